@@ -1,0 +1,38 @@
+"""The `llmops` command. Commands are thin: parse, call one function, print.
+
+Each command lives in a module of its own that imports nothing heavy until it runs, so that
+`llmops --help` stays quick.
+"""
+
+import sys
+
+import typer
+
+from llmops.cli import engines
+
+app = typer.Typer(
+    name="llmops",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Train, register and serve language models that get better every week.",
+)
+app.add_typer(engines.app, name="engines")
+
+
+def main() -> None:
+    """Entry point: run the command, print a user's error plainly, exit with its code."""
+    from llmops.errors import LlmopsError
+
+    try:
+        app()
+    except LlmopsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(141)

@@ -1,0 +1,37 @@
+"""What commands print: tables, JSON, errors. Results go to stdout, the rest to stderr."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+
+def print_json(value: Any) -> None:
+    json.dump(value, sys.stdout, indent=2, ensure_ascii=False, default=str)
+    sys.stdout.write("\n")
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table as wide as it needs on a terminal; without one, it is not cut."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    table = Table(title=title or None, title_justify="left", header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(plain(cell) for cell in row))
+    console.print(table)
+
+
+def plain(text: str) -> str:
+    """Text whose square brackets rich must not take for markup."""
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def note(text: str) -> None:
+    """A line for the person at the terminal, not part of the result."""
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,151 @@
+"""What the runner asks of a training engine.
+
+An engine compiles a job purely into files, argv and environment (a `Command`); the runner starts
+it, follows its progress, and asks it for the evidence that it finished. Nothing here imports an
+engine.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from llmops.spec.load import Loaded
+from llmops.spec.recipe import BaseRecipe, Layout, TrainRecipe
+from llmops.store.paths import AttemptPaths
+
+
+@dataclass(frozen=True)
+class Environment:
+    """An installed engine environment. version: the engine's; python: its interpreter;
+    own: the user's own rather than one that llmops built; site: its site-packages."""
+
+    engine: str
+    version: str
+    python: Path
+    site: Path
+    own: bool = False
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """Where a model lies: a full model's directory and, for an adapter version, the adapter's."""
+
+    directory: Path
+    adapter: Path | None = None
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A checked data file. columns: the layout's column -> the file's own column.
+    samples: rows that train. sha256: of the file."""
+
+    path: Path
+    layout: Layout
+    columns: dict[str, str]
+    samples: int
+    sha256: str
+    limit: int | None = None
+    first_prompts: tuple[Any, ...] = ()
+    """Up to 4 prompts, for golden prompts: a list of messages (role, content), or a text."""
+
+
+@dataclass(frozen=True)
+class TrainJob:
+    """One training stage with everything resolved."""
+
+    recipe: Loaded[TrainRecipe]
+    base: ModelFiles
+    train: Sequence[DataSet]
+    validation: Sequence[DataSet] | float | None
+    attempt: AttemptPaths
+    golden: Sequence[Any] = ()
+    """Golden prompts to compute: each a list of messages, or a text."""
+
+
+@dataclass(frozen=True)
+class BaseJob:
+    """A base model to make from scratch. texts: checked data of layout `text` (or any layout,
+    whose strings are used)."""
+
+    recipe: Loaded[BaseRecipe]
+    texts: Sequence[DataSet]
+    attempt: AttemptPaths
+    golden: Sequence[Any] = ()
+
+
+@dataclass(frozen=True)
+class Command:
+    """A compiled job. files: text by path relative to the attempt's directory; env: additions to
+    the environment. argv[0] is an absolute path."""
+
+    argv: list[str]
+    env: dict[str, str]
+    files: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One reading of a running stage. phase: starting, training, saving, checking, ...;
+    tokens_per_s and remaining_s as the engine reports them."""
+
+    phase: str
+    step: int = 0
+    total: int = 0
+    loss: float | None = None
+    learning_rate: float | None = None
+    tokens_per_s: float | None = None
+    remaining_s: float | None = None
+    values: dict[str, float] = field(default_factory=dict)
+
+
+class ProgressFollower(Protocol):
+    """Follows the files that a running attempt writes."""
+
+    def poll(self) -> list[Progress]:
+        """What is new since the last call, oldest first."""
+        ...
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The evidence that a stage finished. directory: what is to be registered from; kind: full or
+    adapter; metrics: the engine's last figures."""
+
+    directory: Path
+    kind: str
+    metrics: dict[str, float]
+    lora_rank: int | None = None
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a stage will need, roughly. None where unknown."""
+
+    memory_bytes: int | None = None
+    disk_bytes: int | None = None
+    seconds: float | None = None
+
+
+class Engine(Protocol):
+    """A training engine. Compiling and checking only read."""
+
+    name: str
+
+    def check(self, recipe: Loaded[TrainRecipe], environment: Environment) -> None:
+        """Raises BadInput, by key and line, when the options do not fit this engine version."""
+        ...
+
+    def compile_train(self, job: TrainJob, environment: Environment) -> Command: ...
+
+    def compile_base(self, job: BaseJob, environment: Environment) -> Command: ...
+
+    def follow(self, attempt: AttemptPaths) -> ProgressFollower: ...
+
+    def finished(self, attempt: AttemptPaths) -> Finished:
+        """Raises Failed, with the cause, unless the files prove that the stage finished."""
+        ...
+
+    def cause(self, attempt: AttemptPaths) -> str:
+        """The most likely cause of a failure, read from the attempt's log; may be empty."""
+        ...

@@ -1,0 +1,45 @@
+"""The errors that a user sees: what is wrong, where, and what to do.
+
+The CLI prints them without a traceback and exits with `exit_code`; anything else that is raised
+is a defect and keeps its traceback.
+"""
+
+
+class LlmopsError(Exception):
+    """Base of all errors meant for the user.
+
+    what: one sentence saying what is wrong. where: file, line and key, or any other place.
+    fix: what to do next.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, where: str = "", fix: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.fix = fix
+
+    def __str__(self) -> str:
+        lines = [f"{self.where}: {self.what}" if self.where else self.what]
+        if self.fix:
+            lines.append(f"  -> {self.fix}")
+        return "\n".join(lines)
+
+
+class Failed(LlmopsError):
+    """Something that was started did not succeed."""
+
+    exit_code = 1
+
+
+class BadInput(LlmopsError):
+    """The input is wrong; nothing was started."""
+
+    exit_code = 2
+
+
+class Interrupted(LlmopsError):
+    """The user, or the system, asked it to stop."""
+
+    exit_code = 130

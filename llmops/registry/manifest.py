@@ -1,0 +1,101 @@
+"""What the registry knows of a version: `manifest.json` beside its files."""
+
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import Field
+
+from llmops.spec.grammar import Spec
+from llmops.spec.reference import NAME
+
+
+@dataclass(frozen=True, order=True)
+class VersionId:
+    """`NAME:vN`, the one name of a version everywhere (design decision 5)."""
+
+    name: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.name}:v{self.number}"
+
+    @classmethod
+    def parse(cls, text: str) -> "VersionId":
+        """Raises ValueError when `text` is not NAME:vN."""
+        match = re.fullmatch(rf"({NAME}):v([1-9][0-9]*)", text)
+        if match is None:
+            raise ValueError(f"`{text}` is not NAME:vN")
+        return cls(match[1], int(match[2]))
+
+
+class Golden(Spec):
+    """A prompt with what the training engine made of it, to be compared by every server.
+
+    messages: a chat, rendered with the base's chat template; or text: a plain prompt.
+    prompt_ids: its P tokens. completion_ids: the C tokens that follow, greedily chosen.
+    logprobs: natural logarithms, of tokens 2..P+C given those before them (P+C-1 figures).
+    base_logprobs: the same tokens by the base alone; only for adapters.
+    """
+
+    messages: list[dict[str, str]] | None = None
+    text: str | None = None
+    prompt_ids: list[int]
+    completion_ids: list[int]
+    logprobs: list[float]
+    base_logprobs: list[float] | None = None
+
+
+class DataUsed(Spec):
+    """A data file that went into a version. path: as declared, relative to the project if below it."""
+
+    path: str
+    sha256: str
+    samples: int
+
+
+class Lineage(Spec):
+    """Where a version comes from."""
+
+    run: str | None = None
+    stage: str | None = Field(None, description="the name of the stage in its run")
+    attempt: int | None = None
+    recipe: str | None = Field(None, description="the recipe's file, relative to the project")
+    resolved: dict[str, Any] = Field(default_factory=dict, description="the recipe as it ran")
+    parent: str | None = Field(None, description="the version it was trained from")
+    data: list[DataUsed] = Field(default_factory=list)
+    engine: str | None = None
+    engine_version: str | None = None
+    imported_from: str | None = None
+
+
+class Manifest(Spec):
+    """A version. Immutable once written.
+
+    kind: `full` (a model of its own) or `adapter` (one LoRA adapter on `base`).
+    digest: sha256 over the names and digests of `files`.
+    base: NAME:vN, or path:DIR for a model that is not registered; base_digest: its digest.
+    parts: what the fingerprint covers, digest by name, so that a later plan can say what changed.
+    """
+
+    format: Literal[1] = 1
+    name: str
+    number: int
+    kind: Literal["full", "adapter"]
+    stage: str = Field(description="base, cpt, sft, dpo, kto, rm or import")
+    created: str = Field(description="ISO 8601, UTC")
+    digest: str
+    files: dict[str, str]
+    base: str | None = None
+    base_digest: str | None = None
+    lora_rank: int | None = None
+    dtype: str | None = None
+    fingerprint: str | None = None
+    parts: dict[str, str] = Field(default_factory=dict)
+    golden: list[Golden] = Field(default_factory=list)
+    metrics: dict[str, float] = Field(default_factory=dict)
+    lineage: Lineage = Field(default_factory=lambda: Lineage())
+
+    @property
+    def id(self) -> VersionId:
+        return VersionId(self.name, self.number)

@@ -1,0 +1,267 @@
+"""Loading a declaration: YAML, overrides, interpolation, then the strict grammar.
+
+Reads only. Every mistake is a BadInput with file, line, key, what was expected and the nearest
+valid name.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import ValidationError
+
+from llmops.errors import BadInput
+from llmops.spec.deployment import Deployment
+from llmops.spec.grammar import Spec
+from llmops.spec.pipeline import Pipeline
+from llmops.spec.recipe import KINDS, Recipe
+from llmops.spec.source import Key, Source, dotted, parse_scalar, read_source
+from llmops.spec.suggest import did_you_mean, nearest
+
+S = TypeVar("S", bound=Spec)
+
+_FOLDERS = {"recipe": "recipes", "pipeline": "pipelines", "deployment": "serving"}
+
+
+@dataclass(frozen=True)
+class Loaded(Generic[S]):
+    """A checked declaration with the source that it came from."""
+
+    spec: S
+    source: Source
+
+    @property
+    def path(self) -> Path:
+        return self.source.path
+
+    def bad(self, what: str, key: Sequence[str | int] = (), *, fix: str = "") -> BadInput:
+        """An error about `key` of this file, with its line."""
+        return BadInput(what, where=self.source.where(key), fix=fix)
+
+
+def load_recipe(
+    path: Path, overrides: Sequence[str] = (), *, set: Mapping[str, Any] | None = None
+) -> Loaded[Any]:
+    """A recipe of any registered kind. overrides: `key=value`, from the command line;
+    set: the same as a mapping, from a pipeline."""
+    source = _prepare(path, overrides, set or {})
+    kind = source.data.get("kind")
+    if kind not in KINDS:
+        what = "`kind` is missing" if kind is None else f"`{kind}` is not a kind of recipe"
+        if "stages" in source.data and kind is None:
+            what = "this is a pipeline, where a recipe is expected"
+        elif "variants" in source.data and kind is None:
+            what = "this is a deployment, where a recipe is expected"
+        raise BadInput(
+            what,
+            where=source.where(("kind",) if kind is not None else ()),
+            fix=did_you_mean(str(kind), KINDS),
+        )
+    return _check(source, KINDS[kind])
+
+
+def load_pipeline(path: Path, overrides: Sequence[str] = ()) -> Loaded[Pipeline]:
+    return _check(_prepare(path, overrides, {}), Pipeline)
+
+
+def load_deployment(path: Path, overrides: Sequence[str] = ()) -> Loaded[Deployment]:
+    return _check(_prepare(path, overrides, {}), Deployment)
+
+
+def load_target(path: Path, overrides: Sequence[str] = ()) -> Loaded[Any]:
+    """A recipe or a pipeline, told apart by their top-level keys."""
+    if "stages" in read_source(path).data:
+        return load_pipeline(path, overrides)
+    return load_recipe(path, overrides)
+
+
+def _prepare(path: Path, overrides: Sequence[str], set: Mapping[str, Any]) -> Source:
+    """The source with overrides applied and `${...}` resolved."""
+    source = read_source(path)
+    config = OmegaConf.create(source.data)
+    changed: dict[Key, Any] = {}
+    for key, value in set.items():
+        changed[_key(key)] = value
+    for text in overrides:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise BadInput(
+                f"`{text}` is not an override",
+                fix="overrides look like args.learning_rate=1e-3",
+            )
+        changed[_key(key)] = _from_here(key, parse_scalar(value))
+    try:
+        for keys, value in changed.items():
+            OmegaConf.update(config, dotted(keys), value, merge=False, force_add=True)
+        data = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        key = str(getattr(error, "full_key", "") or "")
+        first = str(error).splitlines()[0]
+        raise BadInput(first, where=source.where(_key(key) if key else ())) from error
+    assert isinstance(data, dict)
+    return Source(
+        path=source.path,
+        data={str(k): v for k, v in data.items()},
+        lines=source.lines,
+        overridden=frozenset(changed),
+    )
+
+
+def _key(text: str) -> Key:
+    """`data.train[0].path` and `data.train.0.path` as ("data", "train", 0, "path")."""
+    parts = text.replace("[", ".").replace("]", "").split(".")
+    return tuple(int(part) if part.isdigit() else part for part in parts)
+
+
+def _from_here(key: str, value: Any) -> Any:
+    """A relative path given on the command line is relative to the working directory."""
+    if not isinstance(value, str):
+        return value
+    scheme, colon, rest = value.partition(":")
+    if colon and scheme in ("path", "recipe"):
+        return f"{scheme}:{(Path.cwd() / rest)}" if (Path.cwd() / rest).exists() else value
+    if key.rpartition(".")[2] == "path" and (Path.cwd() / value).exists():
+        return str(Path.cwd() / value)
+    return value
+
+
+def resolve_path(text: str, *, beside: Path, root: Path) -> Path | None:
+    """The file that a declaration in `beside` means by `text`: absolute, beside it, or from the
+    project's root. None when there is none."""
+    for folder in (beside.parent, root):
+        candidate = (folder / Path(text).expanduser()).resolve()
+        if candidate.exists():
+            return candidate
+    return None
+
+
+def _check(source: Source, model: type[S]) -> Loaded[S]:
+    try:
+        return Loaded(model.model_validate(source.data), source)
+    except ValidationError as error:
+        raise _explain(error, source, model) from error
+
+
+def _explain(error: ValidationError, source: Source, model: type[Spec]) -> BadInput:
+    """All the mistakes that pydantic found, each with its place; the first leads."""
+    problems = [_problem(item, source, model) for item in _relevant(error)]
+    first, *rest = problems
+    fix = "\n  ".join([part for part in [first.fix] if part] + [str(p) for p in rest])
+    return BadInput(first.what, where=first.where, fix=fix)
+
+
+def _relevant(error: ValidationError) -> list[Any]:
+    """Of the branches of a union only the errors of the one that got furthest are of use."""
+    items = list(error.errors(include_url=False))
+    deepest: dict[Key, Any] = {}
+    for item in items:
+        place = _place(item["loc"])
+        deepest.setdefault(place, item)
+    return list(deepest.values())
+
+
+def _place(loc: tuple[int | str, ...]) -> Key:
+    """pydantic's location without the names of union branches and validators."""
+    return tuple(
+        part
+        for part in loc
+        if isinstance(part, int)
+        or not (part in ("float", "[key]") or part.startswith(("list[", "function-", "dict[")))
+    )
+
+
+def _problem(item: Any, source: Source, model: type[Spec]) -> BadInput:
+    place = _place(item["loc"])
+    where = source.where(place)
+    name = str(place[-1]) if place else ""
+    match item["type"]:
+        case "extra_forbidden":
+            known = _known_keys(model, place[:-1])
+            return BadInput(f"unknown key `{name}`", where=where, fix=did_you_mean(name, known))
+        case "missing":
+            return BadInput(
+                f"the key `{name}` is missing",
+                where=source.where(place[:-1]),
+                fix=_misspelt(name, source, model, place[:-1]),
+            )
+        case "literal_error":
+            allowed = [
+                t.strip("'") for t in item["ctx"]["expected"].replace(" or ", ", ").split(", ")
+            ]
+            value = str(item["input"])
+            near = nearest(value, allowed)
+            listed = ", ".join(f"`{a}`" for a in allowed)
+            fix = f"did you mean `{near}`?" if near else ""
+            return BadInput(f"`{value}` is not one of {listed}", where=where, fix=fix)
+        case "value_error":
+            return BadInput(str(item["ctx"]["error"]), where=where)
+        case "string_pattern_mismatch":
+            return BadInput(
+                f"`{item['input']}` is not a name: lower-case letters, digits, `.`, `_`, `-`, "
+                "at most 64, starting with a letter or digit",
+                where=where,
+            )
+        case _:
+            message = str(item["msg"]).replace("Input should be", "expected")
+            shown = repr(item["input"])
+            shown = shown if len(shown) <= 60 else shown[:57] + "..."
+            return BadInput(f"{message}, found {shown}", where=where)
+
+
+def _misspelt(name: str, source: Source, model: type[Spec], parent: Key) -> str:
+    """When a key is missing, an unknown one beside it may be meant."""
+    value: Any = source.data
+    for part in parent:
+        value = value[part]
+    if not isinstance(value, dict):
+        return ""
+    unknown = [str(k) for k in value if str(k) not in _known_keys(model, parent)]
+    near = nearest(name, unknown)
+    return f"`{near}` is unknown; did you mean `{name}`?" if near else ""
+
+
+def _known_keys(model: Any, place: Key) -> list[str]:
+    """The keys that the grammar knows at `place` below `model`."""
+    from typing import get_args
+
+    found = [model]
+    for part in place:
+        nexts: list[Any] = []
+        for kind in found:
+            fields = getattr(kind, "model_fields", None)
+            if fields is not None and part in fields:
+                nexts.append(fields[part].annotation)
+        found = _flatten(nexts, get_args)
+    return [name for kind in found for name in getattr(kind, "model_fields", {})]
+
+
+def _flatten(kinds: list[Any], get_args: Any) -> list[Any]:
+    """The models inside lists, dicts, unions and annotations."""
+    out: list[Any] = []
+    for kind in kinds:
+        inner = get_args(kind)
+        if inner:
+            out.extend(_flatten(list(inner), get_args))
+        else:
+            out.append(kind)
+    return out
+
+
+def folder_of(kind: str) -> str:
+    """The folder of a project in which declarations of `kind` lie."""
+    return _FOLDERS[kind]
+
+
+__all__ = [
+    "Loaded",
+    "Recipe",
+    "folder_of",
+    "load_deployment",
+    "load_pipeline",
+    "load_recipe",
+    "load_target",
+    "resolve_path",
+]

@@ -1,0 +1,138 @@
+"""The grammar of a recipe: one stage, declared.
+
+`kind: base` makes a model from scratch; `kind: train` trains one. The options of the engine pass
+through under `args` and are checked by the engine (llmops/engines), not here.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag, TypeAdapter, field_validator
+
+from llmops.spec.grammar import ModelRef, Name, Options, Spec
+from llmops.spec.reference import parse_reference
+
+TrainStage = Literal["cpt", "sft", "dpo", "kto", "rm"]
+Layout = Literal["text", "messages", "sharegpt", "alpaca", "preference", "kto"]
+
+
+class DataFile(Spec):
+    """One data file. A relative path is looked up beside the file that names it, then from the
+    project's root."""
+
+    path: str
+    layout: Layout | None = Field(None, description="detected from the content when left out")
+    columns: dict[str, str] | None = Field(
+        None, description="the file's own column for each of the layout's, e.g. {text: body}"
+    )
+    limit: int | None = Field(None, ge=1, description="use only so many samples")
+
+
+def _data_reference(value: Any) -> Any:
+    """`path:FILE` is short for `{path: FILE}`."""
+    if isinstance(value, str):
+        reference = parse_reference(value)
+        if reference.scheme == "path":
+            return {"path": reference.target}
+        raise ValueError(
+            f"`{value}` cannot be read as data by this version; expected path:FILE"
+        )
+    return value
+
+
+class TrainData(Spec):
+    """What a stage trains on."""
+
+    train: list[DataFile] = Field(min_length=1)
+    validation: float | list[DataFile] | None = Field(
+        None, description="a share of the training data (0 to 1), or files of its own"
+    )
+
+    @field_validator("train", mode="before")
+    @classmethod
+    def _short_forms(cls, value: Any) -> Any:
+        return [_data_reference(item) for item in value] if isinstance(value, list) else value
+
+    @field_validator("validation", mode="before")
+    @classmethod
+    def _share_or_files(cls, value: Any) -> Any:
+        if isinstance(value, list):
+            return [_data_reference(item) for item in value]
+        if isinstance(value, int | float) and not 0 < value < 1:
+            raise ValueError("a share must lie between 0 and 1; leave it out for no validation")
+        return value
+
+
+class Resources(Spec):
+    """What a stage may use. devices: accelerators (or processes, on CPU)."""
+
+    devices: int = Field(1, ge=1)
+    while_serving: Literal["share", "refuse"] = Field(
+        "share", description="run beside a server of this project, or refuse to"
+    )
+
+
+class Output(Spec):
+    """Where the result goes: the next version of `model`."""
+
+    model: Name
+
+
+class TrainRecipe(Spec):
+    """A training stage: continued pre-training, supervised fine-tuning, preference training."""
+
+    kind: Literal["train"]
+    stage: TrainStage
+    base: ModelRef
+    data: TrainData
+    engine: str = "llamafactory"
+    template: str | None = Field(
+        None, description="leave unset: the base's own chat template is used (docs/recipes.md)"
+    )
+    args: Options = Field(default_factory=dict, description="the engine's own options")
+    resources: Resources = Field(default_factory=lambda: Resources())
+    output: Output
+
+
+class Tokenizer(Spec):
+    """A byte-level BPE tokenizer, trained on `texts` (fields of JSON rows, or whole text files)."""
+
+    vocab_size: int = Field(ge=264, description="256 bytes, the special tokens and the merges")
+    texts: list[DataFile] = Field(min_length=1)
+    chat_template: str | None = Field(None, description="Jinja; ChatML when left out")
+    special_tokens: list[str] = Field(
+        default_factory=lambda: ["<|endoftext|>", "<|im_start|>", "<|im_end|>"], min_length=1
+    )
+    eos_token: str = "<|im_end|>"
+    pad_token: str = "<|endoftext|>"
+
+    @field_validator("texts", mode="before")
+    @classmethod
+    def _short_forms(cls, value: Any) -> Any:
+        return [_data_reference(item) for item in value] if isinstance(value, list) else value
+
+
+class BaseRecipe(Spec):
+    """A model made from scratch: random weights from a seed and a tokenizer of its own."""
+
+    kind: Literal["base"]
+    architecture: Options = Field(
+        description="a transformers config: model_type and its options; vocab_size is derived"
+    )
+    tokenizer: Tokenizer
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    seed: int = Field(0, ge=0)
+    engine: str = "llamafactory"
+    output: Output
+
+
+KINDS: dict[str, type[Spec]] = {"base": BaseRecipe, "train": TrainRecipe}
+Recipe = BaseRecipe | TrainRecipe
+
+
+def recipe_schema() -> dict[str, Any]:
+    """JSON Schema of a recipe of any kind."""
+    tagged = Annotated[
+        Annotated[BaseRecipe, Tag("base")] | Annotated[TrainRecipe, Tag("train")],
+        Discriminator("kind"),
+    ]
+    return TypeAdapter(tagged).json_schema()

@@ -1,0 +1,61 @@
+"""References: how a declaration names a model, a recipe, a stage or data (design decision 5).
+
+town:v3           a version            town@production   an alias
+recipe:cpt.yaml   what a recipe makes  stage:sft         a stage of the same pipeline
+path:DIR          a directory          hub:ORG/NAME@REV  a Hugging Face Hub repository
+preferences:town  a snapshot of preference pairs
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+Scheme = Literal["version", "alias", "recipe", "stage", "path", "hub", "preferences"]
+
+NAME = r"[a-z0-9][a-z0-9._-]{0,63}"
+_VERSION = re.compile(rf"^({NAME}):v([1-9][0-9]*)$")
+_ALIAS = re.compile(rf"^({NAME})@({NAME})$")
+_SCHEMES = ("recipe", "stage", "path", "hub", "preferences")
+
+EXPECTED = (
+    "a reference: NAME:vN, NAME@alias, recipe:FILE, stage:NAME, path:DIR, hub:ORG/NAME@REV "
+    "or preferences:NAME"
+)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A parsed reference. `target` is what follows the scheme; `part` is the version number of a
+    version, the alias of an alias and the revision of a Hub reference (default `main`)."""
+
+    scheme: Scheme
+    target: str
+    part: str = ""
+
+    def __str__(self) -> str:
+        match self.scheme:
+            case "version":
+                return f"{self.target}:v{self.part}"
+            case "alias":
+                return f"{self.target}@{self.part}"
+            case "hub":
+                return f"hub:{self.target}@{self.part}"
+            case _:
+                return f"{self.scheme}:{self.target}"
+
+
+def parse_reference(text: str) -> Reference:
+    """Parse one reference. Raises ValueError, saying what is expected, when it is none."""
+    scheme, colon, rest = text.partition(":")
+    if colon and scheme in _SCHEMES:
+        if not rest:
+            raise ValueError(f"`{text}` names nothing after `{scheme}:`")
+        if scheme == "hub":
+            target, _, revision = rest.partition("@")
+            return Reference("hub", target, revision or "main")
+        return Reference(scheme, rest)  # type: ignore[arg-type]
+    if match := _VERSION.match(text):
+        return Reference("version", match[1], match[2])
+    if match := _ALIAS.match(text):
+        return Reference("alias", match[1], match[2])
+    raise ValueError(f"`{text}` is not {EXPECTED}")

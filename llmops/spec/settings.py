@@ -1,0 +1,98 @@
+"""Settings of a project: `llmops.toml`, then `LLMOPS_*` from the environment over it.
+
+[engines.llamafactory]
+python = "/opt/lf/bin/python"      # an environment of your own instead of the installed one
+
+LLMOPS_ENGINES_LLAMAFACTORY_PYTHON   the same from the environment
+LLMOPS_CACHE                         where engine environments are kept
+"""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from llmops.errors import BadInput
+from llmops.spec.grammar import Spec
+from llmops.spec.source import display
+from llmops.spec.suggest import did_you_mean
+
+FILE = "llmops.toml"
+ENGINES = ("llamafactory", "vllm")
+
+
+class EngineSettings(Spec):
+    """python: the interpreter of an environment of the user's own that holds the engine."""
+
+    python: Path | None = None
+    lock: str | None = None
+
+
+class EnginesSettings(Spec):
+    llamafactory: EngineSettings = Field(default_factory=EngineSettings)
+    vllm: EngineSettings = Field(default_factory=EngineSettings)
+
+
+class Settings(Spec):
+    """root: the project's directory, which holds llmops.toml; cache: shared between projects."""
+
+    root: Path
+    cache: Path
+    engines: EnginesSettings = Field(default_factory=EnginesSettings)
+
+    def engine(self, name: str) -> EngineSettings:
+        found: EngineSettings = getattr(self.engines, name)
+        return found
+
+
+def find_root(start: Path) -> Path:
+    """The nearest directory at or above `start` with a llmops.toml; `start` itself without one."""
+    for folder in (start, *start.parents):
+        if (folder / FILE).is_file():
+            return folder
+    return start
+
+
+def load_settings(start: Path | None = None) -> Settings:
+    """The settings that hold in `start` (default: the working directory)."""
+    root = find_root((start or Path.cwd()).resolve())
+    file = root / FILE
+    data: dict[str, Any] = {}
+    if file.is_file():
+        try:
+            data = tomllib.loads(file.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise BadInput(f"not valid TOML: {error}", where=display(file)) from error
+    engines = data.setdefault("engines", {})
+    for name in ENGINES:
+        python = os.environ.get(f"LLMOPS_ENGINES_{name.upper()}_PYTHON")
+        if python and isinstance(engines, dict):
+            engines.setdefault(name, {})["python"] = python
+    data["root"] = root
+    if "cache" not in data or os.environ.get("LLMOPS_CACHE"):
+        data["cache"] = _default_cache()
+    try:
+        return Settings.model_validate(data)
+    except ValidationError as error:
+        item = error.errors()[0]
+        key = ".".join(str(part) for part in item["loc"])
+        if item["type"] == "extra_forbidden":
+            known = (
+                [*Settings.model_fields] if len(item["loc"]) == 1 else [*ENGINES, "python", "lock"]
+            )
+            raise BadInput(
+                f"unknown key `{key}`",
+                where=display(file),
+                fix=did_you_mean(str(item["loc"][-1]), known),
+            ) from error
+        raise BadInput(f"{key}: {item['msg']}", where=display(file)) from error
+
+
+def _default_cache() -> Path:
+    given = os.environ.get("LLMOPS_CACHE")
+    if given:
+        return Path(given).expanduser().resolve()
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "llmops"

@@ -1,0 +1,104 @@
+"""Writes that leave the old state or the new one, never half of either."""
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from llmops.errors import Failed
+from llmops.spec.source import display
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace `path` by `text`: temporary name, fsync, rename."""
+    with full_disk(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+            raise
+        sync_directory(path.parent)
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def append_line(path: Path, line: str) -> None:
+    """Add one line to a log of records and have it on disk."""
+    with full_disk(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+@contextmanager
+def new_directory(path: Path) -> Iterator[Path]:
+    """A temporary directory that becomes `path` when the block succeeds, and vanishes when not.
+
+    Raises FileExistsError when `path` exists by then.
+    """
+    with full_disk(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        try:
+            yield temporary
+            for file in temporary.rglob("*"):
+                if file.is_file():
+                    sync_file(file)
+            os.chmod(temporary, 0o755)
+            if path.exists():
+                raise FileExistsError(path)
+            os.rename(temporary, path)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+        sync_directory(path.parent)
+
+
+def sync_file(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_directory(path: Path) -> None:
+    sync_file(path)
+
+
+@contextmanager
+def full_disk(path: Path) -> Iterator[None]:
+    """Say plainly that the disk is full, or the file read-only, instead of an OSError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise Failed(
+                "no space left on the disk; nothing was registered",
+                where=display(path),
+                fix="free some space (`llmops doctor` shows how much is left) and run it again",
+            ) from error
+        if error.errno in (errno.EROFS, errno.EACCES):
+            raise Failed(
+                f"cannot be written: {error.strerror}",
+                where=display(path),
+                fix="check the permissions of the project's directory",
+            ) from error
+        raise
