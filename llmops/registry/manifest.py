@@ -47,7 +47,7 @@ class Golden(Spec):
 
 
 class DataUsed(Spec):
-    """A data file that went into a version. path: as declared, relative to the project if below it."""
+    """A data file that went into a version. path: relative to the project if below it."""
 
     path: str
     sha256: str
