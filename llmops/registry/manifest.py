@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from llmops.spec.grammar import Spec
+from llmops.spec.grammar import Name, Spec
 from llmops.spec.reference import NAME
 
 
@@ -69,23 +69,17 @@ class Lineage(Spec):
     imported_from: str | None = None
 
 
-class Manifest(Spec):
-    """A version. Immutable once written.
+class Draft(Spec):
+    """A version before the registry gave it a number: what whoever made it knows of it.
 
     kind: `full` (a model of its own) or `adapter` (one LoRA adapter on `base`).
-    digest: sha256 over the names and digests of `files`.
     base: NAME:vN, or path:DIR for a model that is not registered; base_digest: its digest.
     parts: what the fingerprint covers, digest by name, so that a later plan can say what changed.
     """
 
-    format: Literal[1] = 1
-    name: str
-    number: int
+    name: Name
     kind: Literal["full", "adapter"]
     stage: str = Field(description="base, cpt, sft, dpo, kto, rm or import")
-    created: str = Field(description="ISO 8601, UTC")
-    digest: str
-    files: dict[str, str]
     base: str | None = None
     base_digest: str | None = None
     lora_rank: int | None = None
@@ -95,6 +89,19 @@ class Manifest(Spec):
     golden: list[Golden] = Field(default_factory=list)
     metrics: dict[str, float] = Field(default_factory=dict)
     lineage: Lineage = Field(default_factory=lambda: Lineage())
+
+
+class Manifest(Draft):
+    """A version. Immutable once written.
+
+    files: sha256 of each file by name. digest: sha256 over the names and digests of `files`.
+    """
+
+    format: Literal[1] = 1
+    number: int
+    created: str = Field(description="ISO 8601, UTC")
+    digest: str
+    files: dict[str, str]
 
     @property
     def id(self) -> VersionId:

@@ -4,10 +4,10 @@ Reads only. Every mistake is a BadInput with file, line, key, what was expected 
 valid name.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_args
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -17,13 +17,11 @@ from llmops.errors import BadInput
 from llmops.spec.deployment import Deployment
 from llmops.spec.grammar import Spec
 from llmops.spec.pipeline import Pipeline
-from llmops.spec.recipe import KINDS, Recipe
+from llmops.spec.recipe import KINDS
 from llmops.spec.source import Key, Source, dotted, parse_scalar, read_source
 from llmops.spec.suggest import did_you_mean, nearest
 
 S = TypeVar("S", bound=Spec)
-
-_FOLDERS = {"recipe": "recipes", "pipeline": "pipelines", "deployment": "serving"}
 
 
 @dataclass(frozen=True)
@@ -42,12 +40,18 @@ class Loaded(Generic[S]):
         return BadInput(what, where=self.source.where(key), fix=fix)
 
 
-def load_recipe(
-    path: Path, overrides: Sequence[str] = (), *, set: Mapping[str, Any] | None = None
-) -> Loaded[Any]:
-    """A recipe of any registered kind. overrides: `key=value`, from the command line;
-    set: the same as a mapping, from a pipeline."""
-    source = _prepare(path, overrides, set or {})
+@dataclass(frozen=True)
+class Override:
+    """A value that replaces one of a file's. origin: the place that says it, for errors."""
+
+    key: str
+    value: Any
+    origin: str
+
+
+def load_recipe(path: Path, overrides: Sequence[str | Override] = ()) -> Loaded[Any]:
+    """A recipe of any registered kind. overrides: `key=value` as typed, or a pipeline's."""
+    source = _prepare(path, overrides)
     kind = source.data.get("kind")
     if kind not in KINDS:
         what = "`kind` is missing" if kind is None else f"`{kind}` is not a kind of recipe"
@@ -64,11 +68,11 @@ def load_recipe(
 
 
 def load_pipeline(path: Path, overrides: Sequence[str] = ()) -> Loaded[Pipeline]:
-    return _check(_prepare(path, overrides, {}), Pipeline)
+    return _check(_prepare(path, overrides), Pipeline)
 
 
 def load_deployment(path: Path, overrides: Sequence[str] = ()) -> Loaded[Deployment]:
-    return _check(_prepare(path, overrides, {}), Deployment)
+    return _check(_prepare(path, overrides), Deployment)
 
 
 def load_target(path: Path, overrides: Sequence[str] = ()) -> Loaded[Any]:
@@ -78,36 +82,34 @@ def load_target(path: Path, overrides: Sequence[str] = ()) -> Loaded[Any]:
     return load_recipe(path, overrides)
 
 
-def _prepare(path: Path, overrides: Sequence[str], set: Mapping[str, Any]) -> Source:
+def _prepare(path: Path, overrides: Sequence[str | Override]) -> Source:
     """The source with overrides applied and `${...}` resolved."""
     source = read_source(path)
+    changed = [_typed(o) if isinstance(o, str) else o for o in overrides]
+    places = {_key(o.key): o.origin for o in changed}
+    source = replace(source, overridden=places)
     config = OmegaConf.create(source.data)
-    changed: dict[Key, Any] = {}
-    for key, value in set.items():
-        changed[_key(key)] = value
-    for text in overrides:
-        key, equals, value = text.partition("=")
-        if not equals or not key:
-            raise BadInput(
-                f"`{text}` is not an override",
-                fix="overrides look like args.learning_rate=1e-3",
-            )
-        changed[_key(key)] = _from_here(key, parse_scalar(value))
     try:
-        for keys, value in changed.items():
-            OmegaConf.update(config, dotted(keys), value, merge=False, force_add=True)
+        for override in changed:
+            key = dotted(_key(override.key))
+            OmegaConf.update(config, key, override.value, merge=False, force_add=True)
         data = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         key = str(getattr(error, "full_key", "") or "")
         first = str(error).splitlines()[0]
         raise BadInput(first, where=source.where(_key(key) if key else ())) from error
     assert isinstance(data, dict)
-    return Source(
-        path=source.path,
-        data={str(k): v for k, v in data.items()},
-        lines=source.lines,
-        overridden=frozenset(changed),
-    )
+    return replace(source, data={str(k): v for k, v in data.items()})
+
+
+def _typed(text: str) -> Override:
+    """`args.learning_rate=1e-3` from a command line."""
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise BadInput(
+            f"`{text}` is not an override", fix="overrides look like args.learning_rate=1e-3"
+        )
+    return Override(key, _from_here(key, parse_scalar(value)), f"override {key}")
 
 
 def _key(text: str) -> Key:
@@ -225,8 +227,6 @@ def _misspelt(name: str, source: Source, model: type[Spec], parent: Key) -> str:
 
 def _known_keys(model: Any, place: Key) -> list[str]:
     """The keys that the grammar knows at `place` below `model`."""
-    from typing import get_args
-
     found = [model]
     for part in place:
         nexts: list[Any] = []
@@ -234,34 +234,17 @@ def _known_keys(model: Any, place: Key) -> list[str]:
             fields = getattr(kind, "model_fields", None)
             if fields is not None and part in fields:
                 nexts.append(fields[part].annotation)
-        found = _flatten(nexts, get_args)
+        found = _flatten(nexts)
     return [name for kind in found for name in getattr(kind, "model_fields", {})]
 
 
-def _flatten(kinds: list[Any], get_args: Any) -> list[Any]:
+def _flatten(kinds: list[Any]) -> list[Any]:
     """The models inside lists, dicts, unions and annotations."""
     out: list[Any] = []
     for kind in kinds:
         inner = get_args(kind)
         if inner:
-            out.extend(_flatten(list(inner), get_args))
+            out.extend(_flatten(list(inner)))
         else:
             out.append(kind)
     return out
-
-
-def folder_of(kind: str) -> str:
-    """The folder of a project in which declarations of `kind` lie."""
-    return _FOLDERS[kind]
-
-
-__all__ = [
-    "Loaded",
-    "Recipe",
-    "folder_of",
-    "load_deployment",
-    "load_pipeline",
-    "load_recipe",
-    "load_target",
-    "resolve_path",
-]

@@ -33,9 +33,7 @@ def _data_reference(value: Any) -> Any:
         reference = parse_reference(value)
         if reference.scheme == "path":
             return {"path": reference.target}
-        raise ValueError(
-            f"`{value}` cannot be read as data by this version; expected path:FILE"
-        )
+        raise ValueError(f"`{value}` cannot be read as data by this version; expected path:FILE")
     return value
 
 

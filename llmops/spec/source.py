@@ -64,15 +64,16 @@ class Source:
     path: Path
     data: dict[str, Any]
     lines: dict[Key, int] = field(default_factory=dict)
-    overridden: frozenset[Key] = frozenset()
+    overridden: dict[Key, str] = field(default_factory=dict)
+    """Keys whose value comes from elsewhere, and from where."""
 
     def where(self, key: Sequence[str | int] = ()) -> str:
         """`file:line: key` of the nearest enclosing key that has a line."""
         shown = dotted(key)
         path = tuple(key)
         for length in range(len(path), -1, -1):
-            if path[:length] in self.overridden and length:
-                return f"override {dotted(path[:length])}"
+            if path[:length] in self.overridden:
+                return self.overridden[path[:length]]
             line = self.lines.get(path[:length])
             if line is not None:
                 place = f"{display(self.path)}:{line}"

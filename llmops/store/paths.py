@@ -34,6 +34,10 @@ class ProjectPaths:
     def locks(self) -> Path:
         return self.state / "locks"
 
+    def lock(self, name: str) -> Path:
+        """A lock file between processes. name: what is locked, e.g. `model-town`."""
+        return self.locks / f"{name}.lock"
+
     @property
     def digests(self) -> Path:
         """Remembered file hashes."""

@@ -1,0 +1,31 @@
+"""`llmops plan`: what a run would do, and why. Reads only."""
+
+from pathlib import Path
+
+import typer
+
+
+def command(
+    target: Path = typer.Argument(..., help="A recipe or a pipeline."),
+    overrides: list[str] = typer.Argument(None, help="KEY=VALUE, e.g. args.learning_rate=1e-3"),
+    force: bool = typer.Option(False, "--force", help="Plan as if nothing were up to date."),
+    config: bool = typer.Option(False, "--config", help="Also show the compiled engine config."),
+    json: bool = typer.Option(False, "--json", help="Everything, as JSON."),
+) -> None:
+    """Show what would run, what is up to date, what changed, and what it needs.
+
+    Example: llmops plan pipelines/town.yaml
+    """
+    from llmops.cli.output import print_json
+    from llmops.cli.plan_text import plan_text
+    from llmops.runner.plan import describe, make_plan
+    from llmops.runner.stage import Context
+    from llmops.spec.settings import load_settings
+    from llmops.stages.catalog import KINDS
+
+    context = Context(load_settings())
+    plan = make_plan(target, overrides or [], context=context, kinds=KINDS, force=force)
+    if json:
+        print_json(describe(plan, context))
+    else:
+        print(plan_text(describe(plan, context), config=config))

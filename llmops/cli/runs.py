@@ -1,0 +1,81 @@
+"""`llmops runs`: what ran, how far it came, and its logs."""
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="List runs, show one, read its logs.")
+
+
+@app.command("list")
+def list_(json: bool = typer.Option(False, "--json", help="As JSON.")) -> None:
+    """List the runs of this project, oldest first.
+
+    Example: llmops runs list
+    """
+    from llmops.cli.output import print_json, print_table
+    from llmops.runner.record import list_runs
+    from llmops.spec.settings import load_settings
+    from llmops.store.paths import ProjectPaths
+
+    runs = list_runs(ProjectPaths(load_settings().root))
+    if json:
+        print_json([run.model_dump() for run in runs])
+        return
+    rows = [
+        (r.id, r.state, r.target, r.started, ", ".join(f"{s.name} {s.state}" for s in r.stages))
+        for r in runs
+    ]
+    print_table("", ("run", "state", "target", "started", "stages"), rows)
+
+
+@app.command("show")
+def show(
+    run: str = typer.Argument("last", help="The run's id, or `last`."),
+    json: bool = typer.Option(False, "--json", help="As JSON."),
+) -> None:
+    """Show one run: its stages, times, outputs and errors.
+
+    Example: llmops runs show last
+    """
+    from llmops.cli.output import print_json, print_table
+    from llmops.runner.record import find_run
+    from llmops.spec.settings import load_settings
+    from llmops.store.paths import ProjectPaths
+
+    record = find_run(ProjectPaths(load_settings().root), run)
+    if json:
+        print_json(record.model_dump())
+        return
+    rows = [
+        (
+            s.name,
+            s.state,
+            s.output or "",
+            "" if s.seconds is None else f"{s.seconds:.1f} s",
+            s.error or "",
+        )
+        for s in record.stages
+    ]
+    changed = f" {' '.join(record.overrides)}" if record.overrides else ""
+    title = f"{record.id}: {record.state} ({record.target}{changed})"
+    print_table(title, ("stage", "state", "output", "took", "error"), rows)
+
+
+@app.command("log")
+def log(
+    run: str = typer.Argument("last", help="The run's id, or `last`."),
+    stage: str = typer.Argument(None, help="The stage; the last one that ran when left out."),
+    lines: int = typer.Option(40, "--lines", "-n", help="How many lines from the end."),
+) -> None:
+    """Print the end of a stage's log, as the engine wrote it.
+
+    Example: llmops runs log last sft
+    """
+    from llmops.cli.output import note
+    from llmops.runner.record import find_log
+    from llmops.spec.settings import load_settings
+    from llmops.spec.source import display
+    from llmops.store.paths import ProjectPaths
+
+    path, text = find_log(ProjectPaths(load_settings().root), run, stage, lines)
+    note(display(path))
+    print(text)

@@ -1,0 +1,142 @@
+"""LLaMA-Factory's training, started by path with the engine environment's own Python.
+
+    PYTHON launcher.py --config config.yaml [--finish finish.json]
+    PYTHON -m torch.distributed.run --nproc_per_node N ... launcher.py --config ... --finish ...
+
+`finish.json` says what to make of the output when training has completed: the files to register,
+concatenated with the adapter that it was trained on where asked, and the golden prompts, from
+those files as a server will load them. Standard library, the engine, and the scripts beside this
+one; llmops is not installed here. Exit codes: 0 all of it, 143 stopped early by SIGTERM, 1 failed.
+"""
+
+import argparse
+import json
+import os
+import sys
+from typing import Any
+
+from golden import write_golden
+from phases import Phases
+from result import is_adapter, make_result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Train with LLaMA-Factory, then finish.")
+    parser.add_argument("--config", required=True)
+    parser.add_argument("--finish")
+    options = parser.parse_args()
+    finish: dict[str, Any] = {}
+    if options.finish:
+        with open(options.finish, encoding="utf-8") as file:
+            finish = json.load(file)
+    phases = Phases(finish.get("phases"))
+    phases.enter("starting")
+    use_one_device()
+    stand_in_for_torchaudio()
+    stopped = train(options.config, phases)
+    if finish:
+        check_completed(finish["output"], options.config, stopped)
+    elif stopped:
+        sys.exit(143)
+    if finish and os.environ.get("RANK", "0") == "0":
+        release_memory()
+        complete(finish, phases)
+    phases.enter("done")
+
+
+def use_one_device() -> None:
+    """A process on its own trains on one device, however many the machine has: the engine would
+    start torchrun from PATH otherwise, and stages say how many they take."""
+    if "LOCAL_RANK" not in os.environ:
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0")
+        os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[0]
+
+
+def stand_in_for_torchaudio() -> None:
+    """The engine imports torchaudio for audio alone, and the CPU build has none that works.
+
+    transformers must have seen that it is absent, or it would take the empty module for the real.
+    """
+    from importlib.machinery import ModuleSpec
+    from importlib.util import find_spec
+    from types import ModuleType
+
+    from transformers.utils import is_torchaudio_available
+
+    if find_spec("torchaudio") is None and not is_torchaudio_available():
+        module = ModuleType("torchaudio")
+        module.__spec__ = ModuleSpec("torchaudio", None)
+        sys.modules["torchaudio"] = module
+
+
+def train(config: str, phases: Phases) -> bool:
+    """Train in this process; True when a SIGTERM ended it early.
+
+    `run_exp` is what `llamafactory-cli train` and its torchrun child both call. Called here, no
+    second launcher comes between, and no unknown command is taken for success.
+    """
+    from llamafactory.train.tuner import run_exp
+    from observer import Observer
+
+    observer = Observer(phases)
+    sys.argv = [sys.argv[0], config]
+    run_exp(callbacks=[observer])
+    return bool(observer.terminated)
+
+
+def check_completed(output: str, config: str, stopped: bool) -> None:
+    """Leave unless training reached its end: after SIGTERM the engine may save a checkpoint and
+    return as if it had. Early stopping is an end too, where the config asks for it."""
+    import yaml
+
+    try:
+        with open(os.path.join(output, "trainer_state.json"), encoding="utf-8") as file:
+            state = json.load(file)
+    except FileNotFoundError:
+        sys.exit(f"error: training ended without trainer_state.json in {output}")
+    step, total = state["global_step"], state["max_steps"]
+    with open(config, encoding="utf-8") as file:
+        may_stop = yaml.safe_load(file).get("early_stopping_steps") is not None
+    if step < total and (stopped or not may_stop):
+        # A signal that came while the data was prepared ends training too, unseen by the observer.
+        print(f"stopped at step {step} of {total}; not finished", file=sys.stderr)
+        sys.exit(143)
+
+
+def release_memory() -> None:
+    """Give back what the trainer held, and let the next model load whole."""
+    import gc
+
+    import torch
+    from transformers.integrations import unset_hf_deepspeed_config
+
+    # Under ZeRO-3 every model that is loaded afterwards would be partitioned.
+    unset_hf_deepspeed_config()
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def complete(finish: dict[str, Any], phases: Phases) -> None:
+    """The files to register and their golden prompts, as finish.json says."""
+    from concatenate import Refused
+    from result import Incomplete
+
+    result, adapter = finish["result"], is_adapter(finish["output"])
+    try:
+        previous = finish["adapter"] if finish["concatenate"] else None
+        make_result(finish["output"], result, previous)
+    except (Incomplete, Refused) as error:
+        sys.exit(f"error: {error}")
+    phases.enter("checking")
+    write_golden(
+        finish["base"] if adapter else result,
+        result if adapter else None,
+        finish["golden"],
+        finish["dtype"],
+        finish["golden_file"],
+    )
+
+
+if __name__ == "__main__":
+    main()

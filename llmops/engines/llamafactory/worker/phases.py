@@ -1,0 +1,30 @@
+"""Where a worker stands, as lines of JSON that the control plane follows.
+
+Imported by the other workers, in the engine's environment; standard library only. The engine's own
+log (steps, loss) is not repeated here.
+"""
+
+import json
+import os
+import time
+from typing import Literal
+
+Phase = Literal["starting", "training", "saving", "checking", "done"]
+
+
+class Phases:
+    """An append-only file of `{"phase": NAME, "time": seconds since the epoch}`. Without a path,
+    and on every process but the first, nothing is written."""
+
+    def __init__(self, path: str | None) -> None:
+        self._path = path if os.environ.get("RANK", "0") == "0" else None
+        if self._path is not None:
+            os.makedirs(os.path.dirname(self._path), exist_ok=True)
+
+    def enter(self, phase: Phase) -> None:
+        if self._path is None:
+            return
+        line = json.dumps({"phase": phase, "time": round(time.time(), 3)})
+        # One write of one short line: a reader sees all of it or none.
+        with open(self._path, "a", encoding="utf-8") as file:
+            file.write(line + "\n")

@@ -1,0 +1,62 @@
+"""Golden prompts of a model that was not trained here, computed by the training engine.
+
+Runs `worker/golden.py` in the engine's own environment, in a process of its own; the control
+plane never loads a model. The servers compare what they make of the same prompts.
+"""
+
+import json
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from llmops.engines.contract import Environment, ModelFiles
+from llmops.errors import Failed
+from llmops.registry.manifest import Golden
+from llmops.spec.source import display
+
+WORKER = Path(__file__).parent.parent / "engines" / "llamafactory" / "worker" / "golden.py"
+_TAIL = 12
+
+
+def compute_golden(files: ModelFiles, environment: Environment, dtype: str) -> list[Golden]:
+    """What the training engine makes of a few neutral prompts of the worker's own; none for a
+    model that is no text model. Takes as long as loading the model takes.
+
+    Raises Failed, with the end of its output, when the engine cannot load or run the model.
+    """
+    with tempfile.TemporaryDirectory(prefix="llmops-golden-") as folder:
+        answer = Path(folder) / "golden.json"
+        request = {
+            "base": str(files.directory.resolve()),
+            "adapter": str(files.adapter.resolve()) if files.adapter else None,
+            "golden": [],
+            "golden_file": str(answer),
+            "dtype": dtype,
+        }
+        (Path(folder) / "request.json").write_text(json.dumps(request), encoding="utf-8")
+        done = subprocess.run(
+            [str(environment.python), str(WORKER), str(Path(folder) / "request.json")],
+            cwd=folder,
+            env={**os.environ, "HF_HUB_OFFLINE": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        try:
+            if done.returncode == 0:
+                kind = TypeAdapter(list[Golden])
+                return kind.validate_json(answer.read_text(encoding="utf-8"))
+        except (OSError, ValidationError) as error:
+            done.stdout += f"{error}\n"
+    raise Failed(
+        "the training engine cannot run this model; its last lines:\n    "
+        + "\n    ".join(done.stdout.strip().splitlines()[-_TAIL:]),
+        where=display(files.adapter or files.directory),
+        fix="register it without this check: --no-engine-check",
+    )

@@ -1,0 +1,161 @@
+"""Where the model lies that a reference names, for training and for serving.
+
+Knows versions (NAME:vN), aliases (NAME@alias) and directories (path:DIR). `recipe:` and `stage:`
+are resolved by the runner before it comes here. Reads only; file hashes are remembered by
+`Digests`, which the caller saves.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from llmops.engines.contract import ModelFiles
+from llmops.errors import BadInput, Failed
+from llmops.registry.adapters import Adapter, check_fits, read_adapter
+from llmops.registry.files import kind_of, model_files
+from llmops.registry.manifest import Manifest, VersionId
+from llmops.registry.store import Registry
+from llmops.spec.load import resolve_path
+from llmops.spec.reference import parse_reference
+from llmops.spec.source import display
+from llmops.store.digest import sha256_tree
+
+_VERSION = r"[a-z0-9][a-z0-9._-]{0,63}:v[1-9][0-9]*"
+
+
+@dataclass(frozen=True)
+class Located:
+    """A model that exists. id: NAME:vN, or path:DIR (relative to the project if below it);
+    kind: full or adapter; digest: sha256 over its files; base, base_digest: of an adapter's."""
+
+    id: str
+    manifest: Manifest | None
+    files: ModelFiles
+    kind: str
+    digest: str
+    base: str | None = None
+    base_digest: str | None = None
+
+
+def locate(text: str, registry: Registry, root: Path, beside: Path | None = None) -> Located:
+    """The model that `text` names. beside: the file that says so, for a relative path:DIR (the
+    working directory when None); root: the project's directory, looked in after that.
+
+    Raises BadInput when there is none or it cannot be used, Failed when the registry is damaged.
+    """
+    try:
+        reference = parse_reference(text)
+    except ValueError as error:
+        raise BadInput(str(error)) from None
+    if reference.scheme in ("version", "alias"):
+        return _version(registry.resolve(text), registry, root)
+    if reference.scheme == "path":
+        found = resolve_path(reference.target, beside=beside or Path.cwd() / "-", root=root)
+        if found is None:
+            raise BadInput("no such directory", where=text, fix="name the directory of a model")
+        return _directory(found, registry, root)
+    if reference.scheme == "hub":
+        raise BadInput(
+            "this version of llmops does not download models",
+            where=text,
+            fix=f"download it (`hf download {reference.target} --revision {reference.part} "
+            f"--local-dir DIR`), then `llmops models add NAME DIR`",
+        )
+    raise BadInput(
+        f"`{text}` does not name a model that exists; expected NAME:vN, NAME@alias or path:DIR"
+    )
+
+
+def locate_base(text: str, registry: Registry, root: Path, beside: Path | None = None) -> Located:
+    """As `locate`, for the base of an adapter: NAME:vN, NAME@alias, path:DIR, or a bare DIR.
+
+    Raises BadInput when it is an adapter itself.
+    """
+    try:
+        parse_reference(text)
+    except ValueError:
+        text = f"path:{text}"
+    found = locate(text, registry, root, beside)
+    if found.kind != "full":
+        raise BadInput(
+            f"{found.id} is an adapter; the base of an adapter is a full model",
+            fix=f"its own base is {found.base}",
+        )
+    return found
+
+
+def _version(manifest: Manifest, registry: Registry, root: Path) -> Located:
+    directory = registry.directory(manifest)
+    _has_files(manifest, directory)
+    if manifest.kind == "full":
+        files = ModelFiles(directory)
+        return Located(str(manifest.id), manifest, files, "full", manifest.digest)
+    try:
+        base = locate_base(manifest.base or "", registry, root, root / "-")
+    except BadInput as error:
+        raise BadInput(
+            f"the base of {manifest.id} cannot be used: {error.what}",
+            where=error.where or f"{manifest.base}",
+            fix=error.fix,
+        ) from error
+    if manifest.base_digest is not None and base.digest != manifest.base_digest:
+        raise Failed(
+            f"{manifest.id} is an adapter on another state of its base {base.id}",
+            where=display(base.files.directory),
+            fix="put the model back that it was trained on (sha256 of the directory "
+            f"{manifest.base_digest[:12]}…, found {base.digest[:12]}…)",
+        )
+    files = ModelFiles(base.files.directory, directory)
+    return Located(
+        str(manifest.id), manifest, files, "adapter", manifest.digest, base.id, base.digest
+    )
+
+
+def _directory(directory: Path, registry: Registry, root: Path) -> Located:
+    kind = kind_of(directory)
+    names = model_files(directory, kind)
+    digest = sha256_tree(registry.digests.tree(directory, names))
+    if kind == "full":
+        return Located(_id(directory, root), None, ModelFiles(directory), kind, digest)
+    adapter = read_adapter(directory)
+    base = adapter_base(adapter, directory, registry, root)
+    check_fits(adapter, directory, base.files.directory)
+    files = ModelFiles(base.files.directory, directory)
+    return Located(_id(directory, root), None, files, kind, digest, base.id, base.digest)
+
+
+def adapter_base(adapter: Adapter, directory: Path, registry: Registry, root: Path) -> Located:
+    """The base that an adapter's own config names: a directory, or a version of this registry.
+
+    Raises BadInput when it names none that is here.
+    """
+    fix = f"add it with its base: `llmops models add NAME {display(directory)} --base BASE`"
+    if not adapter.base:
+        raise BadInput("the adapter names no base", where=display(directory), fix=fix)
+    text = adapter.base
+    if not re.fullmatch(_VERSION, text) and not text.startswith("path:"):
+        text = f"path:{text}"
+    try:
+        return locate_base(text, registry, root, directory / "-")
+    except BadInput as error:
+        raise BadInput(
+            f"the adapter's base `{adapter.base}` cannot be used: {error.what}",
+            where=display(directory),
+            fix=fix,
+        ) from error
+
+
+def _id(directory: Path, root: Path) -> str:
+    root = root.resolve()
+    inside = directory.is_relative_to(root)
+    return f"path:{directory.relative_to(root) if inside else directory}"
+
+
+def _has_files(manifest: Manifest, directory: Path) -> None:
+    missing = [name for name in manifest.files if not (directory / name).is_file()]
+    if missing:
+        raise Failed(
+            f"{manifest.id} is damaged: `{missing[0]}` is missing",
+            where=display(directory),
+            fix="see `llmops models verify`",
+        )

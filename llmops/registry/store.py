@@ -1,0 +1,297 @@
+"""The registry's local store: immutable, numbered versions of named models.
+
+`.llmops/models/NAME/vN/` holds the files of a version and its manifest.json. A version appears
+whole or not at all; nothing here changes or removes one. Aliases are in aliases.py, the place of
+a model for training and serving in locate.py. A remote (the Hugging Face Hub) is not covered.
+"""
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from llmops.errors import BadInput, Failed
+from llmops.registry.adapters import read_adapter
+from llmops.registry.aliases import Aliases
+from llmops.registry.files import ADAPTER_CONFIG, headers, model_files, read_json
+from llmops.registry.manifest import Draft, Manifest, VersionId
+from llmops.registry.weights import dtype_of, read_header
+from llmops.spec.reference import parse_reference
+from llmops.spec.source import display
+from llmops.spec.suggest import did_you_mean
+from llmops.store.atomic import new_directory, write_json
+from llmops.store.digest import Digests, sha256_file, sha256_tree
+from llmops.store.paths import ProjectPaths
+
+MANIFEST = "manifest.json"
+_CHUNK = 8 * 1024 * 1024
+
+
+class Registry:
+    """The models of a project. Reading creates nothing on disk."""
+
+    def __init__(self, paths: ProjectPaths, digests: Digests | None = None) -> None:
+        self._paths = paths
+        self.digests = digests if digests is not None else Digests(paths)
+        self.aliases = Aliases(paths)
+
+    def names(self) -> list[str]:
+        """The models that have a version, by name."""
+        if not self._paths.models.is_dir():
+            return []
+        folders = [path for path in self._paths.models.iterdir() if path.is_dir()]
+        return sorted(folder.name for folder in folders if self._numbers(folder.name))
+
+    def versions(self, name: str) -> list[Manifest]:
+        """The versions of a model, oldest first; none for a model that is not there.
+
+        Raises Failed for a manifest that cannot be read.
+        """
+        return [self._read(VersionId(name, number)) for number in self._numbers(name)]
+
+    def get(self, version: VersionId) -> Manifest:
+        """Raises BadInput, naming the versions that exist, when there is no such one."""
+        numbers = self._numbers(version.name)
+        if version.number in numbers:
+            return self._read(version)
+        if not numbers:
+            raise self._no_model(version.name)
+        known = [f"{version.name}:v{number}" for number in numbers]
+        listed = ", ".join(f"`{one}`" for one in known[-8:])
+        raise BadInput(
+            f"there is no version {version}",
+            fix=f"the newest is `{known[-1]}`" if len(known) > 8 else f"known: {listed}",
+        )
+
+    def resolve(self, text: str) -> Manifest:
+        """The version that `NAME:vN` or `NAME@alias` names.
+
+        Raises BadInput, with the nearest model, version or alias, when there is none.
+        """
+        try:
+            reference = parse_reference(text)
+        except ValueError:
+            raise BadInput(
+                f"`{text}` does not name a version",
+                fix=did_you_mean(text, self._known()) or "expected NAME:vN or NAME@alias",
+            ) from None
+        if reference.scheme == "version":
+            return self.get(VersionId(reference.target, int(reference.part)))
+        if reference.scheme != "alias":
+            raise BadInput(f"`{text}` is not in the registry; expected NAME:vN or NAME@alias")
+        aliases = self.aliases.current(reference.target)
+        if reference.part in aliases:
+            return self.get(aliases[reference.part])
+        raise self._no_alias(reference.target, reference.part, aliases)
+
+    def find(self, name: str, fingerprint: str) -> Manifest | None:
+        """The newest version of `name` with that fingerprint whose files are all there, whole as
+        far as names, sizes and headers tell (`verify` reads everything)."""
+        for manifest in reversed(self.versions(name)):
+            if manifest.fingerprint == fingerprint and self._is_complete(manifest):
+                return manifest
+        return None
+
+    def directory(self, manifest: Manifest) -> Path:
+        return self._paths.version(manifest.name, manifest.number)
+
+    def size(self, manifest: Manifest) -> int:
+        """Bytes on disk of the files of a version."""
+        files = (self.directory(manifest) / name for name in manifest.files)
+        return sum(file.stat().st_size for file in files if file.is_file())
+
+    def children(self, version: VersionId) -> list[Manifest]:
+        """The versions of any model that were trained from `version`, or are adapters on it."""
+        text = str(version)
+        everything = (one for name in self.names() for one in self.versions(name))
+        return [one for one in everything if text in (one.base, one.lineage.parent)]
+
+    def add(
+        self, draft: Draft, source: Path, progress: Callable[[str, int, int], None] | None = None
+    ) -> Manifest:
+        """Register the model in `source` as the next version of `draft.name`.
+
+        Copies the files that make the model (files.py) and nothing else. Two calls at once get
+        numbers of their own, and a crash leaves nothing that is listed. progress: called with a
+        file's name, its bytes copied so far, and its size.
+        Raises Failed when the files are not a complete, servable model, or the disk is full.
+        """
+        try:
+            draft, names = self._checked(draft, source)
+        except BadInput as error:
+            raise Failed(error.what, where=error.where, fix=error.fix) from error
+        with self._locked(draft.name):
+            self._sweep(draft.name)
+            number = self._next(draft.name)
+            with new_directory(self._paths.version(draft.name, number)) as folder:
+                files = {name: _copy(source / name, folder / name, progress) for name in names}
+                if draft.kind == "adapter":
+                    files[ADAPTER_CONFIG] = _name_base(folder / ADAPTER_CONFIG, draft.base)
+                manifest = Manifest(
+                    **dict(draft),
+                    number=number,
+                    created=datetime.now(UTC).isoformat(timespec="milliseconds"),
+                    digest=sha256_tree(files),
+                    files=files,
+                )
+                write_json(folder / MANIFEST, manifest.model_dump(mode="json"))
+                for file in folder.iterdir():
+                    file.chmod(0o444)
+        return manifest
+
+    def verify(self, manifest: Manifest) -> None:
+        """Read every file of a version and compare it with the manifest.
+
+        Raises Failed, naming what is damaged, missing or should not be there.
+        """
+        folder = self.directory(manifest)
+        problems = []
+        for name, digest in manifest.files.items():
+            file = folder / name
+            if not file.is_file():
+                problems.append(f"`{name}` is missing")
+            elif sha256_file(file) != digest:
+                problems.append(f"`{name}` has changed")
+        present = {path.name for path in folder.iterdir()} - {MANIFEST}
+        problems += [f"`{name}` does not belong to it" for name in present - manifest.files.keys()]
+        if not problems and sha256_tree(manifest.files) != manifest.digest:
+            problems.append(f"the digests in `{MANIFEST}` have changed")
+        if problems:
+            raise Failed(
+                f"{manifest.id} is damaged: {'; '.join(sorted(problems))}",
+                where=display(folder),
+                fix="do not serve it; restore the directory from a backup, or make the version "
+                "again (`llmops run RECIPE --force`) and move its aliases",
+            )
+
+    def _checked(self, draft: Draft, source: Path) -> tuple[Draft, list[str]]:
+        """The draft completed by what the files say, and the files to copy."""
+        names = model_files(source, draft.kind)
+        dtype = draft.dtype or dtype_of(headers(source, names))
+        if draft.kind == "full":
+            return draft.model_copy(update={"dtype": dtype}), names
+        if not draft.base:
+            raise BadInput("an adapter needs a base", where=display(source))
+        changes = {"dtype": dtype, "lora_rank": read_adapter(source).rank}
+        if re.fullmatch(r"[^:@/]+:v[0-9]+", draft.base):
+            base = self.get(VersionId.parse(draft.base))
+            if base.kind != "full":
+                raise BadInput(
+                    f"{base.id} is an adapter; the base of an adapter is a full model",
+                    fix=f"its own base is {base.base}",
+                )
+            if draft.base_digest not in (None, base.digest):
+                raise BadInput(f"the adapter was trained on another state of {base.id}")
+            changes["base_digest"] = base.digest
+        return draft.model_copy(update=changes), names
+
+    def _known(self) -> list[str]:
+        return [f"{name}:v{n}" for name in self.names() for n in self._numbers(name)] + [
+            f"{name}@{alias}" for name in self.names() for alias in self.aliases.current(name)
+        ]
+
+    def _no_model(self, name: str) -> BadInput:
+        return BadInput(
+            f"there is no model `{name}` in the registry",
+            where=display(self._paths.models),
+            fix=did_you_mean(name, self.names())
+            or "run a recipe that makes one, or `llmops models add NAME PATH`",
+        )
+
+    def _no_alias(self, name: str, alias: str, known: dict[str, VersionId]) -> BadInput:
+        numbers = self._numbers(name)
+        if not numbers:
+            return self._no_model(name)
+        if re.fullmatch(r"v[0-9]+", alias):
+            fix = f"a version is written `{name}:{alias}`"
+        else:
+            fix = (
+                did_you_mean(alias, known) or f"`llmops models alias {name}:v{numbers[-1]} {alias}`"
+            )
+        return BadInput(f"model `{name}` has no alias `{alias}`", fix=fix)
+
+    def _numbers(self, name: str) -> list[int]:
+        """The numbers of the complete versions; temporary directories have other names."""
+        folder = self._paths.model(name)
+        if not folder.is_dir():
+            return []
+        found = (re.fullmatch(r"v([1-9][0-9]*)", path.name) for path in folder.iterdir())
+        numbers = sorted(int(match[1]) for match in found if match)
+        return [n for n in numbers if (self._paths.version(name, n) / MANIFEST).is_file()]
+
+    def _next(self, name: str) -> int:
+        """Above every number in use, also those that only a directory without a manifest or a
+        move of an alias remembers: a name that was given never means another version."""
+        folder = self._paths.model(name)
+        paths = folder.iterdir() if folder.is_dir() else []
+        found = (re.fullmatch(r"v([1-9][0-9]*)", path.name) for path in paths)
+        used = [int(match[1]) for match in found if match]
+        moved = [VersionId.parse(move.version).number for move in self.aliases.history(name)]
+        return max([0, *used, *moved]) + 1
+
+    def _read(self, version: VersionId) -> Manifest:
+        path = self._paths.version(version.name, version.number) / MANIFEST
+        try:
+            return Manifest.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, ValidationError) as error:
+            raise Failed(
+                f"the manifest of {version} cannot be read",
+                where=display(path),
+                fix="restore it from a backup, or move its directory out of the registry "
+                "(a newer llmops may also have written it)",
+            ) from error
+
+    def _is_complete(self, manifest: Manifest) -> bool:
+        folder = self.directory(manifest)
+        if not all((folder / name).is_file() for name in manifest.files):
+            return False
+        try:
+            headers(folder, list(manifest.files))
+        except BadInput:
+            return False
+        return True
+
+    @contextmanager
+    def _locked(self, name: str) -> Iterator[None]:
+        """Held while a version is copied, so any temporary directory that another holder of the
+        lock finds was left by a crash."""
+        from filelock import FileLock
+
+        lock = self._paths.lock(f"model-{name}")
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(lock):
+            yield
+
+    def _sweep(self, name: str) -> None:
+        for path in self._paths.model(name).glob(".v*.*"):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _copy(source: Path, target: Path, progress: Callable[[str, int, int], None] | None) -> str:
+    """Copy the content of one file, never a link. Returns the sha256 of what was copied."""
+    digest = hashlib.sha256()
+    size, done = source.stat().st_size, 0
+    with source.open("rb") as reader, target.open("xb") as writer:
+        while chunk := reader.read(_CHUNK):
+            digest.update(chunk)
+            writer.write(chunk)
+            done += len(chunk)
+            if progress is not None:
+                progress(source.name, done, size)
+    return digest.hexdigest()
+
+
+def _name_base(path: Path, base: str | None) -> str:
+    """Let the stored adapter name its base as the registry does. The engine wrote the path of the
+    directory that it trained from, which means nothing on another machine and would make the
+    digest depend on where the project lies. Returns the sha256 of the file."""
+    config = read_json(path)
+    config["base_model_name_or_path"] = base
+    write_json(path, config)
+    return sha256_file(path)

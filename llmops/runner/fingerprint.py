@@ -1,0 +1,49 @@
+"""Fingerprints of stages, and what changed between two of them (design decision 3)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from llmops.store.digest import sha256_json
+
+
+def fingerprint(parts: Mapping[str, str]) -> str:
+    """sha256 over the parts: name -> digest or short value."""
+    return sha256_json(dict(parts))
+
+
+def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested mappings and lists as one level of dotted keys."""
+    if isinstance(value, Mapping):
+        items = [(str(k), v) for k, v in value.items()]
+    elif isinstance(value, list):
+        items = [(str(i), v) for i, v in enumerate(value)]
+    else:
+        return {prefix: value}
+    flat: dict[str, Any] = {}
+    for key, item in items:
+        flat.update(flatten(item, f"{prefix}.{key}" if prefix else key))
+    return flat
+
+
+def changes(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[str, ...]:
+    """Sentences saying how `new` differs from `old`: `args.learning_rate: 0.001 -> 0.003`."""
+    sentences = []
+    for name in sorted({*old, *new}):
+        before, after = old.get(name), new.get(name)
+        if before == after:
+            continue
+        if before is None:
+            sentences.append(f"{name}: new, {_short(after)}")
+        elif after is None:
+            sentences.append(f"{name}: no longer set (was {_short(before)})")
+        else:
+            sentences.append(f"{name}: {_short(before)} -> {_short(after)}")
+    return tuple(sentences)
+
+
+def _short(value: str | None) -> str:
+    """Digests by their first 12 figures."""
+    text = str(value)
+    if len(text) == 64 and all(c in "0123456789abcdef" for c in text):
+        return text[:12]
+    return text if len(text) <= 40 else text[:37] + "..."

@@ -1,0 +1,179 @@
+"""Runs one command so that nothing of it outlives its parent.
+
+Started by path, in a session of its own: `PYTHON -S -E guard.py FD -- ARGV...`, where FD is the
+read end of a pipe whose write end the parent alone holds. The command runs in the guard's process
+group. When the pipe ends (the parent died, even by SIGKILL, or closed it), everything is asked to
+stop, and after GRACE seconds made to. A byte on the pipe makes it stop at once: that, and not
+SIGKILL to the group, is how to kill a command, for SIGKILL would take the guard along while
+processes that left the group (torchrun's workers do) live on. SIGINT, SIGTERM and SIGHUP are for
+the command; the guard outlives them.
+
+Exits with the command's code, 128 + the signal that killed it, or 127 when it could not be
+started; by then no descendant of the command is left. On Linux those are found whatever group or
+session they moved to, by being adopted; elsewhere only while they stay in the group or below it.
+Standard library only, and little of it: it starts with every stage.
+"""
+
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+
+GRACE = 10.0
+"""Seconds between asking and forcing, after the parent is gone."""
+LEFTOVER_GRACE = 3.0
+"""The same for what the command leaves behind when it ends by itself."""
+
+_FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def guarded(argv: Sequence[str], fd: int) -> list[str]:
+    """The command line that runs `argv` under a guard; `fd` must be passed on (`pass_fds`)."""
+    return [sys.executable, "-S", "-E", os.path.abspath(__file__), str(fd), "--", *argv]
+
+
+class Guard:
+    """One guarded command. pipe: the read end that the parent's life is seen by."""
+
+    def __init__(self, pipe: int) -> None:
+        self._pipe = pipe
+        self._child = 0
+        self._code: int | None = None
+        self._woken, wake = os.pipe()
+        os.set_blocking(wake, False)
+        os.set_blocking(self._woken, False)
+        # A handler, not SIG_IGN: the command would inherit the latter.
+        for number in (*_FORWARDED, signal.SIGCHLD):
+            signal.signal(number, lambda *_: None)
+        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+
+    def run(self, argv: Sequence[str]) -> int:
+        """Run to the end and return the exit code."""
+        os.set_inheritable(self._pipe, False)
+        _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+        self._start(argv)
+        watching = True
+        while self._code is None:
+            if watching and self._wait(None):
+                watching = False
+                self._end(0.0 if os.read(self._pipe, 1) else GRACE)
+            elif not watching:
+                self._wait(None)
+            self._reap()
+        self._end(LEFTOVER_GRACE)
+        return self._code
+
+    def _start(self, argv: Sequence[str]) -> None:
+        guard = os.getpid()
+        self._child = os.fork()
+        if self._child:
+            return
+        try:
+            signal.set_wakeup_fd(-1)
+            for number in (*_FORWARDED, signal.SIGCHLD):
+                signal.signal(number, signal.SIG_DFL)
+            _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != guard:
+                os._exit(127)
+            os.execvp(argv[0], list(argv))
+        except OSError as error:
+            os.write(2, f"error: {argv[0]} cannot be started: {error.strerror}\n".encode())
+        finally:
+            os._exit(127)
+
+    def _wait(self, seconds: float | None) -> bool:
+        """Sleep until a signal, the time, or the pipe; True when it is the pipe."""
+        ready, _, _ = select.select([self._pipe, self._woken], [], [], seconds)
+        if self._woken in ready:
+            os.read(self._woken, 4096)
+        return self._pipe in ready
+
+    def _reap(self) -> None:
+        """Collect all that ended, adopted processes included."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if pid == self._child:
+                code = os.waitstatus_to_exitcode(status)
+                self._code = code if code >= 0 else 128 - code
+
+    def _end(self, grace: float) -> None:
+        """Ask everything that is left to stop, wait, then kill until nothing is left."""
+        if grace and self._signal_all(signal.SIGTERM):
+            deadline = time.monotonic() + grace
+            while _others() and (left := deadline - time.monotonic()) > 0:
+                # What is not a child of this process ends without a signal to it: look now and then.
+                select.select([self._woken], [], [], min(left, 0.05))
+                self._reap()
+        while self._signal_all(signal.SIGKILL):
+            select.select([self._woken], [], [], 0.01)
+            self._reap()
+
+    def _signal_all(self, number: signal.Signals) -> bool:
+        """Signal everything that is left; False when nothing is."""
+        self._reap()
+        found = _others()
+        for pid in found:
+            try:
+                os.kill(pid, number)
+            except (ProcessLookupError, PermissionError):
+                continue
+        return bool(found)
+
+
+def _others() -> list[int]:
+    """Living processes of this group, and this process's descendants wherever they went."""
+    me, group = os.getpid(), os.getpgrp()
+    table = [row for row in _processes() if row[3] not in "ZX"]
+    mine = {me}
+    grown = True
+    while grown:
+        below = {pid for pid, parent, _, _ in table if parent in mine}
+        grown = not below <= mine
+        mine |= below
+    found = {pid for pid, _, pgid, _ in table if pgid == group}
+    return sorted((found | mine) - {me})
+
+
+def _processes() -> Iterator[tuple[int, int, int, str]]:
+    """pid, parent, group and state of every process."""
+    if not os.path.exists("/proc/self/stat"):
+        with os.popen("ps -A -o pid=,ppid=,pgid=,stat=") as listing:
+            for row in map(str.split, listing):
+                yield int(row[0]), int(row[1]), int(row[2]), row[3][0]
+        return
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as file:
+                    # The name, in parentheses, may hold anything: count from its end.
+                    state, parent, group = file.read().rpartition(")")[2].split()[:3]
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            yield int(name), int(parent), int(group), state
+
+
+def _prctl(option: int, value: int) -> None:
+    """Linux only; elsewhere there is nothing like it, and nothing is done."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
+def main() -> None:
+    if len(sys.argv) < 4 or sys.argv[2] != "--" or not sys.argv[1].isdigit():
+        sys.exit("usage: guard.py FD -- ARGV...")
+    sys.exit(Guard(int(sys.argv[1])).run(sys.argv[3:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""What would run, and why. Planning only reads (design decision 2)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from llmops.runner.fingerprint import fingerprint
+from llmops.runner.graph import Graph, build_graph
+from llmops.runner.stage import Context, Node, Pending, Prepared, Stage
+from llmops.spec.source import display
+
+
+@dataclass(frozen=True)
+class PlannedStage:
+    """A stage with what is known of it before anything runs.
+
+    state: `reuse` (its output exists), `run`, or `pending` (an input is made first, and only
+    then is it known whether its output exists). reasons: why it is not reused.
+    """
+
+    node: Node
+    prepared: Prepared
+    state: str
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        return self.prepared.reasons
+
+
+@dataclass(frozen=True)
+class Plan:
+    graph: Graph
+    stages: list[PlannedStage]
+
+
+def make_plan(
+    path: Path,
+    overrides: Sequence[str],
+    *,
+    context: Context,
+    kinds: dict[str, Stage],
+    force: bool = False,
+) -> Plan:
+    """The plan of a recipe or pipeline. force: run every stage again, the declared one alone when
+    the target is a recipe."""
+    graph = build_graph(path, overrides, root=context.settings.root, kinds=kinds)
+    outputs: dict[str, Any] = {}
+    stages = []
+    for node in graph.nodes:
+        planned = plan_stage(node, outputs, context, kinds, forced=is_forced(node, graph, force))
+        outputs[node.name] = (
+            planned.prepared.found if planned.state == "reuse" else planned.prepared.output
+        )
+        stages.append(planned)
+    return Plan(graph, stages)
+
+
+def is_forced(node: Node, graph: Graph, force: bool) -> bool:
+    """`--force` on a recipe makes that recipe's stage again, not what it stands on."""
+    return force and ("stages" in graph.target.source.data or node is graph.nodes[-1])
+
+
+def plan_stage(
+    node: Node,
+    outputs: Mapping[str, Any],
+    context: Context,
+    kinds: dict[str, Stage],
+    *,
+    forced: bool,
+) -> PlannedStage:
+    """One stage, given the outputs of those before it."""
+    from llmops.registry.locate import locate
+
+    inputs: dict[str, Any] = {}
+    for name, item in node.inputs.items():
+        if item.node is not None:
+            inputs[name] = outputs[item.node]
+        else:
+            inputs[name] = locate(
+                str(item.reference),
+                context.registry,
+                root=context.settings.root,
+                beside=node.declared.path,
+                where=node.declared.source.where(item.key),
+            )
+    prepared = kinds[node.kind].prepare(node, inputs, context)
+    return PlannedStage(node, prepared, _state(prepared, forced), inputs)
+
+
+def _state(prepared: Prepared, forced: bool) -> str:
+    if prepared.pending_on:
+        return "pending"
+    return "reuse" if prepared.done and not forced else "run"
+
+
+def describe(plan: Plan, context: Context) -> dict[str, Any]:
+    """The plan as plain values, for `--json` and for the run's record."""
+    return {
+        "name": plan.graph.name,
+        "target": display(plan.graph.target.path),
+        "stages": [_describe_stage(stage, context) for stage in plan.stages],
+    }
+
+
+def _describe_stage(stage: PlannedStage, context: Context) -> dict[str, Any]:
+    prepared = stage.prepared
+    estimate = prepared.estimate
+    return {
+        "stage": stage.node.name,
+        "kind": stage.node.kind,
+        "file": context.relative(stage.node.declared.path),
+        "state": stage.state,
+        "summary": prepared.summary,
+        "reasons": list(prepared.reasons),
+        "pending_on": list(prepared.pending_on),
+        "inputs": {name: describe_input(item) for name, item in stage.inputs.items()},
+        "output": prepared.found.id if prepared.found and stage.state == "reuse" else None,
+        "fingerprint": None if prepared.pending_on else fingerprint(prepared.parts),
+        "estimate": {
+            "memory_bytes": estimate.memory_bytes,
+            "disk_bytes": estimate.disk_bytes,
+            "seconds": estimate.seconds,
+        },
+        "command": None
+        if prepared.command is None
+        else {
+            "argv": prepared.command.argv,
+            "env": prepared.command.env,
+            "files": prepared.command.files,
+        },
+    }
+
+
+def describe_input(item: Any) -> dict[str, Any]:
+    """An input pinned to its digest, or the stage that has yet to make it."""
+    if isinstance(item, Pending):
+        return {"pending": item.node}
+    return {"id": item.id, "digest": item.digest}

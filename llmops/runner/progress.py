@@ -1,0 +1,175 @@
+"""Showing a run: a live display on a terminal, plain lines where there is none."""
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TextIO
+
+from llmops.engines.contract import Progress
+
+LINE_SECONDS = 3.0
+
+
+class Reporter(Protocol):
+    """What a run tells as it goes."""
+
+    def begin(self, run: str, stages: Sequence[str]) -> None: ...
+    def started(self, stage: str, summary: str, reasons: Sequence[str]) -> None: ...
+    def progress(self, stage: str, progress: Progress) -> None: ...
+    def waiting(self, stage: str, why: str) -> None: ...
+    def reused(self, stage: str, what: str) -> None: ...
+    def done(self, stage: str, what: str) -> None: ...
+    def failed(self, stage: str, why: str) -> None: ...
+    def end(self) -> None: ...
+
+
+def reporter(stream: TextIO | None = None) -> Reporter:
+    """The reporter that fits the stream (default: standard error)."""
+    stream = stream or sys.stderr
+    return RichReporter(stream) if stream.isatty() else PlainReporter(stream)
+
+
+def seconds(value: float | None) -> str:
+    """`75.2` as `1:15`."""
+    if value is None:
+        return ""
+    return f"{int(value) // 60}:{int(value) % 60:02d}"
+
+
+def figures(progress: Progress) -> str:
+    """Loss, speed and preference accuracy, as far as the engine reports them."""
+    parts = []
+    if progress.loss is not None:
+        parts.append(f"loss {progress.loss:.4f}")
+    if progress.learning_rate is not None:
+        parts.append(f"lr {progress.learning_rate:.1e}")
+    for name, value in progress.values.items():
+        parts.append(f"{name} {value:.3g}")
+    if progress.tokens_per_s:
+        parts.append(f"{progress.tokens_per_s:,.0f} tokens/s")
+    return " ".join(parts)
+
+
+@dataclass
+class PlainReporter:
+    """One line for each change, and one every few seconds while a stage trains."""
+
+    stream: TextIO
+    _stages: list[str] = field(default_factory=list)
+    _began: dict[str, float] = field(default_factory=dict)
+    _shown: tuple[str, float] = ("", 0.0)
+
+    def begin(self, run: str, stages: Sequence[str]) -> None:
+        self._stages = list(stages)
+        self._line(f"run {run}: {', '.join(stages)}")
+
+    def started(self, stage: str, summary: str, reasons: Sequence[str]) -> None:
+        self._began[stage] = time.monotonic()
+        self._say(stage, summary + (f" ({'; '.join(reasons)})" if reasons else ""))
+
+    def progress(self, stage: str, progress: Progress) -> None:
+        phase, at = self._shown
+        now = time.monotonic()
+        last = progress.total > 0 and progress.step >= progress.total
+        if phase == progress.phase and now - at < LINE_SECONDS and not last:
+            return
+        self._shown = (progress.phase, now)
+        text = progress.phase
+        if progress.total:
+            text += f" step {progress.step}/{progress.total} {figures(progress)}"
+            if progress.remaining_s:
+                text += f" {seconds(progress.remaining_s)} left"
+        self._say(stage, text)
+
+    def waiting(self, stage: str, why: str) -> None:
+        self._say(stage, f"waiting: {why}")
+
+    def reused(self, stage: str, what: str) -> None:
+        self._say(stage, f"up to date: {what}")
+
+    def done(self, stage: str, what: str) -> None:
+        took = time.monotonic() - self._began.get(stage, time.monotonic())
+        self._say(stage, f"done: {what} in {took:.1f} s")
+
+    def failed(self, stage: str, why: str) -> None:
+        self._say(stage, f"failed: {why}")
+
+    def end(self) -> None:
+        self.stream.flush()
+
+    def _say(self, stage: str, text: str) -> None:
+        position = self._stages.index(stage) + 1 if stage in self._stages else 0
+        self._line(f"[{position}/{len(self._stages)}] {stage}: {text}")
+
+    def _line(self, text: str) -> None:
+        print(text, file=self.stream, flush=True)
+
+
+class RichReporter:
+    """A line for each stage, with a bar while it trains."""
+
+    def __init__(self, stream: TextIO) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as RichProgress
+
+        self._bars = RichProgress(
+            TextColumn("{task.fields[mark]} [bold]{task.description}"),
+            BarColumn(bar_width=20),
+            TextColumn("{task.fields[text]}"),
+            TimeElapsedColumn(),
+            console=Console(file=stream),
+        )
+        self._tasks: dict[str, Any] = {}
+
+    def begin(self, run: str, stages: Sequence[str]) -> None:
+        self._bars.console.print(f"run [bold]{run}")
+        for stage in stages:
+            self._tasks[stage] = self._bars.add_task(
+                stage, total=None, start=False, mark=" ", text="", visible=True
+            )
+        self._bars.start()
+
+    def started(self, stage: str, summary: str, reasons: Sequence[str]) -> None:
+        self._bars.start_task(self._tasks[stage])
+        self._set(stage, ">", summary)
+
+    def progress(self, stage: str, progress: Progress) -> None:
+        text = progress.phase
+        if progress.total:
+            text = f"{progress.step}/{progress.total} {figures(progress)}"
+            if progress.remaining_s:
+                text += f" {seconds(progress.remaining_s)} left"
+            if progress.phase != "training":
+                text = f"{progress.phase} {text}"
+        total = progress.total or None
+        self._bars.update(self._tasks[stage], total=total, completed=progress.step)
+        self._set(stage, ">", text)
+
+    def waiting(self, stage: str, why: str) -> None:
+        self._set(stage, ".", f"waiting: {why}")
+
+    def reused(self, stage: str, what: str) -> None:
+        self._finish(stage, "=", f"up to date: {what}")
+
+    def done(self, stage: str, what: str) -> None:
+        self._finish(stage, "+", what)
+
+    def failed(self, stage: str, why: str) -> None:
+        self._set(stage, "x", f"failed: {why.splitlines()[0] if why else ''}")
+        self._bars.stop_task(self._tasks[stage])
+
+    def end(self) -> None:
+        self._bars.stop()
+
+    def _finish(self, stage: str, mark: str, text: str) -> None:
+        task = self._tasks[stage]
+        self._bars.update(task, total=1, completed=1)
+        self._bars.stop_task(task)
+        self._set(stage, mark, text)
+
+    def _set(self, stage: str, mark: str, text: str) -> None:
+        from rich.markup import escape
+
+        self._bars.update(self._tasks[stage], mark=mark, text=escape(text))

@@ -1,0 +1,193 @@
+"""Run records: what ran, how far it came, and whether it still lives.
+
+A record is a file, written atomically at each change; it is the truth (design decision 14).
+"""
+
+import json
+import os
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from llmops.errors import BadInput
+from llmops.spec.grammar import Spec
+from llmops.spec.suggest import did_you_mean
+from llmops.store.atomic import write_json
+from llmops.store.paths import ProjectPaths, RunPaths
+
+State = Literal["waiting", "running", "reused", "done", "failed", "interrupted", "died"]
+
+
+class StageRecord(Spec):
+    """One stage of a run. attempt: None for a stage that was reused or has not begun."""
+
+    name: str
+    kind: str
+    state: State = "waiting"
+    attempt: int | None = None
+    output: str | None = None
+    started: str | None = None
+    seconds: float | None = None
+    error: str | None = None
+
+
+class RunRecord(Spec):
+    """pid and process_started tell a living run from a dead one whose pid was given away."""
+
+    id: str
+    target: str
+    overrides: list[str] = Field(default_factory=list)
+    state: State = "running"
+    started: str
+    ended: str | None = None
+    pid: int
+    process_started: str
+    stages: list[StageRecord] = Field(default_factory=list)
+
+    def now(self) -> "RunRecord":
+        """The record with `died` for a run that says it runs and does not."""
+        if self.state != "running" or process_mark(self.pid) == self.process_started:
+            return self
+        stages = [
+            s.model_copy(update={"state": "died"}) if s.state == "running" else s
+            for s in self.stages
+        ]
+        return self.model_copy(update={"state": "died", "stages": stages})
+
+
+def process_mark(pid: int) -> str:
+    """When a process was started, in the kernel's terms; empty when there is none."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        return stat.rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        pass
+    if Path("/proc/self/stat").exists():
+        return ""
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return ""
+    return "alive"
+
+
+def utc_now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@dataclass
+class RunLog:
+    """The record of the run in hand, on disk after each change."""
+
+    paths: RunPaths
+    record: RunRecord
+    _clocks: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def begin(
+        cls, project: ProjectPaths, name: str, target: str, overrides: list[str], stages: list[Any]
+    ) -> "RunLog":
+        """A new run directory. stages: (name, kind) pairs."""
+        paths = _new_run(project, name)
+        record = RunRecord(
+            id=paths.root.name,
+            target=target,
+            overrides=overrides,
+            started=utc_now(),
+            pid=os.getpid(),
+            process_started=process_mark(os.getpid()),
+            stages=[StageRecord(name=n, kind=k) for n, k in stages],
+        )
+        log = cls(paths, record)
+        log._write()
+        return log
+
+    def stage(self, name: str, state: State, **values: Any) -> None:
+        """Change one stage's record; clocks start at `running` and stop at the next state."""
+        if state == "running":
+            self._clocks[name] = time.monotonic()
+            values["started"] = utc_now()
+        elif name in self._clocks:
+            values["seconds"] = round(time.monotonic() - self._clocks[name], 2)
+        stages = [
+            s.model_copy(update={"state": state, **values}) if s.name == name else s
+            for s in self.record.stages
+        ]
+        self.record = self.record.model_copy(update={"stages": stages})
+        self._write()
+
+    def end(self, state: State) -> None:
+        self.record = self.record.model_copy(update={"state": state, "ended": utc_now()})
+        self._write()
+
+    def _write(self) -> None:
+        write_json(self.paths.record, self.record.model_dump())
+
+
+def _new_run(project: ProjectPaths, name: str) -> RunPaths:
+    stem = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{name}"
+    project.runs.mkdir(parents=True, exist_ok=True)
+    number = 1
+    while True:
+        paths = project.run(stem if number == 1 else f"{stem}-{number}")
+        try:
+            paths.root.mkdir()
+        except FileExistsError:
+            number += 1
+        else:
+            return paths
+
+
+def list_runs(project: ProjectPaths) -> list[RunRecord]:
+    """All the runs, oldest first."""
+    if not project.runs.is_dir():
+        return []
+    found = (read_run(project.run(p.name)) for p in sorted(project.runs.iterdir()) if p.is_dir())
+    return [record for record in found if record is not None]
+
+
+def read_run(paths: RunPaths) -> RunRecord | None:
+    """None when the directory holds no whole record (killed before the first write)."""
+    try:
+        return RunRecord.model_validate(json.loads(paths.record.read_text("utf-8"))).now()
+    except (OSError, ValueError, ValidationError):
+        return None
+
+
+def find_run(project: ProjectPaths, run: str) -> RunRecord:
+    """A run by its id, or `last`. Raises BadInput when there is none."""
+    if run == "last":
+        records = list_runs(project)
+        if records:
+            return records[-1]
+        raise BadInput("there are no runs yet", fix="llmops run RECIPE starts one")
+    record = read_run(project.run(run))
+    if record is None:
+        fix = did_you_mean(run, [r.id for r in list_runs(project)]) or "llmops runs list"
+        raise BadInput(f"no run `{run}`", fix=fix)
+    return record
+
+
+def find_log(project: ProjectPaths, run: str, stage: str | None, lines: int) -> tuple[Path, str]:
+    """The log of a run's stage (default: the last that ran) and its last lines.
+
+    Raises BadInput when the run or the stage does not exist, or the stage never ran.
+    """
+    from llmops.runner.process import tail
+
+    record = find_run(project, run)
+    ran = {s.name: s for s in record.stages if s.attempt is not None}
+    if not ran:
+        raise BadInput(f"no stage of run {record.id} ran an engine")
+    name = stage or list(ran)[-1]
+    if name not in ran:
+        fix = did_you_mean(name, list(ran))
+        raise BadInput(f"stage `{name}` did not run in {record.id}", fix=fix)
+    attempt = ran[name].attempt
+    assert attempt is not None
+    path = project.run(record.id).attempt(name, attempt).log
+    return path, tail(path, lines)

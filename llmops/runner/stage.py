@@ -1,0 +1,161 @@
+"""What the runner asks of a kind of stage, and what it gives it.
+
+The runner knows graphs, fingerprints, attempts and processes; a kind of stage (llmops/stages, one
+file each) knows what it reads, what its fingerprint covers and how its output is made.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+from llmops.engines.contract import Command, Environment, Estimate, Progress
+from llmops.registry.locate import Located
+from llmops.registry.store import Registry
+from llmops.spec.load import Loaded
+from llmops.spec.reference import Reference
+from llmops.spec.settings import Settings
+from llmops.store.digest import Digests
+from llmops.store.paths import AttemptPaths, CachePaths, ProjectPaths
+
+
+@dataclass(frozen=True)
+class Input:
+    """A model that a stage reads. key: where the declaration says so.
+
+    node: the name of the stage that makes it, when `reference` is `stage:` or `recipe:`.
+    """
+
+    reference: Reference
+    key: tuple[str | int, ...]
+    node: str | None = None
+
+
+@dataclass(frozen=True)
+class Node:
+    """One stage of a run: a recipe, or a step that the pipeline itself declares.
+
+    declared: the file for errors; spec: the recipe, or the pipeline's stage.
+    """
+
+    name: str
+    kind: str
+    declared: Loaded[Any]
+    spec: Any
+    inputs: Mapping[str, Input] = field(default_factory=dict)
+
+    @property
+    def needs(self) -> set[str]:
+        """The names of the stages that come first."""
+        return {i.node for i in self.inputs.values() if i.node is not None}
+
+
+@dataclass(frozen=True)
+class Pending:
+    """An input that an earlier stage of the same run has yet to make.
+
+    kind: full or adapter; model: the name under which it will be registered.
+    """
+
+    node: str
+    kind: str
+    model: str
+    shape: Any = None
+    """The size of the model that it will be or stand on (stages.estimate.Shape)."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A stage as planned.
+
+    parts: what the fingerprint covers, a digest by name; None while an input is pending.
+    found: the version that is this stage's output already. output: what it makes, as later stages
+    see it while it is pending. command: what would run, with placeholders where inputs are
+    pending; None for a stage that runs no engine. payload: the kind's own.
+    """
+
+    parts: dict[str, str]
+    output: Pending | None = None
+    found: Located | None = None
+    pending_on: tuple[str, ...] = ()
+    done: bool = False
+    reasons: tuple[str, ...] = ()
+    estimate: Estimate = field(default_factory=Estimate)
+    command: Command | None = None
+    summary: str = ""
+    payload: Any = None
+
+
+Report = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """Where and as what a stage runs."""
+
+    run: str
+    node: Node
+    number: int
+    paths: AttemptPaths
+    report: Report
+
+
+@dataclass
+class Context:
+    """What stages read from: one project with its registry and engines."""
+
+    settings: Settings
+
+    @cached_property
+    def paths(self) -> ProjectPaths:
+        return ProjectPaths(self.settings.root)
+
+    @cached_property
+    def cache(self) -> CachePaths:
+        return CachePaths(self.settings.cache)
+
+    @cached_property
+    def digests(self) -> Digests:
+        return Digests(self.paths)
+
+    @cached_property
+    def registry(self) -> Registry:
+        return Registry(self.paths, self.digests)
+
+    def environment(self, engine: str) -> Environment:
+        """Raises BadInput when the engine is not installed."""
+        from llmops.environments.find import find
+
+        return find(engine, self.settings, self.cache)
+
+    def relative(self, path: Path) -> str:
+        """The path below the project's root, or as it is."""
+        try:
+            return str(path.relative_to(self.settings.root))
+        except ValueError:
+            return str(path)
+
+
+class Stage(Protocol):
+    """One kind of stage. `inputs` and `prepare` only read."""
+
+    kind: str
+
+    def inputs(self, spec: Any) -> dict[str, tuple[str, tuple[str | int, ...]]]:
+        """The references that it reads: by input name, the text and the key that says it."""
+        ...
+
+    def moves(self, spec: Any) -> str | None:
+        """The alias that it moves, if any, without the model's name."""
+        ...
+
+    def prepare(
+        self, node: Node, inputs: Mapping[str, Located | Pending], context: Context
+    ) -> Prepared:
+        """Everything about the stage that can be known without running it."""
+        ...
+
+    def execute(self, prepared: Prepared, attempt: Attempt, context: Context) -> Located | None:
+        """Make the output. Raises Failed, with the cause, when it does not come about."""
+        ...

@@ -1,0 +1,71 @@
+"""Starting a run: plan, refuse what cannot work, execute. What the CLI and others call."""
+
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from llmops.errors import BadInput, Interrupted
+from llmops.runner.execute import execute
+from llmops.runner.plan import Plan, make_plan
+from llmops.runner.progress import Reporter
+from llmops.runner.record import RunRecord
+from llmops.runner.stage import Context, Stage
+
+
+def start_run(
+    target: Path,
+    overrides: Sequence[str],
+    *,
+    context: Context,
+    kinds: dict[str, Stage],
+    reporter: Reporter,
+    force: bool = False,
+) -> RunRecord:
+    """Plan and run a recipe or a pipeline; the record of the finished run.
+
+    Raises BadInput before anything is started, Failed, or Interrupted.
+    """
+    with termination_as_interrupt():
+        plan = make_plan(target, overrides, context=context, kinds=kinds, force=force)
+        _require_engines(plan, context)
+        return execute(
+            plan,
+            context=context,
+            kinds=kinds,
+            reporter=reporter,
+            overrides=overrides,
+            force=force,
+        )
+
+
+def _require_engines(plan: Plan, context: Context) -> None:
+    """Every engine that the plan needs is there before the first stage starts."""
+    for stage in plan.stages:
+        engine = getattr(stage.node.spec, "engine", None)
+        if engine is None or stage.state == "reuse":
+            continue
+        try:
+            context.environment(engine)
+        except BadInput as error:
+            raise BadInput(
+                f"stage {stage.node.name}: {error.what}", where=error.where, fix=error.fix
+            ) from error
+
+
+@contextmanager
+def termination_as_interrupt() -> Iterator[None]:
+    """SIGTERM ends a run as Ctrl-C does: in order, and on record."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise Interrupted("terminated; the stages that were done are kept")
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,104 @@
+"""Where a server answers, and one HTTP request to it: OpenAI's error shapes made plain.
+
+Used by the supervisor, the golden comparison and the client. Loopback or a Unix socket: proxies
+from the environment are left aside, because they would swallow requests to 127.0.0.1.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from llmops.errors import Failed
+
+if TYPE_CHECKING:
+    import httpx
+
+_SNIPPET = 300
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """The root of an OpenAI-compatible server. url: without `/v1`; uds: the Unix socket to reach
+    it by, if any (the host in `url` is then only a name)."""
+
+    url: str
+    uds: str | None = None
+
+    def __str__(self) -> str:
+        return f"unix:{self.uds}" if self.uds else self.url
+
+    def client(self, *, timeout: float = 120.0) -> "httpx.Client":
+        """timeout: seconds without a byte; connecting may take 5."""
+        import httpx
+
+        return httpx.Client(
+            base_url=self.url,
+            transport=httpx.HTTPTransport(uds=self.uds) if self.uds else None,
+            timeout=httpx.Timeout(timeout, connect=5.0),
+            trust_env=False,
+            verify=self.url.startswith("https:"),
+        )
+
+
+def post(client: "httpx.Client", path: str, body: dict[str, Any]) -> dict[str, Any]:
+    """The JSON object that answers. Raises Failed when it cannot be reached, on a status other
+    than 200 and on anything that is no JSON object."""
+    import httpx
+
+    try:
+        response = client.post(path, json=body)
+    except httpx.TransportError as error:
+        raise unreachable(error, client) from error
+    return decoded(response.status_code, response.text, f"POST {path}")
+
+
+def get(client: "httpx.Client", path: str) -> dict[str, Any]:
+    """As `post`, without a body."""
+    import httpx
+
+    try:
+        response = client.get(path)
+    except httpx.TransportError as error:
+        raise unreachable(error, client) from error
+    return decoded(response.status_code, response.text, f"GET {path}")
+
+
+def decoded(status: int, text: str, asked: str) -> dict[str, Any]:
+    """The body of an answer, once it is known to be one."""
+    try:
+        body = json.loads(text)
+    except ValueError:
+        body = None
+    if status == 200 and isinstance(body, dict) and "error" not in body:
+        return body
+    if status == 200 and not isinstance(body, dict):
+        raise Failed("the server's answer is not a JSON object", where=asked, fix=_short(text))
+    raise Failed(f"the server answered {status}: {error_message(body) or _short(text)}", where=asked)
+
+
+def error_message(body: Any) -> str:
+    """The message of an error in any of the shapes that OpenAI-compatible servers send."""
+    if isinstance(body, dict):
+        for key in ("error", "message", "detail"):
+            value = body.get(key)
+            if isinstance(value, dict):
+                value = value.get("message") or value
+            if value:
+                return value if isinstance(value, str) else json.dumps(value)
+    return ""
+
+
+def unreachable(error: Exception, client: "httpx.Client") -> Failed:
+    import httpx
+
+    what = str(error) or type(error).__name__
+    if isinstance(error, httpx.ReadTimeout):
+        what = "no answer in time"
+    elif isinstance(error, httpx.RemoteProtocolError | httpx.ReadError):
+        what = f"the connection broke off: {what}"
+    return Failed(what, where=str(client.base_url), fix="is the server still running?")
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= _SNIPPET else text[:_SNIPPET] + "..."

@@ -1,0 +1,109 @@
+"""Running a compiled command as an attempt, and registering what it made."""
+
+import json
+from collections.abc import Sequence
+
+from llmops.engines.contract import Command, DataSet, Engine, Environment, Finished
+from llmops.errors import Failed, Interrupted
+from llmops.registry.locate import Located, located
+from llmops.registry.manifest import DataUsed, Golden, Lineage
+from llmops.registry.store import Draft
+from llmops.runner.fingerprint import fingerprint
+from llmops.runner.process import run, tail
+from llmops.runner.stage import Attempt, Context
+from llmops.spec.source import display
+from llmops.store.atomic import write_text
+
+
+def run_engine(command: Command, engine: Engine, attempt: Attempt) -> None:
+    """Write the command's files, run it, follow it. Raises Failed with the cause, the tail of the
+    log and its path; Interrupted when the user stopped it."""
+    paths = attempt.paths
+    for name, text in command.files.items():
+        write_text(paths.root / name, text)
+    follower = engine.follow(paths)
+
+    def tick() -> None:
+        for progress in follower.poll():
+            attempt.report(progress)
+
+    code, signalled = run(command.argv, env=command.env, log=paths.log, cwd=paths.root, tick=tick)
+    if signalled is not None:
+        raise Interrupted(f"stage {attempt.node.name} was interrupted", where=display(paths.log))
+    if code != 0:
+        cause = engine.cause(paths) or f"the engine ended with exit code {code}"
+        raise _failed(attempt, cause)
+    try:
+        engine.finished(paths)
+    except Failed as error:
+        raise _failed(attempt, error.what) from error
+
+
+def _failed(attempt: Attempt, cause: str) -> Failed:
+    log = attempt.paths.log
+    shown = "\n".join(f"    {line}" for line in tail(log).splitlines())
+    return Failed(
+        f"stage {attempt.node.name} failed: {cause}",
+        fix=f"the end of its log, {display(log)}:\n{shown}",
+    )
+
+
+def register(
+    attempt: Attempt,
+    context: Context,
+    *,
+    stage: str,
+    model: str,
+    environment: Environment,
+    finished: Finished,
+    parts: dict[str, str],
+    base: Located | None,
+    data: Sequence[DataSet],
+) -> Located:
+    """The attempt's result as the next version of `model`."""
+    adapter = finished.kind == "adapter"
+    draft = Draft(
+        name=model,
+        kind="adapter" if adapter else "full",
+        stage=stage,
+        base=_base_of_adapter(base)[0] if adapter and base else None,
+        base_digest=_base_of_adapter(base)[1] if adapter and base else None,
+        lora_rank=finished.lora_rank,
+        fingerprint=fingerprint(parts),
+        parts=parts,
+        golden=_golden(attempt),
+        metrics=finished.metrics,
+        lineage=Lineage(
+            run=attempt.run,
+            stage=attempt.node.name,
+            attempt=attempt.number,
+            recipe=context.relative(attempt.node.declared.path),
+            resolved=attempt.node.declared.source.data,
+            parent=base.id if base else None,
+            data=[
+                DataUsed(path=context.relative(d.path), sha256=d.sha256, samples=d.samples)
+                for d in data
+            ],
+            engine=environment.engine,
+            engine_version=environment.version,
+        ),
+    )
+    manifest = context.registry.add(draft, finished.directory)
+    return located(manifest, context.registry)
+
+
+def _base_of_adapter(base: Located) -> tuple[str, str]:
+    """The full model that an adapter stands on: its parent, or its parent's own base."""
+    if base.kind == "adapter":
+        assert base.base is not None
+        assert base.base_digest is not None
+        return base.base, base.base_digest
+    return base.id, base.digest
+
+
+def _golden(attempt: Attempt) -> list[Golden]:
+    try:
+        text = attempt.paths.golden.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return []
+    return [Golden.model_validate(item) for item in json.loads(text)]

@@ -1,0 +1,184 @@
+"""`kind: train`: a stage that an engine trains, registered as the next version of its model."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from llmops.engines.catalog import engine_named
+from llmops.engines.contract import (
+    DataSet,
+    Engine,
+    Environment,
+    ModelFiles,
+    TrainJob,
+)
+from llmops.registry.locate import Located
+from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared
+from llmops.spec.recipe import TrainRecipe
+from llmops.stages.datasets import data_parts, inspect_all, layouts_of
+from llmops.stages.engine_run import register, run_engine
+from llmops.stages.estimate import Shape, estimate_training, shape_of, steps_of
+from llmops.stages.history import looked_up, planning_environment
+from llmops.store.digest import sha256_json
+from llmops.store.paths import AttemptPaths
+
+GOLDEN_PROMPTS = 4
+
+
+@dataclass(frozen=True)
+class _Payload:
+    """What executing needs beyond what planning shows."""
+
+    engine: Engine
+    environment: Environment | None
+    base: Located | Pending
+    train: Sequence[DataSet]
+    validation: Sequence[DataSet] | float | None
+    parts: dict[str, str]
+
+
+class Train:
+    """The stage kind of every training recipe."""
+
+    kind = "train"
+
+    def inputs(self, spec: TrainRecipe) -> dict[str, tuple[str, tuple[str | int, ...]]]:
+        return {"base": (spec.base, ("base",))}
+
+    def moves(self, spec: TrainRecipe) -> str | None:
+        return None
+
+    def prepare(
+        self, node: Node, inputs: Mapping[str, Located | Pending], context: Context
+    ) -> Prepared:
+        recipe: TrainRecipe = node.spec
+        engine = engine_named(recipe.engine, node.declared)
+        environment, version = planning_environment(recipe.engine, context)
+        if environment is not None:
+            engine.check(node.declared, environment)
+        base = inputs["base"]
+        train, validation = self._data(node, context)
+        payload = _Payload(engine, environment, base, train, validation, {})
+        parts = _parts(recipe, version, train, validation, base)
+        payload = replace(payload, parts=parts)
+        found, reasons, earlier = looked_up(node, recipe.output.model, parts, context)
+        if environment is None:
+            reasons = (*reasons, f"{recipe.engine} is not installed: options unchecked")
+        shape = _shape(base)
+        samples = sum(item.limit or item.samples for item in train)
+        steps = steps_of(recipe.args, samples, recipe.resources.devices, recipe.stage)
+        pending = (base.node,) if isinstance(base, Pending) else ()
+        done = found is not None and not pending
+        kind = "adapter" if recipe.args.get("finetuning_type", "lora") == "lora" else "full"
+        return Prepared(
+            parts=parts,
+            output=Pending(node.name, kind, recipe.output.model, shape),
+            found=found if done else None,
+            pending_on=pending,
+            done=done,
+            reasons=reasons,
+            estimate=estimate_training(shape, recipe.args, recipe.stage, steps, earlier),
+            command=self._preview(node, payload, context),
+            summary=_summary(recipe, samples, steps),
+            payload=payload,
+        )
+
+    def execute(self, prepared: Prepared, attempt: Attempt, context: Context) -> Located:
+        payload: _Payload = prepared.payload
+        environment = context.environment(attempt.node.spec.engine)
+        assert isinstance(payload.base, Located)
+        command = payload.engine.compile_train(
+            _job(attempt.node, payload, payload.base.files, attempt.paths), environment
+        )
+        run_engine(command, payload.engine, attempt)
+        recipe: TrainRecipe = attempt.node.spec
+        return register(
+            attempt,
+            context,
+            stage=recipe.stage,
+            model=recipe.output.model,
+            environment=environment,
+            finished=payload.engine.finished(attempt.paths),
+            parts=prepared.parts,
+            base=payload.base,
+            data=payload.train,
+        )
+
+    def _data(
+        self, node: Node, context: Context
+    ) -> tuple[list[DataSet], list[DataSet] | float | None]:
+        recipe: TrainRecipe = node.spec
+        wanted = layouts_of(recipe.stage)
+        train = inspect_all(node, recipe.data.train, ("data", "train"), wanted, context)
+        share = recipe.data.validation
+        if isinstance(share, list):
+            return train, inspect_all(node, share, ("data", "validation"), wanted, context)
+        return train, share
+
+    def _preview(self, node: Node, payload: _Payload, context: Context) -> Any:
+        """The command with placeholders for what is pending; None without the engine."""
+        if payload.environment is None:
+            return None
+        base = payload.base
+        if isinstance(base, Located):
+            files = base.files
+        else:
+            place = Path(f"/<{base.node}>")
+            files = ModelFiles(place, place / "adapter" if base.kind == "adapter" else None)
+        attempt = context.paths.run("<run>").attempt(node.name, 1)
+        return payload.engine.compile_train(
+            _job(node, payload, files, attempt), payload.environment
+        )
+
+
+def _job(node: Node, payload: _Payload, base: ModelFiles, attempt: AttemptPaths) -> TrainJob:
+    prompts = [prompt for item in payload.train for prompt in item.first_prompts]
+    return TrainJob(
+        recipe=node.declared,
+        base=base,
+        train=payload.train,
+        validation=payload.validation,
+        attempt=attempt,
+        golden=prompts[:GOLDEN_PROMPTS],
+    )
+
+
+def _parts(
+    recipe: TrainRecipe,
+    version: str,
+    train: Sequence[DataSet],
+    validation: Sequence[DataSet] | float | None,
+    base: Located | Pending,
+) -> dict[str, str]:
+    """What the fingerprint covers. The output's name is not part of it: it is where one looks."""
+    parts = {
+        "stage": recipe.stage,
+        "engine": f"{recipe.engine} {version}",
+        "devices": str(recipe.resources.devices),
+        "base": base.digest if isinstance(base, Located) else f"pending: {base.node}",
+    }
+    if recipe.template is not None:
+        parts["template"] = recipe.template
+    for name, value in sorted(recipe.args.items()):
+        parts[f"args.{name}"] = value if isinstance(value, str) else _json(value)
+    parts.update(data_parts("data.train", train))
+    if isinstance(validation, float):
+        parts["data.validation"] = str(validation)
+    elif validation is not None:
+        parts.update(data_parts("data.validation", validation))
+    return parts
+
+
+def _json(value: Any) -> str:
+    return sha256_json(value) if isinstance(value, dict | list) else str(value)
+
+
+def _shape(base: Located | Pending) -> Shape | None:
+    return base.shape if isinstance(base, Pending) else shape_of(base.files.directory)
+
+
+def _summary(recipe: TrainRecipe, samples: int, steps: int | None) -> str:
+    kind = recipe.args.get("finetuning_type", "lora")
+    text = f"{recipe.stage} {kind}, {samples:,} samples"
+    return text + (f", {steps:,} steps" if steps else "")
