@@ -81,7 +81,7 @@ def _json_form(head: bytes) -> str:
         value = json.loads(first)
     except ValueError:
         # A first line longer than the head is a row; `{` and little else opens an object.
-        opens = newline and first.strip() in (b"{", b"") or first.rstrip().endswith((b"[", b"{"))
+        opens = (newline and first.strip() in (b"{", b"")) or first.rstrip().endswith((b"[", b"{"))
         return "object" if opens else "lines"
     alone = not rest.strip()
     return "object" if alone and isinstance(value, dict) and _only_list(value) else "lines"
@@ -148,9 +148,7 @@ def _json_whole(path: Path) -> Iterator[Row]:
     if isinstance(value, dict):
         key = _only_list(value)
         if key is None:
-            raise RowProblem(
-                "an object without one list of rows", "expected an array of objects"
-            )
+            raise RowProblem("an object without one list of rows", "expected an array of objects")
         value = value[key]
     for number, item in enumerate(value, 1):
         yield Row(number, None, _object(item, number, None))

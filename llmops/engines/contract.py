@@ -48,6 +48,10 @@ class DataSet:
     limit: int | None = None
     first_prompts: tuple[Any, ...] = ()
     """Up to 4 prompts, for golden prompts: a list of messages (role, content), or a text."""
+    convert: bool = False
+    """The engine's loader would misread the file: a converted copy is compiled instead."""
+    same_answers: int = 0
+    """Preference pairs whose two answers are the same; they teach nothing."""
 
 
 @dataclass(frozen=True)
