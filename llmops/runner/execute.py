@@ -138,8 +138,9 @@ class _Run:
     def _lock(self, node: Node, planned: PlannedStage) -> Iterator[None]:
         """Two runs never make the same thing at once: the second waits and reuses it."""
         name = fingerprint(planned.prepared.parts)[:24]
-        self.context.paths.locks.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.context.paths.locks / f"stage-{name}.lock")
+        path = self.context.paths.lock(f"stage-{name}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path)
         try:
             lock.acquire(timeout=0)
         except Timeout:

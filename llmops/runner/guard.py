@@ -26,7 +26,7 @@ GRACE = 10.0
 LEFTOVER_GRACE = 3.0
 """The same for what the command leaves behind when it ends by itself."""
 
-_FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_OUTLIVED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -47,7 +47,7 @@ class Guard:
         os.set_blocking(wake, False)
         os.set_blocking(self._woken, False)
         # A handler, not SIG_IGN: the command would inherit the latter.
-        for number in (*_FORWARDED, signal.SIGCHLD):
+        for number in (*_OUTLIVED, signal.SIGCHLD):
             signal.signal(number, lambda *_: None)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
 
@@ -56,13 +56,9 @@ class Guard:
         os.set_inheritable(self._pipe, False)
         _prctl(_PR_SET_CHILD_SUBREAPER, 1)
         self._start(argv)
-        watching = True
         while self._code is None:
-            if watching and self._wait(None):
-                watching = False
+            if self._pause(None, watch=True):
                 self._end(0.0 if os.read(self._pipe, 1) else GRACE)
-            elif not watching:
-                self._wait(None)
             self._reap()
         self._end(LEFTOVER_GRACE)
         return self._code
@@ -74,7 +70,7 @@ class Guard:
             return
         try:
             signal.set_wakeup_fd(-1)
-            for number in (*_FORWARDED, signal.SIGCHLD):
+            for number in (*_OUTLIVED, signal.SIGCHLD):
                 signal.signal(number, signal.SIG_DFL)
             _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             if os.getppid() != guard:
@@ -85,9 +81,9 @@ class Guard:
         finally:
             os._exit(127)
 
-    def _wait(self, seconds: float | None) -> bool:
-        """Sleep until a signal, the time, or the pipe; True when it is the pipe."""
-        ready, _, _ = select.select([self._pipe, self._woken], [], [], seconds)
+    def _pause(self, seconds: float | None, *, watch: bool = False) -> bool:
+        """Sleep until a signal comes or the time is over; True when the pipe has something."""
+        ready, _, _ = select.select([self._woken] + [self._pipe] * watch, [], [], seconds)
         if self._woken in ready:
             os.read(self._woken, 4096)
         return self._pipe in ready
@@ -110,12 +106,12 @@ class Guard:
         if grace and self._signal_all(signal.SIGTERM):
             deadline = time.monotonic() + grace
             while _others() and (left := deadline - time.monotonic()) > 0:
-                # What is not a child of this process ends without a signal to it: look now and then.
-                select.select([self._woken], [], [], min(left, 0.05))
+                # What is no child of this process ends without a signal to it: look now and then.
+                self._pause(min(left, 0.05))
                 self._reap()
         while self._signal_all(signal.SIGKILL):
-            select.select([self._woken], [], [], 0.01)
-            self._reap()
+            self._pause(0.01)
+        self._reap()
 
     def _signal_all(self, number: signal.Signals) -> bool:
         """Signal everything that is left; False when nothing is."""
@@ -172,6 +168,8 @@ def _prctl(option: int, value: int) -> None:
 def main() -> None:
     if len(sys.argv) < 4 or sys.argv[2] != "--" or not sys.argv[1].isdigit():
         sys.exit("usage: guard.py FD -- ARGV...")
+    if os.getpgrp() != os.getpid():
+        os.setsid()  # the group is what gets killed: it must not be anyone else's
     sys.exit(Guard(int(sys.argv[1])).run(sys.argv[3:]))
 
 

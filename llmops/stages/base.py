@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from llmops.data.layouts import LAYOUTS
 from llmops.engines.catalog import engine_named
 from llmops.engines.contract import BaseJob, Command, DataSet, Engine, Environment, Estimate
 from llmops.registry.locate import Located
 from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared
 from llmops.spec.recipe import BaseRecipe
-from llmops.stages.datasets import ANY_LAYOUT, data_parts, inspect_all
+from llmops.stages.datasets import data_parts, inspect_all
 from llmops.stages.engine_run import register, run_engine
 from llmops.stages.estimate import shape_of_architecture
 from llmops.stages.history import looked_up, planning_environment
@@ -43,7 +44,7 @@ class Base:
         engine = engine_named(recipe.engine, node.declared)
         environment, version = planning_environment(recipe.engine, context)
         key = ("tokenizer", "texts")
-        texts = inspect_all(node, recipe.tokenizer.texts, key, ANY_LAYOUT, context)
+        texts = inspect_all(node, recipe.tokenizer.texts, key, LAYOUTS, context)
         payload = _Payload(engine, environment, texts)
         parts = _parts(recipe, version, texts)
         found, reasons, _ = looked_up(node, recipe.output.model, parts, context)

@@ -1,6 +1,6 @@
 """The data of a recipe: found, checked, and as parts of a fingerprint."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from llmops.data.inspect import inspect_data
 from llmops.engines.contract import DataSet
@@ -9,28 +9,12 @@ from llmops.runner.stage import Context, Node
 from llmops.spec.load import resolve_path
 from llmops.spec.recipe import DataFile, Layout
 
-ANY_LAYOUT: frozenset[Layout] = frozenset(
-    ("text", "messages", "sharegpt", "alpaca", "preference", "kto")
-)
-_LAYOUTS: dict[str, frozenset[Layout]] = {
-    "cpt": frozenset(("text",)),
-    "sft": frozenset(("messages", "sharegpt", "alpaca")),
-    "dpo": frozenset(("preference",)),
-    "rm": frozenset(("preference",)),
-    "kto": frozenset(("kto",)),
-}
-
-
-def layouts_of(stage: str) -> frozenset[Layout]:
-    """The layouts that a training stage can use."""
-    return _LAYOUTS[stage]
-
 
 def inspect_all(
     node: Node,
     files: Sequence[DataFile],
     key: tuple[str, ...],
-    wanted: frozenset[Layout],
+    wanted: Collection[Layout],
     context: Context,
 ) -> list[DataSet]:
     """Each file found and checked. Raises BadInput with the recipe's key and the file's row."""
@@ -44,7 +28,8 @@ def inspect_all(
                 where=place,
                 fix=f"looked beside {node.declared.path.name} and in the project's root",
             )
-        found.append(inspect_data(file, path, place, wanted, context.digests))
+        digest = context.digests.file
+        found.append(inspect_data(file, path, where=place, wanted=wanted, digest=digest))
     return found
 
 

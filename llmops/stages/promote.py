@@ -36,14 +36,14 @@ class Promote:
             raise BadInput(f"`{version.id}` is not a registered version", where=where)
         name = version.manifest.name
         current = context.registry.aliases(name).get(alias)
-        before = f"{name}:v{current}" if current else "nothing"
         there = current == version.manifest.number
+        before = f"{name}:v{current}" if current else "nothing"
         return Prepared(
             parts={"alias": f"{name}@{alias}", "version": version.id},
             found=version if there else None,
             output=None,
             done=there,
-            reasons=() if there else (f"points to {before}",),
+            reasons=() if there else (f"it names {before} now",),
             summary=f"{name}@{alias} -> {version.id}",
             payload=version,
         )
@@ -55,6 +55,7 @@ class Promote:
             version.manifest.name,
             str(attempt.node.spec.to),
             version.manifest.number,
-            why=f"stage {attempt.node.name} of run {attempt.run}",
+            why=f"stage {attempt.node.name} of {context.relative(attempt.node.declared.path)}",
+            by=f"run {attempt.run}",
         )
         return version

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from llmops.data.layouts import STAGE_LAYOUTS
 from llmops.engines.catalog import engine_named
 from llmops.engines.contract import (
     DataSet,
@@ -16,7 +17,7 @@ from llmops.engines.contract import (
 from llmops.registry.locate import Located
 from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared
 from llmops.spec.recipe import TrainRecipe
-from llmops.stages.datasets import data_parts, inspect_all, layouts_of
+from llmops.stages.datasets import data_parts, inspect_all
 from llmops.stages.engine_run import register, run_engine
 from llmops.stages.estimate import Shape, estimate_training, shape_of, steps_of
 from llmops.stages.history import looked_up, planning_environment
@@ -109,7 +110,7 @@ class Train:
         self, node: Node, context: Context
     ) -> tuple[list[DataSet], list[DataSet] | float | None]:
         recipe: TrainRecipe = node.spec
-        wanted = layouts_of(recipe.stage)
+        wanted = STAGE_LAYOUTS[recipe.stage]
         train = inspect_all(node, recipe.data.train, ("data", "train"), wanted, context)
         share = recipe.data.validation
         if isinstance(share, list):
