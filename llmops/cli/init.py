@@ -1,12 +1,13 @@
 """`llmops init`: start a project from the example that the package carries."""
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
 
 def command(
-    directory: Path = typer.Argument(metavar="DIR", help="A new or an empty directory."),
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A new or an empty directory.")],
 ) -> None:
     """Copy the starter project (recipes, pipelines, serving, llmops.toml) into DIR.
 

@@ -1,10 +1,14 @@
 """`llmops schema`: the grammar of a declaration, for editors."""
 
+from typing import Annotated
+
 import typer
 
 
 def command(
-    kind: str = typer.Argument(metavar="recipe|pipeline|deployment", help="Which grammar."),
+    kind: Annotated[
+        str, typer.Argument(metavar="recipe|pipeline|deployment", help="Which grammar.")
+    ],
 ) -> None:
     """Print the JSON Schema of a recipe, a pipeline or a deployment.
 

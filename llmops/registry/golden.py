@@ -9,6 +9,7 @@ import os
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -29,7 +30,7 @@ def compute_golden(files: ModelFiles, environment: Environment, dtype: str) -> l
     """
     with tempfile.TemporaryDirectory(prefix="llmops-golden-") as folder:
         answer = Path(folder) / "golden.json"
-        request = {
+        request: dict[str, Any] = {
             "base": str(files.directory.resolve()),
             "adapter": str(files.adapter.resolve()) if files.adapter else None,
             "golden": [],

@@ -13,7 +13,7 @@ from llmops.engines.contract import ModelFiles
 from llmops.errors import BadInput, Failed
 from llmops.registry.adapters import Adapter, check_fits, read_adapter
 from llmops.registry.files import kind_of, model_files
-from llmops.registry.manifest import Manifest, VersionId
+from llmops.registry.manifest import Manifest
 from llmops.registry.store import Registry
 from llmops.spec.load import resolve_path
 from llmops.spec.reference import parse_reference
@@ -37,12 +37,30 @@ class Located:
     base_digest: str | None = None
 
 
-def locate(text: str, registry: Registry, root: Path, beside: Path | None = None) -> Located:
+def locate(
+    text: str, registry: Registry, root: Path, beside: Path | None = None, where: str = ""
+) -> Located:
     """The model that `text` names. beside: the file that says so, for a relative path:DIR (the
-    working directory when None); root: the project's directory, looked in after that.
+    working directory when None); root: the project's directory, looked in after that; where: the
+    place in that file, for errors.
 
     Raises BadInput when there is none or it cannot be used, Failed when the registry is damaged.
     """
+    try:
+        return _locate(text, registry, root, beside)
+    except BadInput as error:
+        if not where:
+            raise
+        what = f"{error.where}: {error.what}" if error.where else error.what
+        raise BadInput(what, where=where, fix=error.fix) from error
+
+
+def located(manifest: Manifest, registry: Registry) -> Located:
+    """Where the files of a registered version lie. Raises as `locate`."""
+    return _version(manifest, registry, registry.root)
+
+
+def _locate(text: str, registry: Registry, root: Path, beside: Path | None) -> Located:
     try:
         reference = parse_reference(text)
     except ValueError as error:

@@ -5,7 +5,6 @@ whole or not at all; nothing here changes or removes one. Aliases are in aliases
 a model for training and serving in locate.py. A remote (the Hugging Face Hub) is not covered.
 """
 
-import hashlib
 import json
 import re
 import shutil
@@ -17,11 +16,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from llmops.errors import BadInput, Failed
-from llmops.registry.adapters import read_adapter
-from llmops.registry.aliases import Aliases
-from llmops.registry.files import ADAPTER_CONFIG, headers, model_files, read_json
+from llmops.registry.aliases import Aliases, Move
+from llmops.registry.files import ADAPTER_CONFIG, headers
+from llmops.registry.intake import completed, copy_file, name_base
 from llmops.registry.manifest import Draft, Manifest, VersionId
-from llmops.registry.weights import dtype_of, read_header
 from llmops.spec.reference import parse_reference
 from llmops.spec.source import display
 from llmops.spec.suggest import did_you_mean
@@ -30,7 +28,9 @@ from llmops.store.digest import Digests, sha256_file, sha256_tree
 from llmops.store.paths import ProjectPaths
 
 MANIFEST = "manifest.json"
-_CHUNK = 8 * 1024 * 1024
+
+
+__all__ = ["Draft", "Registry"]
 
 
 class Registry:
@@ -39,7 +39,12 @@ class Registry:
     def __init__(self, paths: ProjectPaths, digests: Digests | None = None) -> None:
         self._paths = paths
         self.digests = digests if digests is not None else Digests(paths)
-        self.aliases = Aliases(paths)
+        self.alias_log = Aliases(paths)
+
+    @property
+    def root(self) -> Path:
+        """The project's directory."""
+        return self._paths.root
 
     def names(self) -> list[str]:
         """The models that have a version, by name."""
@@ -85,10 +90,22 @@ class Registry:
             return self.get(VersionId(reference.target, int(reference.part)))
         if reference.scheme != "alias":
             raise BadInput(f"`{text}` is not in the registry; expected NAME:vN or NAME@alias")
-        aliases = self.aliases.current(reference.target)
+        aliases = self.alias_log.current(reference.target)
         if reference.part in aliases:
             return self.get(aliases[reference.part])
         raise self._no_alias(reference.target, reference.part, aliases)
+
+    def aliases(self, name: str) -> dict[str, int]:
+        """The number of the version that each alias of a model names now."""
+        return {alias: version.number for alias, version in self.alias_log.current(name).items()}
+
+    def move(self, name: str, alias: str, number: int, *, why: str, by: str = "") -> Move | None:
+        """Let `alias` name version `number`, on record. None when it already does.
+
+        Raises BadInput when there is no such version, or no such alias is possible.
+        """
+        version = self.get(VersionId(name, number)).id
+        return self.alias_log.move(alias, version, why=why, by=by)
 
     def find(self, name: str, fingerprint: str) -> Manifest | None:
         """The newest version of `name` with that fingerprint whose files are all there, whole as
@@ -123,16 +140,18 @@ class Registry:
         Raises Failed when the files are not a complete, servable model, or the disk is full.
         """
         try:
-            draft, names = self._checked(draft, source)
+            if draft.kind == "adapter":
+                draft = self._on_base(draft)
+            draft, names = completed(draft, source)
         except BadInput as error:
             raise Failed(error.what, where=error.where, fix=error.fix) from error
         with self._locked(draft.name):
             self._sweep(draft.name)
             number = self._next(draft.name)
             with new_directory(self._paths.version(draft.name, number)) as folder:
-                files = {name: _copy(source / name, folder / name, progress) for name in names}
+                files = {name: copy_file(source / name, folder / name, progress) for name in names}
                 if draft.kind == "adapter":
-                    files[ADAPTER_CONFIG] = _name_base(folder / ADAPTER_CONFIG, draft.base)
+                    files[ADAPTER_CONFIG] = name_base(folder / ADAPTER_CONFIG, draft.base)
                 manifest = Manifest(
                     **dict(draft),
                     number=number,
@@ -170,30 +189,23 @@ class Registry:
                 "again (`llmops run RECIPE --force`) and move its aliases",
             )
 
-    def _checked(self, draft: Draft, source: Path) -> tuple[Draft, list[str]]:
-        """The draft completed by what the files say, and the files to copy."""
-        names = model_files(source, draft.kind)
-        dtype = draft.dtype or dtype_of(headers(source, names))
-        if draft.kind == "full":
-            return draft.model_copy(update={"dtype": dtype}), names
-        if not draft.base:
-            raise BadInput("an adapter needs a base", where=display(source))
-        changes = {"dtype": dtype, "lora_rank": read_adapter(source).rank}
-        if re.fullmatch(r"[^:@/]+:v[0-9]+", draft.base):
-            base = self.get(VersionId.parse(draft.base))
-            if base.kind != "full":
-                raise BadInput(
-                    f"{base.id} is an adapter; the base of an adapter is a full model",
-                    fix=f"its own base is {base.base}",
-                )
-            if draft.base_digest not in (None, base.digest):
-                raise BadInput(f"the adapter was trained on another state of {base.id}")
-            changes["base_digest"] = base.digest
-        return draft.model_copy(update=changes), names
+    def _on_base(self, draft: Draft) -> Draft:
+        """The draft of an adapter with the digest of its base, if that is registered."""
+        if not re.fullmatch(r"[^:]+:v[0-9]+", draft.base or ""):
+            return draft
+        base = self.get(VersionId.parse(draft.base or ""))
+        if base.kind != "full":
+            raise BadInput(
+                f"{base.id} is an adapter; the base of an adapter is a full model",
+                fix=f"its own base is {base.base}",
+            )
+        if draft.base_digest not in (None, base.digest):
+            raise BadInput(f"the adapter was trained on another state of {base.id}")
+        return draft.model_copy(update={"base_digest": base.digest})
 
     def _known(self) -> list[str]:
         return [f"{name}:v{n}" for name in self.names() for n in self._numbers(name)] + [
-            f"{name}@{alias}" for name in self.names() for alias in self.aliases.current(name)
+            f"{name}@{alias}" for name in self.names() for alias in self.aliases(name)
         ]
 
     def _no_model(self, name: str) -> BadInput:
@@ -232,7 +244,7 @@ class Registry:
         paths = folder.iterdir() if folder.is_dir() else []
         found = (re.fullmatch(r"v([1-9][0-9]*)", path.name) for path in paths)
         used = [int(match[1]) for match in found if match]
-        moved = [VersionId.parse(move.version).number for move in self.aliases.history(name)]
+        moved = [VersionId.parse(move.version).number for move in self.alias_log.history(name)]
         return max([0, *used, *moved]) + 1
 
     def _read(self, version: VersionId) -> Manifest:
@@ -271,27 +283,3 @@ class Registry:
     def _sweep(self, name: str) -> None:
         for path in self._paths.model(name).glob(".v*.*"):
             shutil.rmtree(path, ignore_errors=True)
-
-
-def _copy(source: Path, target: Path, progress: Callable[[str, int, int], None] | None) -> str:
-    """Copy the content of one file, never a link. Returns the sha256 of what was copied."""
-    digest = hashlib.sha256()
-    size, done = source.stat().st_size, 0
-    with source.open("rb") as reader, target.open("xb") as writer:
-        while chunk := reader.read(_CHUNK):
-            digest.update(chunk)
-            writer.write(chunk)
-            done += len(chunk)
-            if progress is not None:
-                progress(source.name, done, size)
-    return digest.hexdigest()
-
-
-def _name_base(path: Path, base: str | None) -> str:
-    """Let the stored adapter name its base as the registry does. The engine wrote the path of the
-    directory that it trained from, which means nothing on another machine and would make the
-    digest depend on where the project lies. Returns the sha256 of the file."""
-    config = read_json(path)
-    config["base_model_name_or_path"] = base
-    write_json(path, config)
-    return sha256_file(path)
