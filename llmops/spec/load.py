@@ -234,7 +234,8 @@ def _known_keys(model: Any, place: Key) -> list[str]:
             fields = getattr(kind, "model_fields", None)
             if fields is not None and part in fields:
                 nexts.append(fields[part].annotation)
-        found = _flatten(nexts)
+        # A list's index or a mapping's own key is no field: what it holds was found above.
+        found = _flatten(nexts) or found
     return [name for kind in found for name in getattr(kind, "model_fields", {})]
 
 

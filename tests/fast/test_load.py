@@ -1,0 +1,154 @@
+"""Loading recipes, pipelines and deployments: overrides, interpolation, and each mistake."""
+
+from pathlib import Path
+
+import pytest
+
+from llmops.errors import BadInput
+from llmops.spec.load import load_deployment, load_pipeline, load_recipe, load_target
+
+RECIPE = """\
+kind: train
+stage: sft
+base: "recipe:cpt.yaml"
+data:
+  train:
+    - path: data/a.jsonl
+args:
+  learning_rate: 1e-3
+  eval_strategy: no
+  warmup_steps: ${args.steps}
+  steps: 4
+output: {model: town}
+"""
+
+
+@pytest.fixture
+def recipe(project: Path) -> Path:
+    file = project / "sft.yaml"
+    file.write_text(RECIPE, encoding="utf-8")
+    return file
+
+
+def error_of(file: Path, *overrides: str) -> str:
+    with pytest.raises(BadInput) as caught:
+        load_recipe(file, overrides)
+    return str(caught.value)
+
+
+def test_values_keep_their_types(recipe: Path) -> None:
+    args = load_recipe(recipe).spec.args
+    assert args["learning_rate"] == 1e-3
+    assert args["eval_strategy"] == "no"
+
+
+def test_interpolation_is_resolved(recipe: Path) -> None:
+    assert load_recipe(recipe).spec.args["warmup_steps"] == 4
+
+
+def test_an_override_replaces_adds_and_indexes(recipe: Path) -> None:
+    spec = load_recipe(
+        recipe, ["args.learning_rate=2e-3", "args.new=no", "data.train.0.path=b.jsonl"]
+    ).spec
+    assert spec.args["learning_rate"] == 2e-3
+    assert spec.args["new"] == "no"
+    assert spec.data.train[0].path == "b.jsonl"
+
+
+def test_an_overriding_path_is_relative_to_the_working_directory(recipe: Path) -> None:
+    (recipe.parent / "here.jsonl").write_text("{}", encoding="utf-8")
+    spec = load_recipe(recipe, ["data.train.0.path=here.jsonl"]).spec
+    assert spec.data.train[0].path == str(recipe.parent / "here.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("line", "by", "words"),
+    [
+        ("stage: sft", "stage: sfft", "sft.yaml:2: stage: `sfft` is not one of"),
+        ("stage: sft", "stage: sfft", "did you mean `sft`?"),
+        ("stage: sft", "stge: sft", "sft.yaml:2: stge: unknown key `stge`"),
+        ("stage: sft", "stge: sft", "did you mean `stage`?"),
+        ("    - path: data/a.jsonl", "    - pth: a", "did you mean `path`?"),
+        ("kind: train", "kind: trian", "did you mean `train`?"),
+        ("kind: train", "a: 1", "`kind` is missing"),
+        ("output: {model: town}", "output: {model: Big Town}", "`Big Town` is not a name"),
+        ('base: "recipe:cpt.yaml"', "base: town", "`town` is not a reference"),
+        ('base: "recipe:cpt.yaml"', "base: preferences:x", "where a model is expected"),
+        ("  steps: 4", "  step: 4", "steps"),
+    ],
+)
+def test_a_mistake_is_told_with_its_place(recipe: Path, line: str, by: str, words: str) -> None:
+    assert line in RECIPE
+    recipe.write_text(RECIPE.replace(line, by), encoding="utf-8")
+    assert words in error_of(recipe)
+
+
+def test_all_the_mistakes_are_told_at_once(recipe: Path) -> None:
+    text = RECIPE.replace("stage: sft", "stage: sfft").replace("output:", "outptu:")
+    recipe.write_text(text, encoding="utf-8")
+    told = error_of(recipe)
+    assert "`sfft`" in told
+    assert "`outptu`" in told
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("stage=x", "override stage"),
+        ("args", "is not an override"),
+        ("data.validation=1.5", "between 0 and 1"),
+        ("data.train.7.path=x", "data.train"),
+        ("data.train=[preferences:x]", "cannot be read as data"),
+    ],
+)
+def test_a_bad_override_is_told_as_such(recipe: Path, override: str, words: str) -> None:
+    assert words in error_of(recipe, override)
+
+
+def test_a_pipeline_where_a_recipe_belongs_is_named(project: Path) -> None:
+    file = project / "p.yaml"
+    file.write_text("name: p\nstages: {a: {recipe: r.yaml}}\n", encoding="utf-8")
+    assert "this is a pipeline" in error_of(file)
+
+
+def test_a_target_is_told_by_its_keys(project: Path, recipe: Path) -> None:
+    file = project / "p.yaml"
+    file.write_text("name: p\nstages: {a: {recipe: sft.yaml}}\n", encoding="utf-8")
+    assert load_target(file).spec.name == "p"
+    assert load_target(recipe).spec.kind == "train"
+
+
+@pytest.mark.parametrize(
+    ("stage", "words"),
+    [
+        ("{}", "either `recipe` or `promote`"),
+        ("{promote: 'stage:b'}", "`promote` needs `to`"),
+        ("{recipe: r.yaml, to: x}", "`to` belongs to"),
+        ("{promote: 'a:v1', to: x, base: 'a:v1'}", "belong to a stage with a `recipe`"),
+        ("{recipe: r.yaml, bse: 'a:v1'}", "did you mean `base`?"),
+    ],
+)
+def test_a_pipeline_stage_is_one_thing(project: Path, stage: str, words: str) -> None:
+    file = project / "p.yaml"
+    file.write_text(f"name: p\nstages:\n  a: {stage}\n", encoding="utf-8")
+    with pytest.raises(BadInput) as caught:
+        load_pipeline(file)
+    assert words in str(caught.value)
+    assert "p.yaml:3: stages.a" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("name: d\nvariants: {}\n", "at least 1"),
+        ("name: d\nvariants: {a: {modl: 'a:v1'}}\n", "did you mean `model`?"),
+        ("name: d\nbackend: {lora: {max_rank: 24}}\nvariants: {a: {model: 'a:v1'}}\n", "max_rank"),
+        ("name: d\nbackend: {kind: vlm}\nvariants: {a: {model: 'a:v1'}}\n", "`vllm`"),
+    ],
+)
+def test_a_deployment_is_checked(project: Path, text: str, words: str) -> None:
+    file = project / "d.yaml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(BadInput) as caught:
+        load_deployment(file)
+    assert words in str(caught.value)

@@ -1,0 +1,24 @@
+"""References: each scheme, and what is none."""
+
+import pytest
+
+from llmops.spec.reference import parse_reference
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["town:v3", "town@production", "recipe:cpt.yaml", "stage:sft", "path:/a/b", "preferences:town"],
+)
+def test_a_reference_is_written_as_it_was_read(text: str) -> None:
+    assert str(parse_reference(text)) == text
+
+
+def test_a_hub_reference_has_a_revision() -> None:
+    assert parse_reference("hub:org/name").part == "main"
+    assert str(parse_reference("hub:org/name@abc")) == "hub:org/name@abc"
+
+
+@pytest.mark.parametrize("text", ["", "town", "town:3", "town:v0", "Town:v1", "recipe:", "a@b@c"])
+def test_what_is_none_says_what_is_expected(text: str) -> None:
+    with pytest.raises(ValueError, match="names nothing|is not a reference"):
+        parse_reference(text)
