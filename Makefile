@@ -1,0 +1,40 @@
+# The two commands of the README, and those for working on it. Nothing but Python 3.11+ and make
+# is needed: everything else is installed into .venv and the user's cache.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test test-fast lint setup engines bench clean
+
+demo: engines  ## the whole path once, on the real engines
+	$(BIN)/python demo/town.py
+
+test: engines lint  ## every test, those on the real engines included
+	$(BIN)/python -m pytest
+
+test-fast: setup  ## the tests that start no engine
+	$(BIN)/python -m pytest -m "not engine" -q
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: engines  ## the figures of docs/benchmarks.md
+	$(BIN)/python benchmarks/run.py
+
+setup: $(READY)
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "llmops needs Python 3.11 or newer; try: make PYTHON=python3.12"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	@touch $@
+
+engines: setup
+	$(BIN)/llmops engines install
+
+clean:  ## what the project made; the engine environments in the user's cache stay
+	rm -rf $(VENV) .llmops .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,63 @@
+"""Engine processes: exit codes, signals to the whole group, logs."""
+
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from llmops.runner import process
+
+SLEEPER = "import time\nprint('up', flush=True)\ntime.sleep(600)"
+
+
+def script(text: str) -> list[str]:
+    return [sys.executable, "-c", text]
+
+
+def run(tmp_path: Path, text: str) -> tuple[int, int | None]:
+    log = tmp_path / "log.txt"
+    return process.run(
+        script(text), env={"X_TEST": "here"}, log=log, cwd=tmp_path, tick=lambda: None
+    )
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_the_exit_code_comes_back(tmp_path: Path, code: int) -> None:
+    assert run(tmp_path, f"import sys; sys.exit({code})") == (code, None)
+
+
+def test_death_by_a_signal_is_128_and_its_number(tmp_path: Path) -> None:
+    assert run(tmp_path, "import os; os.kill(os.getpid(), 9)")[0] == 137
+
+
+def test_output_and_errors_are_kept(tmp_path: Path) -> None:
+    run(tmp_path, "import os, sys; print(os.environ['X_TEST']); print('bad', file=sys.stderr)")
+    assert set((tmp_path / "log.txt").read_text(encoding="utf-8").split()) == {"here", "bad"}
+
+
+def test_a_signal_to_llmops_ends_the_whole_group(tmp_path: Path) -> None:
+    log = tmp_path / "log.txt"
+    child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {SLEEPER!r}])"
+
+    def when_up() -> None:
+        if log.exists() and "up" in log.read_text(encoding="utf-8"):
+            signal.raise_signal(signal.SIGTERM)
+
+    code, signalled = process.run(script(child), env={}, log=log, cwd=tmp_path, tick=when_up)
+    assert signalled == signal.SIGTERM
+    assert code != 0
+
+
+def test_a_command_that_does_not_exist_fails(tmp_path: Path) -> None:
+    code, _ = process.run(
+        ["/no/such/python"], env={}, log=tmp_path / "log.txt", cwd=tmp_path, tick=lambda: None
+    )
+    assert code != 0
+    assert "/no/such/python" in process.tail(tmp_path / "log.txt")
+
+
+def test_the_tail_shows_the_last_state_of_a_progress_bar(tmp_path: Path) -> None:
+    log = tmp_path / "log.txt"
+    log.write_bytes(b"first\n 10%\r 20%\r 30%\nlast \xff\n\n")
+    assert process.tail(log, 2) == " 30%\nlast �"
