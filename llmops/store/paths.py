@@ -153,6 +153,15 @@ class CachePaths:
     def lock(self, key: str) -> Path:
         return self.environments / f".{key}.lock"
 
+    def log(self, key: str) -> Path:
+        """What pip said while that environment was built."""
+        return self.environments / f".{key}.log"
+
+    @property
+    def pythons(self) -> Path:
+        """What was found in environments of the user's own, by interpreter."""
+        return self.root / "pythons.json"
+
     @property
     def options(self) -> Path:
         """Option sets read from engine sources, by engine version."""

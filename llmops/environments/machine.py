@@ -1,0 +1,99 @@
+"""What this machine has: processor cores, memory, disk and GPUs, as far as this process may use
+them. Read from the system on each call; nothing is kept.
+"""
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+SMI_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A GPU as nvidia-smi names it. total, free: bytes of its memory."""
+
+    name: str
+    total: int
+    free: int
+    driver: str
+
+
+def size_text(size: float) -> str:
+    """Bytes in the unit that suits them."""
+    for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return f"{size / 1e3:.0f} kB"
+
+
+def cores() -> int:
+    """Cores that this process may run on, with a container's quota."""
+    if hasattr(os, "sched_getaffinity"):
+        number = len(os.sched_getaffinity(0))
+    else:
+        number = os.cpu_count() or 1
+    quota = _read("/sys/fs/cgroup/cpu.max").split()
+    if len(quota) == 2 and quota[0].isdigit():
+        number = min(number, max(1, int(quota[0]) // int(quota[1])))
+    return number
+
+
+def memory() -> tuple[int, int]:
+    """Bytes of memory in all, and bytes that are available; a container's limit counts."""
+    page = os.sysconf("SC_PAGE_SIZE")
+    total = page * os.sysconf("SC_PHYS_PAGES")
+    available = total
+    for line in _read("/proc/meminfo").splitlines():
+        if line.startswith("MemAvailable:"):
+            available = int(line.split()[1]) * 1024
+    limit, used = _read("/sys/fs/cgroup/memory.max"), _read("/sys/fs/cgroup/memory.current")
+    if limit.isdigit() and used.isdigit() and int(limit) < total:
+        total = int(limit)
+        # Includes the page cache, which the kernel gives back: an estimate on the safe side.
+        available = min(available, max(0, total - int(used)))
+    return total, available
+
+
+def disk_free(path: Path) -> int:
+    """Free bytes where `path` is, or would be."""
+    while not path.exists():
+        path = path.parent
+    return shutil.disk_usage(path).free
+
+
+def gpus() -> list[Gpu]:
+    """The GPUs that nvidia-smi reports; none without it.
+
+    Raises OSError or TimeoutExpired when it does not run, ValueError when it reports an error.
+    """
+    command = shutil.which("nvidia-smi")
+    if command is None:
+        return []
+    fields = "name,memory.total,memory.free,driver_version"
+    done = subprocess.run(
+        [command, f"--query-gpu={fields}", "--format=csv,noheader,nounits"],
+        capture_output=True,
+        text=True,
+        timeout=SMI_SECONDS,
+        stdin=subprocess.DEVNULL,
+    )
+    if done.returncode != 0:
+        raise ValueError((done.stdout + done.stderr).strip() or f"exit code {done.returncode}")
+    return [_gpu(line) for line in done.stdout.splitlines() if line.strip()]
+
+
+def _gpu(line: str) -> Gpu:
+    name, total, free, driver = (part.strip() for part in line.rsplit(",", 3))
+    # MiB; a device that shares the machine's memory reports [N/A].
+    mib = [int(part) * 2**20 if part.isdigit() else 0 for part in (total, free)]
+    return Gpu(name, mib[0], mib[1], driver)
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
