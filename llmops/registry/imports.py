@@ -20,7 +20,9 @@ from llmops.registry.manifest import Draft, Golden, Lineage, Manifest
 from llmops.registry.store import Registry
 from llmops.registry.weights import dtype_of
 from llmops.spec.reference import NAME
+from llmops.spec.settings import Settings
 from llmops.spec.source import display
+from llmops.store.paths import CachePaths
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,21 @@ def add_existing(
         ),
     )
     return registry.add(draft, model.directory, progress)
+
+
+def training_environment(settings: Settings) -> Environment | None:
+    """The environment of the training engine; None when it is not installed.
+
+    Raises BadInput when it is one of the user's own that cannot be used.
+    """
+    from llmops.environments.find import find
+
+    try:
+        return find("llamafactory", settings, CachePaths(settings.cache))
+    except BadInput:
+        if settings.engine("llamafactory").python is not None:
+            raise
+        return None
 
 
 def _dtype(directory: Path) -> str:

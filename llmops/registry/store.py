@@ -107,6 +107,12 @@ class Registry:
         version = self.get(VersionId(name, number)).id
         return self.alias_log.move(alias, version, why=why, by=by)
 
+    def history(self, name: str) -> list[Move]:
+        """Every move of every alias of a model, oldest first. BadInput for no such model."""
+        if not self._numbers(name):
+            raise self._no_model(name)
+        return self.alias_log.history(name)
+
     def find(self, name: str, fingerprint: str) -> Manifest | None:
         """The newest version of `name` with that fingerprint whose files are all there, whole as
         far as names, sizes and headers tell (`verify` reads everything)."""

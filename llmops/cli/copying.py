@@ -1,0 +1,35 @@
+"""Progress of copying large files: a bar on a terminal, a line for each file elsewhere."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+Copied = Callable[[str, int, int], None]
+_LARGE = 100_000_000
+"""Bytes; smaller files are copied without a word."""
+
+
+@contextmanager
+def copying() -> Iterator[Copied]:
+    """What to call with a file's name, its bytes copied so far, and its size."""
+    if not sys.stderr.isatty():
+        yield _line
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
+
+    columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        tasks: dict[str, int] = {}
+
+        def copied(name: str, done: int, size: int) -> None:
+            if name not in tasks:
+                tasks[name] = int(bars.add_task(name, total=size))
+            bars.update(bars.task_ids[tasks[name]], completed=done)
+
+        yield copied
+
+
+def _line(name: str, done: int, size: int) -> None:
+    if done == size >= _LARGE:
+        print(f"copied {name}, {size / 1e9:.1f} GB", file=sys.stderr, flush=True)

@@ -1,0 +1,37 @@
+"""Tiny models on disk for the tests of the registry: real safetensors files, no weights of use."""
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+Shapes = dict[str, list[int]]
+BASE: Shapes = {"model.embed_tokens.weight": [8, 4], "model.q_proj.weight": [6, 4]}
+
+
+def write_safetensors(path: Path, shapes: Shapes, fill: int = 0) -> None:
+    header: dict[str, Any] = {}
+    end = 0
+    for name, (rows, columns) in shapes.items():
+        start, end = end, end + rows * columns * 4
+        header[name] = {"dtype": "F32", "shape": [rows, columns], "data_offsets": [start, end]}
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + bytes([fill]) * end)
+
+
+def write_full(directory: Path, fill: int = 0) -> Path:
+    directory.mkdir(parents=True)
+    (directory / "config.json").write_text('{"model_type": "qwen2"}')
+    (directory / "tokenizer.json").write_text("{}")
+    write_safetensors(directory / "model.safetensors", BASE, fill)
+    return directory
+
+
+def write_adapter(directory: Path, base: str = "", *, rank: int = 2, **config: Any) -> Path:
+    directory.mkdir(parents=True)
+    known = {"peft_type": "LORA", "r": rank, "lora_alpha": 4, "base_model_name_or_path": base}
+    (directory / "adapter_config.json").write_text(json.dumps(known | config))
+    name = "base_model.model.model.q_proj"
+    shapes = {f"{name}.lora_A.weight": [rank, 4], f"{name}.lora_B.weight": [6, rank]}
+    write_safetensors(directory / "adapter_model.safetensors", shapes)
+    return directory

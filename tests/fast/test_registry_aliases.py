@@ -1,0 +1,107 @@
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from llmops.errors import BadInput, Failed
+from llmops.registry.aliases import Aliases
+from llmops.registry.manifest import VersionId
+from llmops.store.paths import ProjectPaths
+
+V1, V2 = VersionId("town", 1), VersionId("town", 2)
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> ProjectPaths:
+    paths = ProjectPaths(tmp_path)
+    for number in (1, 2):
+        paths.version("town", number).mkdir(parents=True)
+        (paths.version("town", number) / "manifest.json").write_text("{}")
+    return paths
+
+
+def test_a_move_records_what_was_before_and_why(paths: ProjectPaths) -> None:
+    aliases = Aliases(paths)
+    aliases.move("production", V1, why="first", by="ann")
+    aliases.move("production", V2, why="better", by="run 7")
+    first, second = aliases.history("town")
+    assert (first.before, first.version, first.why) == (None, "town:v1", "first")
+    assert (second.before, second.version, second.by) == ("town:v1", "town:v2", "run 7")
+
+
+def test_the_last_move_of_each_alias_counts(paths: ProjectPaths) -> None:
+    aliases = Aliases(paths)
+    for alias, version in (("production", V1), ("candidate", V2), ("production", V2)):
+        aliases.move(alias, version, why="", by="")
+    assert aliases.current("town") == {"production": V2, "candidate": V2}
+
+
+def test_a_move_to_where_it_stands_is_not_recorded(paths: ProjectPaths) -> None:
+    aliases = Aliases(paths)
+    aliases.move("production", V1, why="", by="")
+    assert aliases.move("production", V1, why="again", by="") is None
+    assert len(aliases.history("town")) == 1
+
+
+def test_at_tells_where_an_alias_stood(paths: ProjectPaths) -> None:
+    aliases = Aliases(paths)
+    start = datetime.now(UTC)
+    first = aliases.move("production", V1, why="", by="")
+    assert first is not None
+    assert aliases.at("town", "production", datetime(2020, 1, 1, tzinfo=UTC)) is None
+    assert aliases.at("town", "production", datetime.fromisoformat(first.time)) == V1
+    assert datetime.fromisoformat(first.time).timestamp() >= start.timestamp() - 0.001
+
+
+def test_a_torn_last_line_is_ignored_and_does_not_spoil_the_next(paths: ProjectPaths) -> None:
+    aliases = Aliases(paths)
+    aliases.move("production", V1, why="", by="")
+    with paths.aliases("town").open("a") as file:
+        file.write('{"time": "2026-01-01T00:00')
+    assert aliases.current("town") == {"production": V1}
+    aliases.move("production", V2, why="", by="")
+    assert [move.version for move in aliases.history("town")] == ["town:v1", "town:v2"]
+
+
+def test_damage_elsewhere_is_an_error_with_its_line(paths: ProjectPaths) -> None:
+    aliases = Aliases(paths)
+    aliases.move("production", V1, why="", by="")
+    text = paths.aliases("town").read_text()
+    paths.aliases("town").write_text(f"garbage\n{text}")
+    with pytest.raises(Failed, match="damaged") as caught:
+        aliases.current("town")
+    assert caught.value.where.endswith("aliases.jsonl:1")
+
+
+@pytest.mark.parametrize("alias", ["v3", "V3", "a b", "", "a:b"])
+def test_names_that_no_alias_can_have(paths: ProjectPaths, alias: str) -> None:
+    with pytest.raises(BadInput, match="cannot be an alias"):
+        Aliases(paths).move(alias, V1, why="", by="")
+
+
+def test_an_alias_of_an_absent_version_is_refused(paths: ProjectPaths) -> None:
+    with pytest.raises(BadInput, match="no version town:v9"):
+        Aliases(paths).move("production", VersionId("town", 9), why="", by="")
+    assert not paths.aliases("town").exists()
+
+
+MOVE = """
+import sys
+from pathlib import Path
+from llmops.registry.aliases import Aliases
+from llmops.registry.manifest import VersionId
+from llmops.store.paths import ProjectPaths
+aliases = Aliases(ProjectPaths(Path(sys.argv[1])))
+for i in range(20):
+    aliases.move("production", VersionId("town", i % 2 + 1), why=sys.argv[2], by="")
+"""
+
+
+def test_moves_at_the_same_time_form_one_chain(paths: ProjectPaths) -> None:
+    command = [sys.executable, "-c", MOVE, str(paths.root)]
+    for process in [subprocess.Popen([*command, str(i)]) for i in range(3)]:
+        assert process.wait() == 0
+    history = Aliases(paths).history("town")
+    assert all(b.before == a.version for a, b in zip(history, history[1:], strict=False))

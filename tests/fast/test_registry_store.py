@@ -1,0 +1,296 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from models_on_disk import BASE, write_adapter, write_full, write_safetensors
+
+from llmops.errors import BadInput, Failed
+from llmops.registry.manifest import Draft, VersionId
+from llmops.registry.store import Registry
+from llmops.store.digest import sha256_file
+from llmops.store.paths import ProjectPaths
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Registry:
+    return Registry(ProjectPaths(tmp_path))
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Path:
+    return write_full(tmp_path / "full")
+
+
+def draft(kind: str = "full", **more: object) -> Draft:
+    return Draft.model_validate({"name": "town", "kind": kind, "stage": "sft", **more})
+
+
+def test_an_empty_registry_has_no_models_and_creates_nothing(
+    registry: Registry, tmp_path: Path
+) -> None:
+    assert registry.names() == []
+    assert registry.versions("town") == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_versions_are_numbered_and_listed_ascending(registry: Registry, full: Path) -> None:
+    for _ in range(11):
+        registry.add(draft(), full)
+    assert [m.number for m in registry.versions("town")] == list(range(1, 12))
+    assert registry.names() == ["town"]
+
+
+def test_a_version_holds_the_digest_of_each_file(registry: Registry, full: Path) -> None:
+    manifest = registry.add(draft(), full)
+    directory = registry.directory(manifest)
+    assert set(manifest.files) == {"config.json", "tokenizer.json", "model.safetensors"}
+    assert all(sha256_file(directory / f) == digest for f, digest in manifest.files.items())
+    assert registry.get(manifest.id) == manifest
+
+
+def test_only_the_whitelist_is_copied(registry: Registry, full: Path) -> None:
+    for name in ("optimizer.pt", "training_args.bin", "modeling_x.py", "preprocessor_config.json"):
+        (full / name).write_text("x")
+    manifest = registry.add(draft(), full)
+    present = {path.name for path in registry.directory(manifest).iterdir()}
+    assert present == {"config.json", "tokenizer.json", "model.safetensors", "manifest.json"}
+
+
+def test_what_the_training_made_of_it_comes_back(registry: Registry, full: Path) -> None:
+    golden = {"text": "a", "prompt_ids": [1], "completion_ids": [2], "logprobs": [-0.1]}
+    lineage = {"parent": "town:v7", "run": "r"}
+    given = draft(golden=[golden], metrics={"loss": 0.5}, lineage=lineage, parts={"data": "d"})
+    registry.add(given, full)
+    read = registry.resolve("town:v1")
+    assert read.golden == given.golden
+    assert (read.metrics, read.lineage, read.parts) == (given.metrics, given.lineage, given.parts)
+    assert read.dtype == "float32"
+
+
+def test_a_later_change_of_the_source_does_not_reach_the_version(
+    registry: Registry, full: Path
+) -> None:
+    manifest = registry.add(draft(), full)
+    write_safetensors(full / "model.safetensors", BASE, fill=1)
+    registry.verify(manifest)
+
+
+def test_a_link_inside_the_source_is_copied_as_a_file(registry: Registry, full: Path) -> None:
+    (full / "model.safetensors").rename(full / "checkpoint.data")
+    (full / "model.safetensors").symlink_to("checkpoint.data")
+    manifest = registry.add(draft(), full)
+    assert not (registry.directory(manifest) / "model.safetensors").is_symlink()
+
+
+def test_a_link_out_of_the_source_is_refused(
+    registry: Registry, full: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "secret").write_text("{}")
+    (full / "tokenizer.json").unlink()
+    (full / "tokenizer.json").symlink_to(tmp_path / "secret")
+    with pytest.raises(Failed, match=r"`tokenizer.json` is a link that leads out"):
+        registry.add(draft(), full)
+    assert registry.names() == []
+
+
+def test_links_of_a_hub_cache_are_copied(registry: Registry, tmp_path: Path, full: Path) -> None:
+    snapshot = tmp_path / "models--a--b" / "snapshots" / "0123"
+    snapshot.mkdir(parents=True)
+    full.rename(tmp_path / "models--a--b" / "blobs")
+    for file in (tmp_path / "models--a--b" / "blobs").iterdir():
+        (snapshot / file.name).symlink_to(f"../../blobs/{file.name}")
+    registry.verify(registry.add(draft(), snapshot))
+
+
+def test_an_adapter_names_its_registered_base(registry: Registry, full: Path) -> None:
+    base = registry.add(draft(), full)
+    source = write_adapter(full.parent / "adapter", "/somewhere/else")
+    manifest = registry.add(draft("adapter", base="town:v1"), source)
+    config = json.loads((registry.directory(manifest) / "adapter_config.json").read_text())
+    assert config["base_model_name_or_path"] == "town:v1"
+    assert (manifest.base_digest, manifest.lora_rank) == (base.digest, 2)
+    registry.verify(manifest)
+
+
+def test_the_digest_of_an_adapter_does_not_depend_on_where_its_base_lay(
+    registry: Registry, full: Path
+) -> None:
+    registry.add(draft(), full)
+    sources = [write_adapter(full.parent / name, f"/{name}") for name in ("a", "b")]
+    made = [registry.add(draft("adapter", base="town:v1"), source) for source in sources]
+    assert made[0].digest == made[1].digest
+
+
+def test_an_adapter_on_an_adapter_is_refused(registry: Registry, full: Path) -> None:
+    registry.add(draft(), full)
+    source = write_adapter(full.parent / "adapter")
+    registry.add(draft("adapter", base="town:v1"), source)
+    with pytest.raises(Failed, match="town:v2 is an adapter"):
+        registry.add(draft("adapter", base="town:v2"), source)
+
+
+def test_an_adapter_on_another_state_of_its_base_is_refused(
+    registry: Registry, full: Path
+) -> None:
+    registry.add(draft(), full)
+    source = write_adapter(full.parent / "adapter")
+    with pytest.raises(Failed, match="another state of town:v1"):
+        registry.add(draft("adapter", base="town:v1", base_digest="0"), source)
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "fix"),
+    [
+        ("town:v9", "no version town:v9", "`town:v1`, `town:v2`"),
+        ("twon:v1", "no model `twon`", "`town`"),
+        ("town@prodution", "no alias `prodution`", "`production`"),
+        ("town@v2", "no alias `v2`", "`town:v2`"),
+        ("town", "`town` does not name a version", "`town:v2`"),
+        ("path:x", "not in the registry", ""),
+    ],
+)
+def test_a_miss_names_what_is_there(
+    registry: Registry, full: Path, text: str, what: str, fix: str
+) -> None:
+    for _ in range(2):
+        registry.add(draft(), full)
+    registry.move("town", "production", 2, why="")
+    with pytest.raises(BadInput, match=what) as caught:
+        registry.resolve(text)
+    assert fix in caught.value.fix
+
+
+def test_an_alias_resolves_to_its_version(registry: Registry, full: Path) -> None:
+    for _ in range(2):
+        registry.add(draft(), full)
+    registry.move("town", "production", 1, why="")
+    assert registry.resolve("town@production").id == VersionId("town", 1)
+
+
+def test_find_gives_the_newest_version_of_that_fingerprint(registry: Registry, full: Path) -> None:
+    for fingerprint in ("a", "a", "b"):
+        registry.add(draft(fingerprint=fingerprint), full)
+    found = registry.find("town", "a")
+    assert found is not None
+    assert found.number == 2
+    assert registry.find("town", "c") is None
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut off"])
+def test_find_passes_over_a_version_that_is_not_whole(
+    registry: Registry, full: Path, damage: str
+) -> None:
+    for _ in range(2):
+        registry.add(draft(fingerprint="a"), full)
+    weights = registry.directory(registry.resolve("town:v2")) / "model.safetensors"
+    weights.unlink() if damage == "missing" else os.truncate(weights, 200)
+    found = registry.find("town", "a")
+    assert found is not None
+    assert found.number == 1
+
+
+def test_verify_names_the_damaged_file_even_when_its_times_are_unchanged(
+    registry: Registry, full: Path
+) -> None:
+    manifest = registry.add(draft(), full)
+    weights = registry.directory(manifest) / "model.safetensors"
+    stat = weights.stat()
+    weights.chmod(0o644)
+    write_safetensors(weights, BASE, fill=1)
+    os.utime(weights, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    with pytest.raises(Failed, match=r"town:v1 is damaged: `model.safetensors` has changed"):
+        registry.verify(manifest)
+
+
+def test_verify_sees_missing_and_foreign_files(registry: Registry, full: Path) -> None:
+    manifest = registry.add(draft(), full)
+    (registry.directory(manifest) / "tokenizer.json").unlink()
+    (registry.directory(manifest) / "chat_template.jinja").write_text("x")
+    with pytest.raises(Failed, match=r"`chat_template.jinja` does not belong.*`tokenizer.json` is"):
+        registry.verify(manifest)
+
+
+def test_a_damaged_manifest_says_so(registry: Registry, full: Path) -> None:
+    path = registry.directory(registry.add(draft(), full)) / "manifest.json"
+    path.unlink()
+    path.write_text('{"name": "town"}')
+    with pytest.raises(Failed, match="manifest of town:v1 cannot be read"):
+        registry.versions("town")
+
+
+def test_a_number_that_an_alias_remembers_is_not_given_again(
+    registry: Registry, full: Path
+) -> None:
+    for _ in range(2):
+        registry.add(draft(), full)
+    registry.move("town", "production", 2, why="")
+    directory = registry.directory(registry.resolve("town:v2"))
+    directory.rename(directory.parents[3] / "gone")
+    assert registry.add(draft(), full).number == 3
+
+
+ADD = """
+import sys
+from pathlib import Path
+from llmops.registry.manifest import Draft
+from llmops.registry.store import Registry
+from llmops.store.paths import ProjectPaths
+registry = Registry(ProjectPaths(Path(sys.argv[1])))
+def stop(name, done, size):
+    if sys.argv[3] == "hang":
+        print("copying", flush=True)
+        sys.stdin.read()
+draft = Draft(name="town", kind="full", stage="sft")
+print(registry.add(draft, Path(sys.argv[2]), stop).number)
+"""
+
+
+def start_add(root: Path, source: Path, mode: str = "") -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", ADD, str(root), str(source), mode],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_adds_at_the_same_time_get_distinct_numbers(tmp_path: Path, full: Path) -> None:
+    started = [start_add(tmp_path, full) for _ in range(4)]
+    numbers = sorted(int(process.communicate()[0]) for process in started)
+    assert numbers == [1, 2, 3, 4]
+
+
+def test_a_kill_in_the_middle_leaves_nothing_visible_and_the_next_add_sweeps(
+    registry: Registry, tmp_path: Path, full: Path
+) -> None:
+    process = start_add(tmp_path, full, "hang")
+    assert process.stdout is not None
+    assert process.stdout.readline() == "copying\n"
+    process.kill()
+    process.communicate()
+    folder = ProjectPaths(tmp_path).model("town")
+    assert [path.name[:4] for path in folder.iterdir()] == [".v1."]
+    assert registry.names() == []
+    registry.add(draft(), full)
+    assert [path.name for path in folder.iterdir()] == ["v1"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_a_full_disk_fails_and_leaves_nothing(tmp_path: Path, full: Path) -> None:
+    write_safetensors(full / "model.safetensors", {"w": [1024, 1024]})
+    project = tmp_path / "small"
+    project.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "none", str(project)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("this system does not let us mount a small disk")
+    try:
+        registry = Registry(ProjectPaths(project))
+        with pytest.raises(Failed, match="no space left on the disk"):
+            registry.add(draft(), full)
+        assert registry.names() == []
+        assert list(ProjectPaths(project).model("town").iterdir()) == []
+    finally:
+        subprocess.run(["umount", str(project)], check=True)
