@@ -73,7 +73,9 @@ def decoded(status: int, text: str, asked: str) -> dict[str, Any]:
         return body
     if status == 200 and not isinstance(body, dict):
         raise Failed("the server's answer is not a JSON object", where=asked, fix=_short(text))
-    raise Failed(f"the server answered {status}: {error_message(body) or _short(text)}", where=asked)
+    raise Failed(
+        f"the server answered {status}: {error_message(body) or _short(text)}", where=asked
+    )
 
 
 def error_message(body: Any) -> str:

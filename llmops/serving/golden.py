@@ -70,7 +70,8 @@ def check(
     """Compare every golden prompt of a served version.
 
     model: its name at the server; base: that of the base alone, for an adapter; dtype: the
-    coarser of the server's and the training engine's; max_model_len: prompts are compared as far as the server's context goes.
+    coarser of the server's and the training engine's; max_model_len: prompts are compared as far
+    as the server's context goes.
     Raises Failed, naming version, prompt, expected and found, at the first that does not match.
     """
     largest, distinct = 0.0, base is None

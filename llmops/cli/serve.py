@@ -1,0 +1,86 @@
+"""`llmops serve`: serve a deployment until it is told to stop."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from llmops.serving.plan import ServingPlan
+    from llmops.serving.supervisor import Supervisor
+
+
+def command(
+    deployment: Path = typer.Argument(..., help="A deployment file, e.g. serving/town.yaml."),
+    overrides: list[str] = typer.Argument(
+        None, help="key=value, e.g. backend.args.max_model_len=256"
+    ),
+    port: int = typer.Option(None, "--port", help="Listen there instead (0: any free port)."),
+    plan: bool = typer.Option(False, "--plan", help="Show what would be served, start nothing."),
+    json: bool = typer.Option(False, "--json", help="With --plan: as JSON."),
+) -> None:
+    """Serve the variants of a deployment side by side, by vLLM.
+
+    Every version is copied, verified and compared with its golden prompts before it is ready.
+    Ctrl-C stops it and all that it started.
+
+    Example: llmops serve serving/town.yaml
+    """
+    from llmops.cli.output import note
+    from llmops.serving.serve import serve
+    from llmops.serving.supervisor import prepare
+    from llmops.spec.load import load_deployment
+    from llmops.spec.settings import load_settings
+
+    given = list(overrides or [])
+    if port is not None:
+        given.append(f"listen.port={port}")
+    settings = load_settings()
+    planned = prepare(load_deployment(deployment, given), settings)
+    if plan:
+        _print_plan(planned, as_json=json)
+    else:
+        serve(planned, settings, report=note, on_ready=_print_ready)
+
+
+def _print_plan(plan: "ServingPlan", *, as_json: bool) -> None:
+    from llmops.cli.output import note, print_json, print_table
+    from llmops.serving.plan import describe
+
+    shown = describe(plan)
+    if as_json:
+        print_json(shown)
+        return
+    print_table(
+        f"{shown['deployment']}: {shown['backend']} on {shown['base']} at {shown['listen']}",
+        ("variant", "version", "kind", "golden prompts"),
+        [
+            (row["variant"], row["version"], row["kind"], str(row["golden_prompts"]))
+            for row in shown["variants"]
+        ],
+    )
+    for warning in shown["warnings"]:
+        note(f"warning: {warning}")
+
+
+def _print_ready(server: "Supervisor") -> None:
+    import json
+    import shlex
+
+    from llmops.cli.output import note, print_table
+    from llmops.spec.source import display
+
+    print_table(
+        f"{server.plan.name} is ready at {server.endpoint}",
+        ("variant", "model"),
+        server.variants.items(),
+    )
+    body = {
+        "model": next(iter(server.variants.values())),
+        "messages": [{"role": "user", "content": "Hello"}],
+    }
+    reach = ["--unix-socket", server.endpoint.uds] if server.endpoint.uds else []
+    url = f"{server.endpoint.url}/v1/chat/completions"
+    curl = ["curl", *reach, url, "-H", "Content-Type: application/json", "-d", json.dumps(body)]
+    note(f"try:  {shlex.join(curl)}")
+    note(f"or:   llmops chat {display(server.plan.file)}\nCtrl-C stops it")

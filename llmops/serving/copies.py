@@ -1,0 +1,123 @@
+"""Verified private copies of the versions that a backend loads.
+
+vLLM reads an adapter's directory again after an eviction, and ends for everyone when it is gone;
+so it is given a copy that nothing else touches. Each file is hashed as it is copied and compared
+with the version's manifest. A copy appears whole or not at all, and is used again while its files
+are as they were made. An adapter's copy names its base's copy.
+"""
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from llmops.errors import Failed
+from llmops.registry.files import ADAPTER_CONFIG, model_files
+from llmops.serving.plan import Served, ServingPlan
+from llmops.spec.source import display
+from llmops.store.atomic import new_directory
+from llmops.store.digest import Digests, sha256_file
+from llmops.store.paths import DeploymentPaths
+
+MARK = ".llmops-copy.json"
+_CHUNK = 8 * 1024 * 1024
+
+
+class Copies:
+    """The copies of one deployment. Its supervisor holds the deployment's lock while it uses
+    them."""
+
+    def __init__(self, paths: DeploymentPaths, digests: Digests) -> None:
+        self._root = paths.copies
+        self._digests = digests
+
+    def make(self, plan: ServingPlan) -> dict[str, Path]:
+        """The directory of each version of the plan, by its name; others are removed.
+
+        Raises Failed when a version's files are not what was registered, or the disk is full.
+        """
+        base = self._one(plan.base, None)
+        made = {plan.base.name: base}
+        made |= {adapter.name: self._one(adapter, base) for adapter in plan.adapters}
+        self._sweep(keep={path.name for path in made.values()})
+        self._digests.save()
+        return made
+
+    def _one(self, served: Served, base: Path | None) -> Path:
+        label = re.sub(r"[^A-Za-z0-9._-]+", "-", served.name).strip("-")[-60:]
+        target = self._root / f"{label}-{served.digest[:12]}"
+        if target.exists():
+            if self._is_whole(target, base):
+                return target
+            shutil.rmtree(target)
+        names = list(served.files or model_files(served.directory, served.kind))
+        _has_room(self._root, served.directory, names)
+        with new_directory(target) as folder:
+            copied = {name: _copy(served.directory / name, folder / name) for name in names}
+            _compare(served, copied)
+            if base is not None:
+                copied[ADAPTER_CONFIG] = _name_base(folder / ADAPTER_CONFIG, base)
+            mark = {"version": served.name, "base": str(base or ""), "files": copied}
+            (folder / MARK).write_text(json.dumps(mark, indent=2), encoding="utf-8")
+        return target
+
+    def _is_whole(self, copy: Path, base: Path | None) -> bool:
+        """Whether every file is as it was copied: read again only if its size, time of change or
+        inode differ from those remembered."""
+        try:
+            mark = json.loads((copy / MARK).read_text(encoding="utf-8"))
+            files: dict[str, str] = mark["files"]
+            there = self._digests.tree(copy, files)
+        except (OSError, ValueError, KeyError):
+            return False
+        return there == files and mark["base"] == str(base or "")
+
+    def _sweep(self, keep: set[str]) -> None:
+        for path in self._root.iterdir():
+            if path.name not in keep:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _copy(source: Path, target: Path) -> str:
+    """Copy one file; the sha256 of what was written."""
+    digest = hashlib.sha256()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with source.open("rb") as reader, target.open("wb") as writer:
+        while chunk := reader.read(_CHUNK):
+            digest.update(chunk)
+            writer.write(chunk)
+    return digest.hexdigest()
+
+
+def _compare(served: Served, copied: Mapping[str, str]) -> None:
+    for name, expected in (served.files or {}).items():
+        if copied[name] != expected:
+            raise Failed(
+                f"{served.name} is not what was registered: {name} has sha256 "
+                f"{copied[name][:12]}…, its manifest says {expected[:12]}…",
+                where=display(served.directory / name),
+                fix="a version never changes; restore the file, or register the model anew",
+            )
+
+
+def _name_base(config: Path, base: Path) -> str:
+    """Have the adapter's copy name its base's copy; the digest of the changed file."""
+    content = json.loads(config.read_text(encoding="utf-8"))
+    content["base_model_name_or_path"] = str(base)
+    config.write_text(json.dumps(content, indent=2), encoding="utf-8")
+    return sha256_file(config)
+
+
+def _has_room(root: Path, source: Path, names: list[str]) -> None:
+    root.mkdir(parents=True, exist_ok=True)
+    needed = sum((source / name).stat().st_size for name in names)
+    free = shutil.disk_usage(root).free
+    if needed > free:
+        raise Failed(
+            f"no space left on the disk: the copy needs {needed / 1e9:.1f} GB, "
+            f"{free / 1e9:.1f} GB are free",
+            where=display(root),
+            fix="free some space and start again",
+        )
