@@ -37,6 +37,11 @@ def _data_reference(value: Any) -> Any:
     return value
 
 
+_ShortOrLong = Annotated[str, Field(pattern="^path:.", description="path:FILE")] | DataFile
+_WrittenFiles = Annotated[list[_ShortOrLong], Field(min_length=1)]
+"""How data files are written, for the JSON Schema; the loader makes each a DataFile."""
+
+
 class TrainData(Spec):
     """What a stage trains on."""
 
@@ -45,12 +50,14 @@ class TrainData(Spec):
         None, description="a share of the training data (0 to 1), or files of its own"
     )
 
-    @field_validator("train", mode="before")
+    @field_validator("train", mode="before", json_schema_input_type=_WrittenFiles)
     @classmethod
     def _short_forms(cls, value: Any) -> Any:
         return [_data_reference(item) for item in value] if isinstance(value, list) else value
 
-    @field_validator("validation", mode="before")
+    @field_validator(
+        "validation", mode="before", json_schema_input_type=float | list[_ShortOrLong] | None
+    )
     @classmethod
     def _share_or_files(cls, value: Any) -> Any:
         if isinstance(value, list):
@@ -103,7 +110,7 @@ class Tokenizer(Spec):
     eos_token: str = "<|im_end|>"
     pad_token: str = "<|endoftext|>"
 
-    @field_validator("texts", mode="before")
+    @field_validator("texts", mode="before", json_schema_input_type=_WrittenFiles)
     @classmethod
     def _short_forms(cls, value: Any) -> Any:
         return [_data_reference(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,141 @@
+from pathlib import Path
+
+import pytest
+from models_on_disk import BASE, write_adapter, write_full, write_safetensors
+
+from llmops.errors import BadInput, Failed
+from llmops.registry.locate import Located, locate, located
+from llmops.registry.manifest import Draft
+from llmops.registry.store import Registry
+from llmops.store.paths import ProjectPaths
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Registry:
+    return Registry(ProjectPaths(tmp_path))
+
+
+def at(text: str, registry: Registry) -> Located:
+    return locate(text, registry, registry.root, beside=registry.root / "recipes" / "sft.yaml")
+
+
+def add_full(registry: Registry) -> None:
+    draft = Draft(name="town", kind="full", stage="base")
+    registry.add(draft, write_full(registry.root / "m"))
+
+
+def add_adapter(registry: Registry, base: str, digest: str | None = None) -> None:
+    draft = Draft(name="town", kind="adapter", stage="sft", base=base, base_digest=digest)
+    registry.add(draft, write_adapter(registry.root / "a"))
+
+
+def test_a_version_and_an_alias_of_it_are_the_same(registry: Registry) -> None:
+    add_full(registry)
+    registry.move("town", "anchor", 1, why="")
+    found = at("town:v1", registry)
+    assert at("town@anchor", registry) == found == located(registry.resolve("town:v1"), registry)
+    assert found.files.directory == registry.root / ".llmops/models/town/v1"
+    assert (found.id, found.kind, found.files.adapter) == ("town:v1", "full", None)
+
+
+def test_an_adapter_version_lies_on_its_base(registry: Registry) -> None:
+    add_full(registry)
+    add_adapter(registry, "town:v1")
+    found = at("town:v2", registry)
+    base = at("town:v1", registry)
+    assert found.files.directory == base.files.directory
+    assert found.files.adapter == registry.root / ".llmops/models/town/v2"
+    assert (found.base, found.base_digest) == ("town:v1", base.digest)
+
+
+def test_a_directory_has_the_digest_of_the_version_made_from_it(registry: Registry) -> None:
+    add_full(registry)
+    found = at("path:m", registry)
+    assert (found.id, found.manifest) == ("path:m", None)
+    assert found.digest == at("town:v1", registry).digest
+
+
+def test_a_directory_beside_the_declaration_goes_first(registry: Registry) -> None:
+    write_full(registry.root / "m")
+    write_full(registry.root / "recipes" / "m", fill=1)
+    assert at("path:m", registry).id == "path:recipes/m"
+
+
+def test_files_that_are_no_part_of_a_model_do_not_change_its_digest(registry: Registry) -> None:
+    directory = write_full(registry.root / "m")
+    before = at("path:m", registry).digest
+    (directory / "optimizer.pt").write_text("x")
+    assert at("path:m", registry).digest == before
+    write_safetensors(directory / "model.safetensors", BASE, fill=1)
+    assert at("path:m", registry).digest != before
+
+
+def test_an_adapter_directory_lies_on_the_base_that_it_names(registry: Registry) -> None:
+    base = write_full(registry.root / "m")
+    write_adapter(registry.root / "a", str(base))
+    found = at("path:a", registry)
+    assert (found.files.directory, found.files.adapter) == (base, registry.root / "a")
+    assert found.base == "path:m"
+
+
+def test_the_directory_of_a_registered_adapter_finds_its_base(registry: Registry) -> None:
+    add_full(registry)
+    add_adapter(registry, "town:v1")
+    assert at("path:.llmops/models/town/v2", registry).base == "town:v1"
+
+
+@pytest.mark.parametrize("base", ["", "Qwen/Qwen3-0.6B", "town:v9"])
+def test_an_adapter_directory_whose_base_is_not_here_is_refused(
+    registry: Registry, base: str
+) -> None:
+    write_adapter(registry.root / "a", base)
+    with pytest.raises(BadInput, match="base") as caught:
+        at("path:a", registry)
+    assert "--base BASE" in caught.value.fix
+
+
+def test_an_adapter_whose_unregistered_base_has_changed_is_refused(registry: Registry) -> None:
+    base = write_full(registry.root / "m")
+    add_adapter(registry, "path:m", at("path:m", registry).digest)
+    assert at("town:v1", registry).base == "path:m"
+    write_safetensors(base / "model.safetensors", BASE, fill=1)
+    with pytest.raises(Failed, match="another state of its base path:m"):
+        at("town:v1", registry)
+
+
+def test_an_adapter_whose_unregistered_base_is_gone_is_refused(registry: Registry) -> None:
+    base = write_full(registry.root / "m")
+    add_adapter(registry, "path:m", at("path:m", registry).digest)
+    base.rename(registry.root / "elsewhere")
+    with pytest.raises(BadInput, match="base of town:v1 cannot be used"):
+        at("town:v1", registry)
+
+
+def test_a_version_that_lost_a_file_is_damaged(registry: Registry) -> None:
+    add_full(registry)
+    (registry.root / ".llmops/models/town/v1/model.safetensors").unlink()
+    with pytest.raises(Failed, match=r"town:v1 is damaged: `model.safetensors` is missing"):
+        at("town:v1", registry)
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("path:absent", "no such directory"),
+        ("path:recipes", "neither config.json nor"),
+        ("hub:org/name@v1", "does not download"),
+        ("recipe:cpt.yaml", "does not name a model that exists"),
+        ("town", "is not a reference"),
+    ],
+)
+def test_what_cannot_be_located_is_bad_input(registry: Registry, text: str, what: str) -> None:
+    (registry.root / "recipes").mkdir()
+    with pytest.raises(BadInput, match=what):
+        at(text, registry)
+
+
+def test_the_place_of_the_declaration_leads_the_error(registry: Registry) -> None:
+    with pytest.raises(BadInput, match="no model `town`") as caught:
+        locate("town:v1", registry, registry.root, where="recipes/sft.yaml:3: base")
+    assert caught.value.where == "recipes/sft.yaml:3: base"
+    assert caught.value.exit_code == 2
