@@ -31,6 +31,7 @@ from llmops.store.digest import sha256_file
 PROMPTS = 4
 # The engine's loader fixes the columns after its first chunk, of 10 MiB, and stops at others.
 _CHUNK = 8 << 20
+_FORMS = ("messages", "conversations", "prompt")
 
 
 def inspect_data(
@@ -115,10 +116,12 @@ class _Look:
     kinds: dict[str, type] = field(default_factory=dict)
     names: frozenset[str] | None = None
     even: bool = True
+    form: str | None = None
 
     def add(self, row: Row, layout: Layout) -> None:
         columns = self._columns(row, layout)
         sample = read_sample(layout, row.value, columns)
+        self._same_form(sample, layout)
         self.plain = self._steady(row.value) and sample.plain and self.plain
         self._count(sample, layout)
 
@@ -140,6 +143,20 @@ class _Look:
                     "name each column the same in every row",
                 )
         return self.columns
+
+    def _same_form(self, sample: Sample, layout: Layout) -> None:
+        """All rows hold conversations, or none does."""
+        form = next((name for name in _FORMS if name in sample.row), "")
+        if self.form is None:
+            self.form = form
+            if form and form not in self.columns:
+                # Lists of messages carry their prompt in the answers.
+                self.columns[form] = self.columns["chosen"]
+        elif form != self.form:
+            raise RowProblem(
+                "text, where the rows before are conversations, or the other way round",
+                f"write every row of layout `{layout}` the same way",
+            )
 
     def _steady(self, row: dict[str, Any]) -> bool:
         """Whether every column keeps its type: the engine's loader stops where one does not."""

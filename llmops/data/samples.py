@@ -244,7 +244,7 @@ def _message_lists(row: Mapping[str, Any], columns: Columns) -> Sample:
 
 
 def _listed_prompt(row: Mapping[str, Any], columns: Columns) -> list[Any]:
-    name = columns.get("messages") or columns.get("conversations") or columns.get("prompt")
+    name = columns.get("prompt") or columns.get("messages") or columns.get("conversations")
     value = row.get(name) if name else None
     if isinstance(value, str):
         return [{"role": "user", "content": value}]

@@ -105,6 +105,16 @@ class AttemptPaths:
         return self.root / "golden.json"
 
     @property
+    def phases(self) -> Path:
+        """Which phase the stage entered when, as lines of JSON."""
+        return self.root / "phases.jsonl"
+
+    @property
+    def datasets(self) -> Path:
+        """The engine's own cache of loaded data."""
+        return self.root / "datasets"
+
+    @property
     def tensorboard(self) -> Path:
         return self.root / "tensorboard"
 

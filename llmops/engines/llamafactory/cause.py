@@ -1,0 +1,73 @@
+"""The likely cause of a failure, in one line, from an attempt's log.
+
+Known symptoms come first, in words; else it is the exception that ended the process. Under torchrun
+the last traceback is torchrun's own, and the cause stands in the lines of a rank.
+"""
+
+import re
+from pathlib import Path
+
+_TAIL = 200_000
+_RANK = re.compile(r"^\[rank(\d+)\]: ?")
+_EXCEPTION = re.compile(
+    r"^((?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Interrupt|Exit|Stop)\b.*)"
+)
+_LAUNCHER = ("torch.distributed.elastic", "subprocess.CalledProcessError", "ChildFailedError")
+_SYMPTOMS: tuple[tuple[str, str], ...] = (
+    (r"CUDA out of memory|OutOfMemoryError", "out of GPU memory: lower "
+     "per_device_train_batch_size or cutoff_len"),
+    (r"DefaultCPUAllocator: .*can't allocate|Cannot allocate memory|MemoryError", "out of memory: "
+     "lower per_device_train_batch_size or cutoff_len, or use a smaller base"),
+    (r"No space left on device", "no space left on the disk"),
+    (r"Cannot find valid samples", "no valid samples: every row was dropped by the engine"),
+    (r"Cannot find sufficient samples", "too little text to fill one sample of cutoff_len tokens: "
+     "lower cutoff_len, or set packing: false"),
+    (r"EADDRINUSE|address already in use", "the port on which the processes meet is in use"),
+)  # fmt: skip
+
+
+def cause(log: Path) -> str:
+    """One line, or empty when the log says nothing. A symptom counts only in lines that come with
+    an exception, because the engine prints its data too."""
+    lines = _tail(log)
+    last = _exception([_RANK.sub("", line) for line in lines if _RANK.match(line)])
+    last = last or _exception(lines) or _error_line(lines)
+    for pattern, words in _SYMPTOMS:
+        if re.search(pattern, last):
+            return words
+    killed = re.search(r"Signal (?:9|SIGKILL)|exitcode *: -9", "\n".join(lines[-40:]))
+    if killed:
+        return "killed by the system, most likely out of memory"
+    return last
+
+
+def _tail(log: Path) -> list[str]:
+    try:
+        with log.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - _TAIL))
+            text = file.read().decode("utf-8", errors="replace")
+    except OSError:
+        return []
+    return text.replace("\r", "\n").splitlines()
+
+
+def _exception(lines: list[str]) -> str:
+    """The last line of the last traceback that is not the launcher's own."""
+    found = ""
+    inside = False
+    for line in lines:
+        if line.startswith("Traceback (most recent call last)"):
+            inside = True
+        elif inside and (match := _EXCEPTION.match(line)):
+            inside = False
+            if not any(name in line for name in _LAUNCHER):
+                found = match[1]
+    return found.strip()
+
+
+def _error_line(lines: list[str]) -> str:
+    for line in reversed(lines):
+        if line.startswith("error: "):
+            return line.removeprefix("error: ").strip()
+    return ""

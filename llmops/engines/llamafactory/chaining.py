@@ -1,0 +1,147 @@
+"""How a stage trains on a base that is itself an adapter on a model.
+
+The default makes a new adapter with the earlier one merged in memory, so that the reference model
+of DPO and KTO is right at no cost, and concatenates both afterwards into one plain adapter on the
+same base. Where the engine cannot merge (a quantized base, ZeRO-3, unsloth, KTransformers) the
+earlier adapter is trained on, with an explicit reference model. What a server could not load, or
+concatenation could not express, is refused before anything starts.
+"""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from llmops.engines.contract import ModelFiles
+from llmops.engines.llamafactory.optionfiles import option_file
+from llmops.spec.load import Loaded
+from llmops.spec.recipe import TrainRecipe
+
+# Options whose adapter no server loads, or that is not one on the base as it lies on disk.
+_NOT_AN_ADAPTER: dict[str, str] = {
+    "use_dora": "vLLM does not load DoRA adapters",
+    "additional_target": "whole modules saved beside the adapter are refused by vLLM",
+    "resize_vocab": "new embeddings are saved beside the adapter, which vLLM refuses",
+    "add_tokens": "new embeddings are saved beside the adapter, which vLLM refuses",
+    "add_special_tokens": "new embeddings are saved beside the adapter, which vLLM refuses",
+    "new_special_tokens_config": "new embeddings are saved beside the adapter, which vLLM refuses",
+    "pissa_init": "PiSSA changes the base, so the adapter does not fit the base that is served",
+    "pissa_convert": "PiSSA changes the base, so the adapter does not fit the base that is served",
+    "use_llama_pro": "block expansion changes the base, so the adapter does not fit it",
+    "mixture_of_depths": "it changes the base, so the adapter does not fit it",
+}
+
+
+@dataclass(frozen=True)
+class Chain:
+    """options: what the engine gets. concatenate: the new adapter is put on top of `adapter`,
+    the earlier one, after training. makes: what is registered, full or adapter."""
+
+    makes: str
+    options: dict[str, Any] = field(default_factory=dict)
+    adapter: Path | None = None
+    concatenate: bool = False
+
+
+def check_chain(recipe: Loaded[TrainRecipe]) -> None:
+    """Refuse, by key, what does not make a version that can be served."""
+    method = _method(recipe)
+    if method == "oft":
+        raise recipe.bad(
+            "OFT adapters are not served by vLLM",
+            ("args", "finetuning_type"),
+            fix="use `lora`, `full` or `freeze`",
+        )
+    if method == "lora":
+        for key, reason in _NOT_AN_ADAPTER.items():
+            if recipe.spec.args.get(key):
+                raise recipe.bad(
+                    reason,
+                    ("args", key),
+                    fix=f"leave `{key}` out, or train a new base with `finetuning_type: full`",
+                )
+
+
+def chain(recipe: Loaded[TrainRecipe], base: ModelFiles) -> Chain:
+    """Decide for `base`. Raises BadInput."""
+    check_chain(recipe)
+    method = _method(recipe)
+    makes = "adapter" if method == "lora" else "full"
+    if base.adapter is None:
+        return Chain(makes)
+    if method != "lora":
+        raise recipe.bad(
+            f"`finetuning_type: {method}` cannot start from an adapter version",
+            ("args", "finetuning_type") if "finetuning_type" in recipe.spec.args else ("base",),
+            fix="use `lora`, or merge the adapter into a model and add it with "
+            "`llmops models add NAME PATH`",
+        )
+    reason = _unmergeable(recipe, base)
+    if reason is None:
+        options = {"adapter_name_or_path": str(base.adapter), "create_new_adapter": True}
+        return Chain(makes, options, base.adapter, concatenate=True)
+    _check_same_rank(recipe, base.adapter, reason)
+    return Chain(makes, _continued(recipe, base), base.adapter)
+
+
+def _method(recipe: Loaded[TrainRecipe]) -> str:
+    return str(recipe.spec.args.get("finetuning_type", "lora"))
+
+
+def _unmergeable(recipe: Loaded[TrainRecipe], base: ModelFiles) -> str | None:
+    """Why the engine cannot merge an adapter in memory; None when it can."""
+    args = recipe.spec.args
+    if args.get("quantization_bit") is not None:
+        return "the base is quantized"
+    if _read_json(base.directory / "config.json").get("quantization_config"):
+        return "the base is quantized"
+    for key, name in (("use_unsloth", "unsloth"), ("use_kt", "KTransformers")):
+        if args.get(key):
+            return f"{name} does not merge adapters"
+    return "DeepSpeed ZeRO-3 does not merge adapters" if _is_zero3(recipe) else None
+
+
+def _is_zero3(recipe: Loaded[TrainRecipe]) -> bool:
+    given = recipe.spec.args.get("deepspeed")
+    if isinstance(given, str):
+        given = _read_json(option_file(recipe, "deepspeed"))
+    if not isinstance(given, dict):
+        return False
+    zero = given.get("zero_optimization")
+    return isinstance(zero, dict) and zero.get("stage") == 3
+
+
+def _continued(recipe: Loaded[TrainRecipe], base: ModelFiles) -> dict[str, Any]:
+    """Train the earlier adapter on; its own start is the reference, as a second model."""
+    args, stage = recipe.spec.args, recipe.spec.stage
+    options: dict[str, Any] = {"adapter_name_or_path": str(base.adapter)}
+    refers = stage == "kto" or (stage == "dpo" and args.get("pref_loss", "sigmoid") == "sigmoid")
+    if refers:
+        options["ref_model"] = str(base.directory)
+        options["ref_model_adapters"] = str(base.adapter)
+        if args.get("quantization_bit") in (4, 8):
+            options["ref_model_quantization_bit"] = args["quantization_bit"]
+    return options
+
+
+def _check_same_rank(recipe: Loaded[TrainRecipe], adapter: Path, reason: str) -> None:
+    rank = recipe.spec.args.get("lora_rank")
+    before = _read_json(adapter / "adapter_config.json").get("r")
+    if rank is not None and before is not None and rank != before:
+        raise recipe.bad(
+            f"`lora_rank: {rank}` would have no effect: {reason}, so the base's own adapter, "
+            f"of rank {before}, is trained on",
+            ("args", "lora_rank"),
+            fix=f"write {before}, or leave it out",
+        )
+
+
+def _read_json(path: Path | None) -> dict[str, Any]:
+    """A JSON object, or nothing: the files of a base that is yet to be made are not there."""
+    if path is None:
+        return {}
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,37 @@
+"""The engine's config file, written so that PyYAML reads back exactly the values given.
+
+The engine reads YAML 1.1, where `no` is false and `1e-5` is text; so every string is quoted and
+every float has a point. One key on each line.
+"""
+
+from typing import Any
+
+import yaml
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes every string."""
+
+
+def _quoted(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"')
+
+
+_Dumper.add_representer(str, _quoted)
+
+
+def render_config(values: dict[str, Any]) -> str:
+    """`values` as YAML, in their order."""
+    return "".join(f"{key}: {_render(value)}\n" for key, value in values.items())
+
+
+def _render(value: Any) -> str:
+    text = yaml.dump(
+        value,
+        Dumper=_Dumper,
+        default_flow_style=True,
+        allow_unicode=False,
+        sort_keys=False,
+        width=float("inf"),
+    )
+    return text.removesuffix("...\n").strip()

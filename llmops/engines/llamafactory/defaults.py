@@ -1,0 +1,60 @@
+"""What llmops sets where the recipe is silent, and why.
+
+logging_steps                   about 50 lines of progress at least: 5, or less for short runs
+logging_first_step              the first loss is evidence (DPO starts at ln 2)
+include_num_input_tokens_seen   throughput appears in the engine's log
+disable_tqdm                    the log is for reading; progress has a file of its own
+save_strategy: no               the final model is saved anyway, and an attempt is never resumed
+disable_gradient_checkpointing  for models below 200 MB, where recomputing costs more than memory
+ddp_backend: gloo               several processes without accelerators
+
+Set always, because llmops owns them: use_cpu where there is no accelerator (bf16 needs it too),
+report_to (TensorBoard if installed), overwrite_cache, do_train, do_eval, output_dir.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from llmops.engines.contract import Environment, TrainJob
+from llmops.engines.llamafactory.machine import Machine
+
+_SMALL_BYTES = 200_000_000
+
+
+def default_options(job: TrainJob, machine: Machine) -> dict[str, Any]:
+    """Defaults for what the recipe does not say."""
+    args = job.recipe.spec.args
+    options: dict[str, Any] = {
+        "logging_steps": _logging_steps(args.get("max_steps", -1)),
+        "logging_first_step": True,
+        "include_num_input_tokens_seen": "non_padding",
+        "disable_tqdm": True,
+    }
+    if not {"save_steps", "load_best_model_at_end", "enable_jit_checkpoint"} & args.keys():
+        options["save_strategy"] = "no"
+    if _is_small(job.base.directory):
+        options["disable_gradient_checkpointing"] = True
+    if machine.cpu_only and job.recipe.spec.resources.devices > 1:
+        options["ddp_backend"] = "gloo"
+    return {key: value for key, value in options.items() if key not in args}
+
+
+def owned_options(environment: Environment, machine: Machine) -> dict[str, Any]:
+    """What holds for every training run."""
+    tensorboard = (environment.site / "tensorboard").is_dir()
+    options: dict[str, Any] = {
+        "do_train": True,
+        "report_to": "tensorboard" if tensorboard else "none",
+        "overwrite_cache": True,
+    }
+    return {**options, "use_cpu": True} if machine.cpu_only else options
+
+
+def _logging_steps(max_steps: int) -> int:
+    return 5 if max_steps <= 0 else max(1, min(5, max_steps // 50))
+
+
+def _is_small(directory: Path) -> bool:
+    """Whether the model is known to be small; a base that is yet to be made is not known."""
+    sizes = [path.stat().st_size for path in directory.glob("*.safetensors")]
+    return bool(sizes) and sum(sizes) < _SMALL_BYTES

@@ -1,0 +1,64 @@
+"""LLaMA-Factory as an Engine: checks, compiles, follows and judges its training stages.
+
+Nothing of it is imported; it runs in an environment of its own (llmops/environments).
+"""
+
+from pathlib import Path
+
+from llmops.engines.contract import (
+    BaseJob,
+    Command,
+    Environment,
+    Finished,
+    ProgressFollower,
+    TrainJob,
+)
+from llmops.engines.llamafactory.cause import cause
+from llmops.engines.llamafactory.chaining import check_chain
+from llmops.engines.llamafactory.checks import check_options
+from llmops.engines.llamafactory.compile import compile_base, compile_train
+from llmops.engines.llamafactory.evidence import finished
+from llmops.engines.llamafactory.machine import Machine, this_machine
+from llmops.engines.llamafactory.optionfiles import FILE_OPTIONS, option_file
+from llmops.engines.llamafactory.options import option_set
+from llmops.engines.llamafactory.progress import Follower
+from llmops.spec.load import Loaded
+from llmops.spec.recipe import TrainRecipe
+from llmops.store.paths import AttemptPaths
+
+
+class LlamaFactory:
+    """cache: where option sets are remembered (CachePaths.options), None for nowhere.
+    machine: what there is to train on; looked at when left out."""
+
+    name = "llamafactory"
+
+    def __init__(self, cache: Path | None = None, machine: Machine | None = None) -> None:
+        self._cache = cache
+        self._machine = machine
+
+    def check(self, recipe: Loaded[TrainRecipe], environment: Environment) -> None:
+        check_options(recipe, option_set(environment, self._cache), self._look(environment))
+        check_chain(recipe)
+        for key in FILE_OPTIONS:
+            option_file(recipe, key)
+
+    def compile_train(self, job: TrainJob, environment: Environment) -> Command:
+        return compile_train(job, environment, self._look(environment))
+
+    def compile_base(self, job: BaseJob, environment: Environment) -> Command:
+        return compile_base(job, environment, self._look(environment))
+
+    def follow(self, attempt: AttemptPaths) -> ProgressFollower:
+        return Follower(attempt)
+
+    def finished(self, attempt: AttemptPaths) -> Finished:
+        return finished(attempt)
+
+    def cause(self, attempt: AttemptPaths) -> str:
+        return cause(attempt.log)
+
+    def _look(self, environment: Environment) -> Machine:
+        if self._machine is None:
+            self._machine = this_machine(environment.site)
+        return self._machine

@@ -1,0 +1,140 @@
+"""What an attempt left behind: proof that it finished, or the likely cause of its failure.
+
+Exit code 0 proves nothing: the engine exits 0 for an unknown command, and after a checkpoint on
+SIGTERM. Proof is the last phase of the worker, all steps taken, and complete safetensors files.
+Reads files only.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from llmops.engines.contract import Finished
+from llmops.errors import Failed
+from llmops.spec.source import display
+from llmops.store.paths import AttemptPaths
+
+_HEADER_LIMIT = 100_000_000
+
+
+def finished(attempt: AttemptPaths) -> Finished:
+    """The result of a finished attempt. Raises Failed, saying what is missing."""
+    metrics: dict[str, float] = {}
+    if not (attempt.root / "base.json").is_file():
+        _check_steps(attempt)
+        metrics = _metrics(attempt.output)
+    last = _last_phase(attempt)
+    if last != "done":
+        raise Failed(
+            f"the worker ended while {last}" if last else "the worker never started",
+            where=display(attempt.log),
+        )
+    check_weights(attempt.result)
+    if not attempt.golden.is_file():
+        raise Failed("the golden prompts were not computed", where=display(attempt.golden))
+    config = attempt.result / "adapter_config.json"
+    if not config.is_file():
+        return Finished(attempt.result, "full", metrics)
+    rank = _read(config).get("r")
+    return Finished(attempt.result, "adapter", metrics, int(rank) if rank else None)
+
+
+def check_weights(directory: Path) -> None:
+    """Every safetensors file is as long as its header says, and none is missing from an index.
+
+    Raises Failed.
+    """
+    files = sorted(directory.glob("*.safetensors"))
+    if not files:
+        raise Failed("there are no weights", where=display(directory))
+    for file in files:
+        length = _declared_length(file)
+        actual = file.stat().st_size
+        if length != actual:
+            raise Failed(
+                f"{actual} bytes, where its header declares {length}"
+                if length is not None
+                else "its header is not complete",
+                where=display(file),
+            )
+    for index in directory.glob("*.safetensors.index.json"):
+        named = set(_read(index).get("weight_map", {}).values())
+        missing = sorted(named - {file.name for file in files})
+        if missing:
+            raise Failed(f"`{missing[0]}` is missing", where=display(index))
+
+
+def _declared_length(file: Path) -> int | None:
+    """The size in bytes that a safetensors header declares; None when the header is damaged."""
+    with file.open("rb") as stream:
+        head = stream.read(8)
+        size = int.from_bytes(head, "little")
+        if len(head) < 8 or size > _HEADER_LIMIT:
+            return None
+        try:
+            header = json.loads(stream.read(size))
+            ends = [
+                int(tensor["data_offsets"][1])
+                for name, tensor in header.items()
+                if name != "__metadata__"
+            ]
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return None
+    return 8 + size + max(ends, default=0)
+
+
+def _check_steps(attempt: AttemptPaths) -> None:
+    file = attempt.output / "trainer_state.json"
+    if not file.is_file():
+        raise Failed("training did not reach its end", where=display(attempt.log))
+    state = _read(file)
+    step, total = state.get("global_step"), state.get("max_steps")
+    if not total or (step != total and not _stopped_early(state)):
+        raise Failed(f"training stopped at step {step} of {total}", where=display(file))
+
+
+def _stopped_early(state: dict[str, Any]) -> bool:
+    """Whether the recipe's own early stopping ended it: the patience that it asked for ran out."""
+    callback = (state.get("stateful_callbacks") or {}).get("EarlyStoppingCallback")
+    if not isinstance(callback, dict):
+        return False
+    patience = (callback.get("args") or {}).get("early_stopping_patience")
+    waited = (callback.get("attributes") or {}).get("early_stopping_patience_counter")
+    return bool(patience and waited is not None and waited >= patience)
+
+
+def _metrics(output: Path) -> dict[str, float]:
+    """The engine's last figures: all_results.json and, from the log history, rewards."""
+    found: dict[str, float] = {}
+    for entry in _read(output / "trainer_state.json").get("log_history") or []:
+        for name, value in entry.items() if isinstance(entry, dict) else ():
+            if name == "loss" or name.startswith(("rewards/", "eval_")):
+                found[name] = value
+    found.update(_read(output / "all_results.json"))
+    return {
+        name: float(value)
+        for name, value in found.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
+
+
+def _last_phase(attempt: AttemptPaths) -> str:
+    try:
+        lines = attempt.phases.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    for line in reversed(lines):
+        try:
+            return str(json.loads(line)["phase"])
+        except (ValueError, KeyError, TypeError):
+            continue
+    return ""
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A JSON object; nothing when the file is absent or torn."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,64 @@
+"""What the machine gives to training: cores, and accelerators that the environment can use.
+
+Read from files and the process's environment, because torch is not imported here. Covers NVIDIA
+and AMD devices; other accelerators count as none.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Machine:
+    """cores: what this process may use. accelerators: ids as CUDA_VISIBLE_DEVICES takes them."""
+
+    cores: int
+    accelerators: tuple[str, ...] = ()
+
+    @property
+    def cpu_only(self) -> bool:
+        return not self.accelerators
+
+
+def this_machine(site: Path, environ: Mapping[str, str] = os.environ) -> Machine:
+    """The machine as seen with the torch in `site`."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return Machine(cores or 1, _accelerators(_torch_build(site), environ))
+
+
+def _torch_build(site: Path) -> str:
+    """`cuda`, `hip` or `cpu`: what the installed torch was built for."""
+    try:
+        text = (site / "torch" / "version.py").read_text(encoding="utf-8")
+    except OSError:
+        return "cpu"
+    for build in ("cuda", "hip"):
+        if re.search(rf"^{build}\b[^=\n]*=\s*['\"]", text, re.MULTILINE):
+            return build
+    return "cpu"
+
+
+def _accelerators(build: str, environ: Mapping[str, str]) -> tuple[str, ...]:
+    if build == "cpu":
+        return ()
+    if build == "cuda":
+        names = [path.name for path in Path("/dev").glob("nvidia*")]
+        present = sorted(int(n[6:]) for n in names if n[6:].isdigit())
+    else:
+        nodes = Path("/sys/class/kfd/kfd/topology/nodes").glob("*/gpu_id")
+        present = list(range(sum(_is_gpu(node) for node in nodes)))
+    given = environ.get("CUDA_VISIBLE_DEVICES")
+    if not present or given is None:
+        # Numbered from 0 as CUDA does, whatever the device files are called.
+        return tuple(str(index) for index in range(len(present)))
+    return tuple(part.strip() for part in given.split(",") if part.strip() not in ("", "-1"))
+
+
+def _is_gpu(node: Path) -> bool:
+    try:
+        return node.read_text().strip() not in ("", "0")
+    except OSError:
+        return False

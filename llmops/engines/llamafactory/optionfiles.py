@@ -1,0 +1,34 @@
+"""Options whose value names a file of the user's: found beside the recipe or from the root."""
+
+from pathlib import Path
+
+from llmops.spec.load import Loaded, resolve_path
+from llmops.spec.recipe import TrainRecipe
+from llmops.spec.settings import find_root
+
+FILE_OPTIONS = (
+    "deepspeed",
+    "fsdp_config",
+    "accelerator_config",
+    "hyper_parallel_args",
+    "new_special_tokens_config",
+)
+
+
+def option_file(recipe: Loaded[TrainRecipe], key: str) -> Path | None:
+    """The file that the option `key` names; None when it is unset or holds its value in place.
+
+    Raises BadInput when the file is not there.
+    """
+    value = recipe.spec.args.get(key)
+    if not isinstance(value, str) or value.lstrip().startswith("{"):
+        return None
+    root = find_root(recipe.path.resolve().parent)
+    found = resolve_path(value, beside=recipe.path.resolve(), root=root)
+    if found is None:
+        raise recipe.bad(
+            f"there is no file `{value}`",
+            ("args", key),
+            fix="a path is looked up beside the recipe, then from the project's root",
+        )
+    return found
