@@ -103,7 +103,7 @@ def training_environment(settings: Settings) -> Environment | None:
 
     Raises BadInput when it is one of the user's own that cannot be used.
     """
-    from llmops.environments.find import find
+    from llmops.environments.environment import find
 
     try:
         return find("llamafactory", settings, CachePaths(settings.cache))

@@ -6,6 +6,7 @@ Plain values and lines; the CLI prints them.
 from collections.abc import Callable
 from typing import Any
 
+from llmops.environments.machine import size_text
 from llmops.errors import BadInput, Failed
 from llmops.registry.manifest import Golden, Manifest
 from llmops.registry.store import Registry
@@ -107,15 +108,6 @@ def verify_all(registry: Registry, name: str | None, report: Callable[[str], Non
         first, *rest = damaged
         others = "".join(f"\n  {error.where}: {error.what}" for error in rest)
         raise Failed(first.what + others, where=first.where, fix=first.fix)
-
-
-def size_text(size: float) -> str:
-    """Bytes with a decimal unit, e.g. `5.3 MB`."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
 
 
 def _entry(manifest: Manifest, registry: Registry) -> dict[str, Any]:

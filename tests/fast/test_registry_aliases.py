@@ -1,6 +1,7 @@
 import subprocess
 import sys
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -104,4 +105,4 @@ def test_moves_at_the_same_time_form_one_chain(paths: ProjectPaths) -> None:
     for process in [subprocess.Popen([*command, str(i)]) for i in range(3)]:
         assert process.wait() == 0
     history = Aliases(paths).history("town")
-    assert all(b.before == a.version for a, b in zip(history, history[1:], strict=False))
+    assert all(b.before == a.version for a, b in pairwise(history))

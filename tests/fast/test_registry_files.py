@@ -3,12 +3,12 @@ import os
 from pathlib import Path
 
 import pytest
-from models_on_disk import BASE, write_adapter, write_full, write_safetensors
 
 from llmops.errors import BadInput
 from llmops.registry.adapters import check_fits, read_adapter
 from llmops.registry.files import kind_of, model_files
 from llmops.registry.weights import dtype_of, read_header
+from tests.fast.models_on_disk import BASE, write_adapter, write_full, write_safetensors
 
 
 def test_the_header_gives_names_shapes_and_dtype(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_model_without_one_of_its_parts_is_refused(tmp_path: Path, name: str) 
 def test_the_kind_is_told_by_the_config(tmp_path: Path) -> None:
     assert kind_of(write_full(tmp_path / "f")) == "full"
     assert kind_of(write_adapter(tmp_path / "a")) == "adapter"
-    with pytest.raises(BadInput, match="neither config.json nor adapter_config.json"):
+    with pytest.raises(BadInput, match=r"neither config.json nor adapter_config.json"):
         kind_of(tmp_path)
     with pytest.raises(BadInput, match="no such directory"):
         kind_of(tmp_path / "x")

@@ -1,13 +1,13 @@
 from pathlib import Path
 
 import pytest
-from models_on_disk import BASE, write_adapter, write_full, write_safetensors
 
 from llmops.errors import BadInput, Failed
 from llmops.registry.locate import Located, locate, located
 from llmops.registry.manifest import Draft
 from llmops.registry.store import Registry
 from llmops.store.paths import ProjectPaths
+from tests.fast.models_on_disk import BASE, write_adapter, write_full, write_safetensors
 
 
 @pytest.fixture

@@ -5,13 +5,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from models_on_disk import BASE, write_adapter, write_full, write_safetensors
 
 from llmops.errors import BadInput, Failed
 from llmops.registry.manifest import Draft, VersionId
 from llmops.registry.store import Registry
 from llmops.store.digest import sha256_file
 from llmops.store.paths import ProjectPaths
+from tests.fast.models_on_disk import BASE, write_adapter, write_full, write_safetensors
 
 
 @pytest.fixture
@@ -132,9 +132,7 @@ def test_an_adapter_on_an_adapter_is_refused(registry: Registry, full: Path) -> 
         registry.add(draft("adapter", base="town:v2"), source)
 
 
-def test_an_adapter_on_another_state_of_its_base_is_refused(
-    registry: Registry, full: Path
-) -> None:
+def test_an_adapter_on_another_state_of_its_base_is_refused(registry: Registry, full: Path) -> None:
     registry.add(draft(), full)
     source = write_adapter(full.parent / "adapter")
     with pytest.raises(Failed, match="another state of town:v1"):

@@ -1,0 +1,145 @@
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from llmops.cli.models import app
+from llmops.errors import BadInput, Failed
+from llmops.registry.manifest import Draft, Lineage
+from llmops.registry.store import Registry
+from llmops.store.paths import ProjectPaths
+from tests.fast.models_on_disk import write_adapter, write_full
+
+Models = Callable[..., Result]
+
+
+@pytest.fixture
+def models(project: Path, monkeypatch: pytest.MonkeyPatch) -> Models:
+    """`llmops models ...` in an empty project, without an engine."""
+    monkeypatch.setenv("LLMOPS_CACHE", str(project.parent / "cache"))
+
+    def call(*args: object) -> Result:
+        return CliRunner().invoke(app, [str(arg) for arg in args])
+
+    return call
+
+
+@pytest.fixture
+def full(project: Path) -> Path:
+    return write_full(project / "full")
+
+
+def test_an_empty_registry_lists_nothing(models: Models, project: Path) -> None:
+    assert json.loads(models("list", "--json").stdout) == []
+    assert "no models yet" in models("list").output
+    assert not (project / ".llmops").exists()
+
+
+def test_add_registers_a_full_model_and_warns_without_an_engine(models: Models, full: Path) -> None:
+    result = models("add", "town", full, "--alias", "anchor")
+    assert result.stdout == "town:v1\n"
+    assert "no golden prompts" in result.stderr
+    assert models("show", "town@anchor").exit_code == 0
+
+
+def test_list_shows_base_aliases_and_size(models: Models, full: Path) -> None:
+    models("add", "town", full, "--alias", "anchor")
+    models("add", "town", write_adapter(full.parent / "a", str(full)))
+    first, second = json.loads(models("list", "--json").stdout)
+    assert (first["version"], first["aliases"], first["base"]) == ("town:v1", ["anchor"], None)
+    assert (second["kind"], second["base"], second["lora_rank"]) == ("adapter", "path:full", 2)
+    assert first["size"] == sum(path.stat().st_size for path in full.iterdir())
+    table = models("list").stdout
+    assert table.index("town:v1") < table.index("town:v2")
+
+
+def test_show_tells_lineage_files_history_and_children(
+    models: Models, full: Path, project: Path
+) -> None:
+    models("add", "town", full, "--alias", "anchor")
+    lineage = Lineage(parent="town:v1", run="r1", recipe="recipes/cpt.yaml")
+    draft = Draft(name="child", kind="full", stage="cpt", metrics={"loss": 0.5}, lineage=lineage)
+    Registry(ProjectPaths(project)).add(draft, full)
+    found = json.loads(models("show", "town@anchor", "--json").stdout)
+    assert found["children"] == ["child:v1"]
+    assert found["lineage"]["imported_from"] == "full"
+    assert [move["alias"] for move in found["history"]] == ["anchor"]
+    text = models("show", "child:v1").stdout
+    assert all(part in text for part in ("town:v1", "recipes/cpt.yaml", "0.5", "model.safetensors"))
+
+
+def test_add_of_an_adapter_takes_its_base_from_the_command(models: Models, full: Path) -> None:
+    models("add", "town", full, "--alias", "anchor")
+    adapter = write_adapter(full.parent / "a", "Qwen/Qwen3-0.6B")
+    refused = models("add", "town", adapter)
+    assert isinstance(refused.exception, BadInput)
+    assert models("add", "town", adapter, "--base", "town@anchor").stdout == "town:v2\n"
+    assert json.loads(models("show", "town:v2", "--json").stdout)["base"] == "town:v1"
+
+
+def test_add_refuses_an_adapter_that_vllm_cannot_serve(models: Models, full: Path) -> None:
+    adapter = write_adapter(full.parent / "a", str(full), use_dora=True)
+    result = models("add", "town", adapter)
+    assert isinstance(result.exception, BadInput)
+    assert "DoRA" in result.exception.what
+    assert json.loads(models("list", "--json").stdout) == []
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("Town", "full"),
+        ("town", "absent"),
+        ("town", "full", "--base", "x"),
+        ("town", "full", "--alias", "v1"),
+    ],
+)
+def test_bad_input_registers_nothing(
+    models: Models, full: Path, project: Path, args: tuple[str, ...]
+) -> None:
+    assert isinstance(models("add", *args).exception, BadInput)
+    assert not (project / ".llmops").exists()
+
+
+def test_alias_moves_and_history_tells_why(models: Models, full: Path) -> None:
+    for _ in range(2):
+        models("add", "town", full)
+    models("alias", "town:v1", "production")
+    moved = models("alias", "town:v2", "production", "--why", "better")
+    assert moved.stdout == "town@production: town:v1 -> town:v2\n"
+    again = models("alias", "town@production", "production")
+    assert "already names town:v2" in again.stderr
+    history = json.loads(models("history", "town", "--json").stdout)
+    assert [move["why"] for move in history] == ["", "better"]
+    assert "better" in models("history", "town").stdout
+
+
+def test_verify_names_each_damaged_version_and_checks_the_others(
+    models: Models, full: Path, project: Path
+) -> None:
+    for name in ("a", "b", "c"):
+        models("add", name, full)
+    for name in ("a", "b"):
+        (project / f".llmops/models/{name}/v1/tokenizer.json").unlink()
+    result = models("verify")
+    assert isinstance(result.exception, Failed)
+    assert "a:v1 is damaged" in result.exception.what
+    assert "b:v1 is damaged" in result.exception.what
+    assert result.stdout == "c:v1: 3 files, as registered\n"
+    assert models("verify", "c").exit_code == 0
+    assert isinstance(models("verify", "d").exception, BadInput)
+
+
+@pytest.mark.parametrize("command", ["list", "show", "add", "alias", "history", "verify"])
+def test_the_help_shows_an_example(models: Models, command: str) -> None:
+    assert f"Example: llmops models {command}" in models(command, "--help").output
+
+
+def test_an_engine_of_ones_own_that_is_not_there_is_an_error(
+    models: Models, full: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LLMOPS_ENGINES_LLAMAFACTORY_PYTHON", os.devnull + "/python")
+    assert isinstance(models("add", "town", full).exception, BadInput)
