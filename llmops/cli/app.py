@@ -8,7 +8,18 @@ import sys
 
 import typer
 
-from llmops.cli import engines
+from llmops.cli import (
+    chat,
+    doctor,
+    engines,
+    init,
+    models,
+    plan,
+    run,
+    runs,
+    schema,
+    serve,
+)
 
 app = typer.Typer(
     name="llmops",
@@ -19,7 +30,16 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Train, register and serve language models that get better every week.",
 )
+app.command("init")(init.command)
+app.command("doctor")(doctor.command)
 app.add_typer(engines.app, name="engines")
+app.command("plan")(plan.command)
+app.command("run")(run.command)
+app.add_typer(runs.app, name="runs")
+app.add_typer(models.app, name="models")
+app.command("serve")(serve.command)
+app.command("chat")(chat.command)
+app.command("schema")(schema.command)
 
 
 def main() -> None:

@@ -39,9 +39,8 @@ def test_a_directory_appears_only_when_it_is_complete(tmp_path: Path) -> None:
 
 
 def test_a_directory_that_fails_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(KeyError), new_directory(tmp_path / "d") as folder:
-        (folder / "f").write_text("x", encoding="utf-8")
-        raise KeyError
+    with pytest.raises(IsADirectoryError), new_directory(tmp_path / "d") as folder:
+        folder.write_text("a directory is no file", encoding="utf-8")
     assert os.listdir(tmp_path) == []
 
 

@@ -116,9 +116,7 @@ def test_a_bad_stage_is_told_at_its_line(project: Path, stages: str, words: str)
 
 def test_an_alias_is_not_both_read_and_moved(project: Path) -> None:
     recipe(project, "r", "town@production")
-    text = (
-        "name: p\nstages:\n  a: {recipe: r.yaml}\n  b: {promote: 'stage:a', to: production}\n"
-    )
+    text = "name: p\nstages:\n  a: {recipe: r.yaml}\n  b: {promote: 'stage:a', to: production}\n"
     told = refused(write(project, "p.yaml", text))
     assert "`town@production` is read by the stage `a` and moved in the same run" in told
 

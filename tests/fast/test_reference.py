@@ -20,5 +20,5 @@ def test_a_hub_reference_has_a_revision() -> None:
 
 @pytest.mark.parametrize("text", ["", "town", "town:3", "town:v0", "Town:v1", "recipe:", "a@b@c"])
 def test_what_is_none_says_what_is_expected(text: str) -> None:
-    with pytest.raises(ValueError, match="names nothing|is not a reference"):
+    with pytest.raises(ValueError, match=r"names nothing|is not a reference"):
         parse_reference(text)

@@ -57,7 +57,7 @@ def test_an_unknown_place_is_shown_at_its_nearest_parent(tmp_path: Path) -> None
 def test_what_is_no_mapping_is_refused(tmp_path: Path, text: str, words: str) -> None:
     file = tmp_path / "a.yaml"
     file.write_text(text, encoding="utf-8")
-    with pytest.raises(BadInput, match="a.yaml") as caught:
+    with pytest.raises(BadInput, match=r"a\.yaml") as caught:
         read_source(file)
     assert words in str(caught.value)
 

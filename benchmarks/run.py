@@ -1,0 +1,104 @@
+"""Measure what docs/benchmarks.md shows: `make bench`.
+
+Each figure is taken against a peer or a limit in the same run, interleaved, as medians of whole
+processes; nothing here passes or fails. Needs the engine environments.
+
+    python benchmarks/run.py [cli] [overhead] [--rounds N]
+"""
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+Row = tuple[str, str, str]
+
+
+def seconds(call: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began
+
+
+def interleaved(sides: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Each side once a round, so that the noise of the machine meets them all alike."""
+    times: dict[str, list[float]] = {name: [] for name in sides}
+    for number in range(rounds):
+        for name, call in sides.items():
+            times[name].append(seconds(call))
+            print(f"  round {number + 1}/{rounds} {name}: {times[name][-1]:.3f} s", flush=True)
+    return times
+
+
+def command(*args: str, cwd: Path = ROOT) -> Callable[[], object]:
+    """A whole process, its output thrown away. Raises when it fails."""
+    return lambda: subprocess.run(
+        [*args], cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True
+    )
+
+
+def table(title: str, rows: Sequence[Row]) -> None:
+    print(f"\n{title}\n\n| what | median | spread |\n| --- | --- | --- |")
+    for row in rows:
+        print("| " + " | ".join(row) + " |")
+    print(flush=True)
+
+
+def spread(times: Sequence[float]) -> str:
+    return f"{min(times):.3f} to {max(times):.3f} s"
+
+
+def bench_cli(rounds: int) -> None:
+    """Start-up of the quick commands beside the interpreter's own."""
+    llmops = str(Path(sys.executable).with_name("llmops"))
+    sides = {
+        "python -c pass": command(sys.executable, "-c", "pass"),
+        "llmops --help": command(llmops, "--help"),
+        "llmops plan pipelines/town.yaml": command(llmops, "plan", "pipelines/town.yaml"),
+    }
+    for call in sides.values():
+        call()  # once for the file cache
+    times = interleaved(sides, rounds)
+    table(
+        f"Start-up, {rounds} rounds",
+        [(name, f"{statistics.median(t):.3f} s", spread(t)) for name, t in times.items()],
+    )
+
+
+def bench_overhead(rounds: int) -> None:
+    """`llmops run` of a training recipe against the engine itself on the config it compiled."""
+    from benchmarks.overhead import Overhead
+
+    with tempfile.TemporaryDirectory() as folder:
+        overhead = Overhead(Path(folder))
+        overhead.prepare()
+        times = interleaved({"engine": overhead.engine, "llmops run": overhead.llmops}, rounds)
+    pairs = zip(times["llmops run"], times["engine"], strict=True)
+    differences = [ours - theirs for ours, theirs in pairs]
+    rows = [(name, f"{statistics.median(t):.2f} s", spread(t)) for name, t in times.items()]
+    rows.append(("added", f"{statistics.median(differences):.2f} s", spread(differences)))
+    table(f"`llmops run` against the engine, {rounds} rounds", rows)
+
+
+BENCHES = {"cli": (bench_cli, 15), "overhead": (bench_overhead, 5)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", default=list(BENCHES), metavar="NAME")
+    parser.add_argument("--rounds", type=int)
+    options = parser.parse_args()
+    for name in options.names:
+        bench, rounds = BENCHES[name]
+        print(f"{name}:", flush=True)
+        bench(options.rounds or rounds)
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+    main()

@@ -1,0 +1,81 @@
+"""One tiny model for all the engine tests, made once by the product itself on the real engines.
+
+`starter` is a project as `llmops init` makes it; `tiny_base` has its base model; `town_project`
+has run its pipeline (about three minutes on two cores); `town_server` serves it.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from llmops.engines.contract import Environment
+from llmops.environments.find import find
+from llmops.registry.store import Registry
+from llmops.serving.supervisor import Supervisor, serving
+from llmops.spec.load import load_deployment
+from llmops.spec.settings import load_settings
+from llmops.store.paths import CachePaths, ProjectPaths
+from tests.conftest import run_llmops
+
+
+@contextmanager
+def working_in(folder: Path) -> Iterator[None]:
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+def engine(name: str) -> Environment:
+    settings = load_settings()
+    return find(name, settings, CachePaths(settings.cache))
+
+
+@pytest.fixture(scope="session")
+def llamafactory() -> Environment:
+    return engine("llamafactory")
+
+
+@pytest.fixture(scope="session")
+def vllm() -> Environment:
+    return engine("vllm")
+
+
+@pytest.fixture(scope="session")
+def starter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project as `llmops init` makes it. Nothing is trained."""
+    folder = tmp_path_factory.mktemp("town")
+    done = run_llmops("init", folder, cwd=folder.parent)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_base(starter: Path, llamafactory: Environment) -> Path:
+    """The directory of town-base:v1, a Qwen2 model with random weights."""
+    done = run_llmops("run", "recipes/base.yaml", cwd=starter)
+    assert done.returncode == 0, done.stderr
+    registry = Registry(ProjectPaths(starter))
+    return registry.directory(registry.versions("town-base")[0])
+
+
+@pytest.fixture(scope="session")
+def town_project(starter: Path, tiny_base: Path) -> Path:
+    """The project after `llmops run pipelines/town.yaml`: town:v1 (SFT), town:v2 (DPO)."""
+    done = run_llmops("run", "pipelines/town.yaml", cwd=starter)
+    assert done.returncode == 0, done.stderr
+    return starter
+
+
+@pytest.fixture(scope="session")
+def town_server(town_project: Path, vllm: Environment) -> Iterator[Supervisor]:
+    """The town's deployment, served by the real vLLM on a free port."""
+    with working_in(town_project):
+        loaded = load_deployment(Path("serving/town.yaml"), ["listen.port=0"])
+        with serving(loaded, load_settings(town_project)) as server:
+            yield server

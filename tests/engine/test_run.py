@@ -1,0 +1,167 @@
+"""`llmops run` on the real engine: what a user runs, what goes wrong, and what is left then."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from llmops.registry.manifest import VersionId
+from llmops.registry.store import Registry
+from llmops.store.paths import ProjectPaths
+from tests.conftest import SHARED_DATA, run_llmops
+
+pytestmark = pytest.mark.engine
+
+FEW_STEPS = ("args.max_steps=4", "args.logging_steps=1", "args.warmup_steps=0")
+
+
+def registry(project: Path) -> Registry:
+    return Registry(ProjectPaths(project))
+
+
+@pytest.fixture
+def quick(starter: Path, tiny_base: Path, tmp_path: Path) -> Path:
+    """A project of its own with the base model and recipes of a few steps."""
+    project = tmp_path / "quick"
+    assert run_llmops("init", project, cwd=tmp_path).returncode == 0
+    for name in ("cpt", "sft", "dpo"):
+        file = project / "recipes" / f"{name}.yaml"
+        lines = file.read_text(encoding="utf-8").splitlines()
+        kept = [line for line in lines if not line.strip().startswith(("max_steps", "warmup"))]
+        at = kept.index(next(line for line in kept if line.startswith("args:")))
+        kept[at + 1 : at + 1] = ["  max_steps: 4", "  warmup_steps: 0"]
+        file.write_text("\n".join(kept) + "\n", encoding="utf-8")
+    return project
+
+
+def test_sft_alone_brings_its_base_and_cpt(quick: Path) -> None:
+    done = run_llmops("run", "recipes/sft.yaml", cwd=quick)
+    assert done.returncode == 0, done.stderr
+    assert [line.split("\t")[:2] for line in done.stdout.splitlines()] == [
+        ["base", "done"],
+        ["cpt", "done"],
+        ["sft", "done"],
+    ]
+    again = run_llmops("run", "recipes/sft.yaml", cwd=quick)
+    assert [line.split("\t")[1] for line in again.stdout.splitlines()] == ["reused"] * 3
+
+
+def test_a_version_knows_where_it_comes_from(quick: Path) -> None:
+    assert run_llmops("run", "recipes/cpt.yaml", cwd=quick).returncode == 0
+    manifest = registry(quick).get(VersionId("town-base", 2))
+    assert manifest.lineage.parent == "town-base:v1"
+    assert manifest.lineage.recipe == "recipes/cpt.yaml"
+    assert manifest.lineage.data[0].path == "recipes/data/town_cpt.jsonl"
+    assert len(manifest.golden) == 4
+    assert manifest.metrics["train_loss"] > 0
+
+
+@pytest.mark.skipif(not SHARED_DATA.is_dir(), reason="the engine's demo sets are not here")
+@pytest.mark.parametrize(
+    ("recipe", "file"),
+    [("cpt", "c4_demo.jsonl"), ("sft", "alpaca_en_demo.json"), ("dpo", "dpo_en_demo.json")],
+)
+def test_the_engines_own_demo_sets_train_unconverted(
+    starter: Path, tiny_base: Path, recipe: str, file: str
+) -> None:
+    done = run_llmops(
+        "run",
+        f"recipes/{recipe}.yaml",
+        f"data.train.0.path={os.path.relpath(SHARED_DATA / file, starter)}",
+        "base=town-base:v1",
+        "output.model=demo-sets",
+        "args.cutoff_len=128",
+        "args.per_device_train_batch_size=2",
+        *FEW_STEPS,
+        cwd=starter,
+    )
+    assert done.returncode == 0, done.stderr
+    manifest = registry(starter).versions("demo-sets")[-1]
+    assert manifest.lineage.data[0].path.endswith(file)
+
+
+@pytest.fixture
+def training(starter: Path, tiny_base: Path) -> Iterator["subprocess.Popen[str]"]:
+    """`llmops run` of a long training, which has reported its first step."""
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "llmops", "run", "recipes/sft.yaml", "base=town-base:v1"),
+            *("output.model=never", "args.max_steps=100000", "args.logging_steps=1"),
+        ],
+        cwd=starter,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "training step" in line:
+            break
+    yield process
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+def rest_of(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout is not None
+    text = process.stdout.read()
+    process.wait(60)
+    return text
+
+
+def engine_processes(starter: Path) -> list[psutil.Process]:
+    """The processes that work in, or on, a run of the project."""
+    runs = str(starter / ".llmops" / "runs")
+    return [
+        process
+        for process in psutil.process_iter(["cmdline", "cwd"])
+        if runs in " ".join([process.info["cwd"] or "", *(process.info["cmdline"] or [])])
+    ]
+
+
+def nothing_is_left(starter: Path) -> bool:
+    left = engine_processes(starter)
+    _, alive = psutil.wait_procs(left, timeout=30)
+    return not alive and not registry(starter).versions("never")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_run_and_all_its_processes(
+    training: "subprocess.Popen[str]", starter: Path, number: signal.Signals
+) -> None:
+    assert engine_processes(starter)
+    training.send_signal(number)
+    told = rest_of(training)
+    assert training.returncode == 130, told
+    assert "interrupted" in told
+    assert nothing_is_left(starter)
+
+
+def test_killing_llmops_ends_its_engine(training: "subprocess.Popen[str]", starter: Path) -> None:
+    training.kill()
+    rest_of(training)
+    assert nothing_is_left(starter)
+    runs = run_llmops("runs", "list", "--json", cwd=starter)
+    assert json.loads(runs.stdout)[-1]["state"] == "died"
+
+
+def test_an_engine_that_crashes_is_told_with_its_log(
+    training: "subprocess.Popen[str]", starter: Path
+) -> None:
+    for process in engine_processes(starter):
+        if "launcher.py" in " ".join(process.cmdline()) and "guard.py" not in " ".join(
+            process.cmdline()
+        ):
+            process.kill()
+    told = rest_of(training)
+    assert training.returncode == 1, told
+    assert "error: stage sft failed" in told
+    assert "log.txt" in told
+    assert nothing_is_left(starter)

@@ -1,0 +1,241 @@
+"""Executing plans with a kind of stage that needs no engine: `promote`, and one of the tests' own
+that follows the Stage contract and writes a tiny model."""
+
+import io
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmops.errors import BadInput, Failed, Interrupted
+from llmops.registry.locate import Located, locate
+from llmops.registry.manifest import Draft, Lineage
+from llmops.runner.fingerprint import fingerprint
+from llmops.runner.plan import Plan, make_plan
+from llmops.runner.progress import PlainReporter
+from llmops.runner.record import RunRecord, list_runs
+from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared, Stage
+from llmops.runner.start import start_run
+from llmops.spec.settings import load_settings
+from llmops.stages.catalog import KINDS
+from llmops.stages.history import looked_up
+
+PIPELINE = """\
+name: p
+stages:
+  first: {recipe: r.yaml, base: "path:seed"}
+  second: {recipe: r.yaml, base: "stage:first", set: {args.max_steps: 2}}
+  offer: {promote: "stage:second", to: candidate}
+"""
+RECIPE = """\
+kind: train
+stage: sft
+base: "path:seed"
+data: {train: ["path:a.jsonl"]}
+args: {max_steps: 1}
+output: {model: town}
+"""
+
+
+def tiny_model(folder: Path, text: str) -> Path:
+    """The smallest directory that the registry takes for a full model."""
+    folder.mkdir(parents=True)
+    header = json.dumps({"w": {"dtype": "U8", "shape": [1], "data_offsets": [0, 1]}}).encode()
+    weights = struct.pack("<Q", len(header)) + header + text.encode()[:1]
+    (folder / "model.safetensors").write_bytes(weights)
+    (folder / "config.json").write_text(json.dumps({"model_type": text}), encoding="utf-8")
+    (folder / "tokenizer.json").write_text("{}", encoding="utf-8")
+    return folder
+
+
+class Copying:
+    """Stands where `train` stands; its output is a function of its parts alone."""
+
+    kind = "train"
+
+    def __init__(self) -> None:
+        self.ran: list[str] = []
+        self.error: BaseException | None = None
+
+    def inputs(self, spec: Any) -> dict[str, tuple[str, tuple[str | int, ...]]]:
+        return {"base": (spec.base, ("base",))}
+
+    def moves(self, spec: Any) -> str | None:
+        return None
+
+    def prepare(
+        self, node: Node, inputs: Mapping[str, Located | Pending], context: Context
+    ) -> Prepared:
+        base = inputs["base"]
+        pending = (base.node,) if isinstance(base, Pending) else ()
+        digest = "" if isinstance(base, Pending) else base.digest
+        parts = {"base": digest, "args.max_steps": str(node.spec.args["max_steps"])}
+        found, reasons, _ = looked_up(node, "town", parts, context)
+        output = Pending(node.name, "full", "town")
+        done = found is not None and not pending
+        return Prepared(parts, output, found, pending, done, reasons)
+
+    def execute(self, prepared: Prepared, attempt: Attempt, context: Context) -> Located:
+        self.ran.append(attempt.node.name)
+        if self.error is not None and attempt.node.name == "second":
+            raise self.error
+        folder = tiny_model(attempt.paths.result, str(sorted(prepared.parts.items())))
+        draft = Draft(
+            name="town",
+            kind="full",
+            stage="sft",
+            fingerprint=fingerprint(prepared.parts),
+            parts=prepared.parts,
+            lineage=Lineage(stage=attempt.node.name, recipe="r.yaml", run=attempt.run),
+        )
+        manifest = context.registry.add(draft, folder)
+        return locate(str(manifest.id), context.registry, context.settings.root)
+
+
+@pytest.fixture
+def stage(project: Path) -> Copying:
+    tiny_model(project / "seed", "seed")
+    (project / "a.jsonl").write_text('{"text": "a"}\n', encoding="utf-8")
+    (project / "p.yaml").write_text(PIPELINE, encoding="utf-8")
+    (project / "r.yaml").write_text(RECIPE, encoding="utf-8")
+    return Copying()
+
+
+def plan(project: Path, stage: Copying, target: str = "p.yaml", *, force: bool = False) -> Plan:
+    kinds: dict[str, Stage] = {**KINDS, "train": stage}
+    return make_plan(
+        project / target, [], context=Context(load_settings()), kinds=kinds, force=force
+    )
+
+
+def run(
+    project: Path, stage: Copying, target: str = "p.yaml", *, force: bool = False
+) -> tuple[RunRecord, str]:
+    from llmops.runner.execute import execute
+
+    told = io.StringIO()
+    context = Context(load_settings())
+    kinds: dict[str, Stage] = {**KINDS, "train": stage}
+    planned = make_plan(project / target, [], context=context, kinds=kinds, force=force)
+    record = execute(
+        planned, context=context, kinds=kinds, reporter=PlainReporter(told), force=force
+    )
+    return record, told.getvalue()
+
+
+def states(planned: Plan) -> list[str]:
+    return [stage.state for stage in planned.stages]
+
+
+def test_a_plan_of_a_fresh_project_says_what_waits_for_what(project: Path, stage: Copying) -> None:
+    planned = plan(project, stage)
+    assert states(planned) == ["run", "pending", "pending"]
+    assert planned.stages[0].reasons == ("never run",)
+    assert planned.stages[1].prepared.pending_on == ("first",)
+
+
+def test_planning_leaves_no_trace(project: Path, stage: Copying) -> None:
+    before = sorted(project.rglob("*"))
+    plan(project, stage)
+    assert sorted(project.rglob("*")) == before
+
+
+def test_a_run_makes_every_stage_once(project: Path, stage: Copying) -> None:
+    record, told = run(project, stage)
+    assert [s.state for s in record.stages] == ["done", "done", "done"]
+    assert [s.output for s in record.stages] == ["town:v1", "town:v2", "town:v2"]
+    assert "[3/3] offer: done: town:v2" in told
+
+
+def test_a_second_run_reuses_everything(project: Path, stage: Copying) -> None:
+    run(project, stage)
+    assert states(plan(project, stage)) == ["reuse", "reuse", "reuse"]
+    record, _ = run(project, stage)
+    assert [s.state for s in record.stages] == ["reused", "reused", "reused"]
+    assert stage.ran == ["first", "second"]
+
+
+def test_force_runs_a_pipeline_again(project: Path, stage: Copying) -> None:
+    run(project, stage)
+    record, _ = run(project, stage, force=True)
+    assert [s.output for s in record.stages] == ["town:v3", "town:v4", "town:v4"]
+
+
+def test_what_changed_is_the_reason(project: Path, stage: Copying) -> None:
+    run(project, stage)
+    text = PIPELINE.replace("max_steps: 2", "max_steps: 5")
+    (project / "p.yaml").write_text(text, encoding="utf-8")
+    planned = plan(project, stage)
+    assert states(planned) == ["reuse", "run", "pending"]
+    assert planned.stages[1].reasons == ("args.max_steps: 2 -> 5",)
+
+
+def test_a_rerun_that_makes_the_same_bytes_spares_what_follows(
+    project: Path, stage: Copying
+) -> None:
+    run(project, stage)
+    run(project, stage, "r.yaml", force=True)
+    assert stage.ran == ["first", "second", "r"]
+    run(project, stage)
+    assert stage.ran == ["first", "second", "r"]
+
+
+def test_a_failure_ends_the_run_and_keeps_what_was_done(project: Path, stage: Copying) -> None:
+    stage.error = Failed("it broke")
+    with pytest.raises(Failed, match="it broke"):
+        run(project, stage)
+    record = list_runs(Context(load_settings()).paths)[-1]
+    assert record.state == "failed"
+    assert [s.state for s in record.stages] == ["done", "failed", "waiting"]
+    stage.error = None
+    record, _ = run(project, stage)
+    assert [s.state for s in record.stages] == ["reused", "done", "done"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), Interrupted("stop")])
+def test_an_interrupt_is_recorded(project: Path, stage: Copying, error: BaseException) -> None:
+    stage.error = error
+    with pytest.raises(Interrupted):
+        run(project, stage)
+    record = list_runs(Context(load_settings()).paths)[-1]
+    assert record.state == "interrupted"
+    assert record.stages[1].state == "interrupted"
+
+
+def test_a_full_disk_is_refused_before_a_stage_starts(project: Path, stage: Copying) -> None:
+    prepare = stage.prepare
+
+    def greedy(*args: Any) -> Prepared:
+        prepared = prepare(*args)
+        return replace(prepared, estimate=replace(prepared.estimate, disk_bytes=10**18))
+
+    stage.prepare = greedy  # type: ignore[method-assign]
+    with pytest.raises(Failed, match=r"needs about 1000000000.0 GB of disk"):
+        run(project, stage)
+    assert stage.ran == []
+
+
+def test_a_missing_engine_is_refused_before_anything_starts(
+    project: Path, stage: Copying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LLMOPS_CACHE", str(project / "empty"))
+    with pytest.raises(BadInput) as caught:
+        start_run(
+            project / "p.yaml",
+            [],
+            context=Context(load_settings()),
+            kinds={**KINDS, "train": stage},
+            reporter=PlainReporter(io.StringIO()),
+        )
+    assert "llmops engines install llamafactory" in str(caught.value)
+    assert stage.ran == []
+
+
+def test_a_base_that_does_not_exist_is_told_at_its_key(project: Path, stage: Copying) -> None:
+    (project / "r.yaml").write_text(RECIPE.replace("path:seed", "town@best"), encoding="utf-8")
+    with pytest.raises(BadInput, match=r"r.yaml:3: base: .*no model `town`"):
+        plan(project, stage, "r.yaml")
