@@ -125,7 +125,7 @@ class Context:
 
     def environment(self, engine: str) -> Environment:
         """Raises BadInput when the engine is not installed."""
-        from llmops.environments.find import find
+        from llmops.environments.environment import find
 
         return find(engine, self.settings, self.cache)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from llmops.data.layouts import LAYOUTS
-from llmops.engines.catalog import engine_named
+from llmops.engines.catalog import find_engine
 from llmops.engines.contract import BaseJob, Command, DataSet, Engine, Environment, Estimate
 from llmops.registry.locate import Located
 from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared
@@ -41,7 +41,8 @@ class Base:
         self, node: Node, inputs: Mapping[str, Located | Pending], context: Context
     ) -> Prepared:
         recipe: BaseRecipe = node.spec
-        engine = engine_named(recipe.engine, node.declared)
+        where = node.declared.source.where(("engine",))
+        engine = find_engine(recipe.engine, cache=context.cache.options, where=where)
         environment, version = planning_environment(recipe.engine, context)
         key = ("tokenizer", "texts")
         texts = inspect_all(node, recipe.tokenizer.texts, key, LAYOUTS, context)

@@ -13,12 +13,12 @@ from llmops.runner.stage import Context, Node
 def planning_environment(engine: str, context: Context) -> tuple[Environment | None, str]:
     """The engine's environment, or None when it is not installed, and the version that a
     fingerprint names."""
-    from llmops.environments.find import lock_version
+    from llmops.environments.lock import lock_version
 
     try:
         environment = context.environment(engine)
     except BadInput:
-        return None, lock_version(engine)
+        return None, lock_version(engine, context.settings)
     return environment, environment.version
 
 

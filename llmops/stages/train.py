@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from llmops.data.layouts import STAGE_LAYOUTS
-from llmops.engines.catalog import engine_named
+from llmops.engines.catalog import find_engine
 from llmops.engines.contract import (
     DataSet,
     Engine,
@@ -54,7 +54,8 @@ class Train:
         self, node: Node, inputs: Mapping[str, Located | Pending], context: Context
     ) -> Prepared:
         recipe: TrainRecipe = node.spec
-        engine = engine_named(recipe.engine, node.declared)
+        where = node.declared.source.where(("engine",))
+        engine = find_engine(recipe.engine, cache=context.cache.options, where=where)
         environment, version = planning_environment(recipe.engine, context)
         if environment is not None:
             engine.check(node.declared, environment)

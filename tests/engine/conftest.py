@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from llmops.engines.contract import Environment
-from llmops.environments.find import find
+from llmops.environments.environment import find
 from llmops.registry.store import Registry
 from llmops.serving.supervisor import Supervisor, serving
 from llmops.spec.load import load_deployment
