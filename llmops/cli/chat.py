@@ -1,7 +1,7 @@
 """`llmops chat`: talk to a variant of a running deployment."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,12 +10,22 @@ if TYPE_CHECKING:
 
 
 def command(
-    deployment: Path = typer.Argument(..., help="A deployment file that is being served."),
-    variant: str = typer.Argument(None, help="The variant; the first one when left out."),
-    prompt: str = typer.Argument(None, help="One question; without it, a conversation."),
-    max_tokens: int = typer.Option(None, "--max-tokens", min=1, help="Longest answer, in tokens."),
-    temperature: float = typer.Option(None, "--temperature", min=0.0, help="0: always the same."),
-    json: bool = typer.Option(False, "--json", help="The answer as JSON, once it is complete."),
+    deployment: Annotated[Path, typer.Argument(help="A deployment that is being served.")],
+    variant: Annotated[
+        str | None, typer.Argument(help="The variant; the first one when left out.")
+    ] = None,
+    prompt: Annotated[
+        str | None, typer.Argument(help="One question; without it, a conversation.")
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option("--max-tokens", min=1, help="Longest answer, in tokens.")
+    ] = None,
+    temperature: Annotated[
+        float | None, typer.Option("--temperature", min=0.0, help="0: always the same answer.")
+    ] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="The answer as JSON, once it is complete.")
+    ] = False,
 ) -> None:
     """Talk to a variant of a running deployment.
 

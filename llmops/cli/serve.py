@@ -1,7 +1,7 @@
 """`llmops serve`: serve a deployment until it is told to stop."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,13 +11,17 @@ if TYPE_CHECKING:
 
 
 def command(
-    deployment: Path = typer.Argument(..., help="A deployment file, e.g. serving/town.yaml."),
-    overrides: list[str] = typer.Argument(
-        None, help="key=value, e.g. backend.args.max_model_len=256"
-    ),
-    port: int = typer.Option(None, "--port", help="Listen there instead (0: any free port)."),
-    plan: bool = typer.Option(False, "--plan", help="Show what would be served, start nothing."),
-    json: bool = typer.Option(False, "--json", help="With --plan: as JSON."),
+    deployment: Annotated[Path, typer.Argument(help="A deployment, e.g. serving/town.yaml.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="key=value, e.g. backend.args.max_model_len=256")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", help="Listen there instead (0: any free port).")
+    ] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Show what would be served, start nothing.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="With --plan: as JSON.")] = False,
 ) -> None:
     """Serve the variants of a deployment side by side, by vLLM.
 
@@ -51,8 +55,9 @@ def _print_plan(plan: "ServingPlan", *, as_json: bool) -> None:
     if as_json:
         print_json(shown)
         return
+    print(f"{shown['deployment']}: {shown['backend']} on {shown['base']} at {shown['listen']}")
     print_table(
-        f"{shown['deployment']}: {shown['backend']} on {shown['base']} at {shown['listen']}",
+        "",
         ("variant", "version", "kind", "golden prompts"),
         [
             (row["variant"], row["version"], row["kind"], str(row["golden_prompts"]))
@@ -70,11 +75,8 @@ def _print_ready(server: "Supervisor") -> None:
     from llmops.cli.output import note, print_table
     from llmops.spec.source import display
 
-    print_table(
-        f"{server.plan.name} is ready at {server.endpoint}",
-        ("variant", "model"),
-        server.variants.items(),
-    )
+    print(f"{server.plan.name} is ready at {server.endpoint}")
+    print_table("", ("variant", "model"), server.variants.items())
     body = {
         "model": next(iter(server.variants.values())),
         "messages": [{"role": "user", "content": "Hello"}],

@@ -37,7 +37,8 @@ def serve(
                 raise Interrupted("stopped before it was ready") from None
         finally:
             deaf()
-            report("stopping")
+            if supervisor.started:
+                report("stopping")
             supervisor.stop()
 
 

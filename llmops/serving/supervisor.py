@@ -118,6 +118,11 @@ class Supervisor:
         """The version behind each variant: what a request gives as `model`."""
         return dict(self.plan.variants)
 
+    @property
+    def started(self) -> bool:
+        """Whether a backend was started."""
+        return self._backend is not None
+
     def start(self) -> None:
         """Copy, start, check; returns when it is ready. Raises BadInput or Failed."""
         self._acquire()
