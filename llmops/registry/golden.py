@@ -6,15 +6,20 @@ plane never loads a model. The servers compare what they make of the same prompt
 
 import json
 import os
+import signal
 import subprocess
 import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from llmops.engines.contract import Environment, ModelFiles
-from llmops.errors import Failed
+from llmops.errors import Failed, Interrupted
 from llmops.registry.manifest import Golden
 from llmops.spec.source import display
 
@@ -28,7 +33,7 @@ def compute_golden(files: ModelFiles, environment: Environment, dtype: str) -> l
 
     Raises Failed, with the end of its output, when the engine cannot load or run the model.
     """
-    with tempfile.TemporaryDirectory(prefix="llmops-golden-") as folder:
+    with tempfile.TemporaryDirectory(prefix="llmops-golden-") as folder, _terminated():
         answer = Path(folder) / "golden.json"
         request: dict[str, Any] = {
             "base": str(files.directory.resolve()),
@@ -61,3 +66,20 @@ def compute_golden(files: ModelFiles, environment: Environment, dtype: str) -> l
         where=display(files.adapter or files.directory),
         fix="register it without this check: --no-engine-check",
     )
+
+
+@contextmanager
+def _terminated() -> Iterator[None]:
+    """SIGTERM ends it as Ctrl-C does: with the worker, so that nothing is left running."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Interrupted("interrupted; nothing was registered")
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
