@@ -51,7 +51,7 @@ def install(lock: Lock, cache: CachePaths, report: Report) -> Installed:
 
     with (
         full_disk(cache.environments),
-        _terminated(),
+        _interruptible("interrupted; nothing was installed"),
         held(cache.lock(lock.key), waiting) as handle,
     ):
         found = installed(lock.key, cache)
@@ -75,7 +75,7 @@ def install(lock: Lock, cache: CachePaths, report: Report) -> Installed:
 def remove(key: str, cache: CachePaths, report: Report) -> int:
     """Remove the environment named `key`; returns its size in bytes at the time of its install.
     Raises BadInput when there is none."""
-    with _terminated(), held(cache.lock(key), lambda: report(Step(key, "waiting"))):
+    with _interruptible("interrupted"), held(cache.lock(key), lambda: report(Step(key, "waiting"))):
         found = installed(key, cache)
         if found is None:
             raise BadInput(f"there is no environment {key}", fix="llmops engines list")
@@ -92,7 +92,7 @@ def _build(lock: Lock, cache: CachePaths, handle: int, report: Report) -> None:
     )
     _check_space(lock, cache)
     log.write_text("")
-    create_venv(building, log, handle)
+    create_venv(building, lock.key, log, handle)
     requirements = building / "llmops-lock.txt"
     requirements.write_text(lock.text, encoding="utf-8")
     install_packages(lock, requirements, building, log, handle, report)
@@ -210,17 +210,19 @@ def _size(root: Path) -> int:
 
 
 @contextmanager
-def _terminated() -> Iterator[None]:
-    """SIGTERM ends an install as Ctrl-C does: pip is ended, and what was half-made goes."""
+def _interruptible(what: str) -> Iterator[None]:
+    """SIGTERM ends the block as Ctrl-C does: pip is ended, and what was half-made goes."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def stop(number: int, frame: FrameType | None) -> None:
-        raise Interrupted("interrupted; nothing was installed")
+        raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGTERM, stop)
     try:
         yield
+    except KeyboardInterrupt as error:
+        raise Interrupted(what) from error
     finally:
         signal.signal(signal.SIGTERM, before)

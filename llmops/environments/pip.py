@@ -48,10 +48,10 @@ CAUSES = (
 )
 
 
-def create_venv(target: Path, log: Path, handle: int) -> None:
+def create_venv(target: Path, name: str, log: Path, handle: int) -> None:
     """An empty virtual environment of the Python that runs llmops. Raises Failed."""
-    argv = [sys.executable, "-m", "venv", *(["--without-pip"] if _has_pip() else []), str(target)]
-    code = _run(argv, log, handle)
+    options = ["--prompt", name, *(["--without-pip"] if _has_pip() else [])]
+    code = _run([sys.executable, "-m", "venv", *options, str(target)], log, handle)
     if code != 0:
         raise Failed(
             f"python -m venv failed ({code}):\n{tail(log)}",
