@@ -58,7 +58,11 @@ def make_model(config: Any, seed: int, dtype: str) -> Any:
     torch.manual_seed(seed)
     try:
         model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
-    except Exception as error:  # sizes that do not fit together surface anywhere in the model
+        with torch.inference_mode():
+            model.eval()(input_ids=torch.tensor([[0, 1, 2]]))
+    except (
+        Exception
+    ) as error:  # sizes that do not fit together surface anywhere, some only when it runs
         raise BadArchitecture(f"architecture: {_one_line(error)}") from error
     return model.to(getattr(torch, dtype))
 

@@ -31,17 +31,30 @@ def main() -> None:
             finish = json.load(file)
     phases = Phases(finish.get("phases"))
     phases.enter("starting")
+    die_with_torchrun()
     use_one_device()
     stand_in_for_torchaudio()
     stopped = train(options.config, phases)
+    if os.environ.get("RANK", "0") != "0":
+        return  # the first process saves the state that tells, perhaps after this one is through
     if finish:
         check_completed(finish["output"], options.config, stopped)
-    elif stopped:
-        sys.exit(143)
-    if finish and os.environ.get("RANK", "0") == "0":
         release_memory()
         complete(finish, phases)
+    elif stopped:
+        sys.exit(143)
     phases.enter("done")
+
+
+def die_with_torchrun() -> None:
+    """torchrun puts its workers into sessions of their own, out of reach of a signal to the group:
+    end with it, on Linux, even when it is killed."""
+    if "LOCAL_RANK" in os.environ and sys.platform == "linux":
+        import ctypes
+        import signal
+
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL, 0, 0, 0)
 
 
 def use_one_device() -> None:

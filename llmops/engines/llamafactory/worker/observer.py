@@ -35,4 +35,3 @@ class Observer(TrainerCallback):  # type: ignore[misc]
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self._phases.enter("saving")
-
