@@ -77,10 +77,11 @@ def check(
     largest, distinct = 0.0, base is None
     for number, prompt in enumerate(golden, start=1):
         ids = _ids(prompt, max_model_len)
-        found = logprobs(client, model, ids)
-        problem = compare_tokens(prompt, tokens(client, model, prompt)) or compare(
-            prompt, found, dtype
-        )
+        found: list[float] = []
+        problem = compare_tokens(prompt, tokens(client, model, prompt))
+        if problem is None:
+            found = logprobs(client, model, ids)
+            problem = compare(prompt, found, dtype)
         if problem is not None:
             problem = _blame_base(client, base, prompt, ids, problem, dtype)
             raise _failed(model, base, number, len(golden), prompt, problem, variants)

@@ -57,7 +57,8 @@ class Wire:
                     wire.hold.wait(5)
                 with wire._guard:
                     wire._at_once -= 1
-                body = wire.body.replace(b"ECHO", str(request["messages"][-1]["content"]).encode())
+                said = request.get("messages", [{"content": ""}])[-1]["content"]
+                body = wire.body.replace(b"ECHO", said.encode())
                 self.send_response(wire.status)
                 self.send_header("Content-Length", str(len(body) + wire.promised))
                 self.end_headers()
@@ -72,12 +73,16 @@ class Wire:
         return Handler
 
 
+class Server(ThreadingHTTPServer):
+    request_queue_size = 64  # the default of 5 resets connections that come at once
+
+
 @contextmanager
 def serve_wire(wire: Wire, uds: Path | None = None) -> Iterator[Endpoint]:
     """Answer on a free loopback port, or on a Unix socket."""
     server: Any
     if uds is None:
-        server = ThreadingHTTPServer(("127.0.0.1", 0), wire.handler())
+        server = Server(("127.0.0.1", 0), wire.handler())
         endpoint = Endpoint(f"http://127.0.0.1:{server.server_address[1]}")
     else:
         server = ThreadingUnixStreamServer(str(uds), wire.handler())

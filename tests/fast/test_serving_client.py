@@ -96,16 +96,16 @@ def whole(text: str, finish: str | None = "stop") -> dict[str, object]:
 
 def test_a_whole_answer_without_finish_reason_is_an_error() -> None:
     wire = Wire(whole("Al", None))
-    with serve_wire(wire) as endpoint, endpoint.client() as client:
-        with pytest.raises(Failed, match="finish_reason"):
-            answer(client, request("town:v2", "hi"))
+    with serve_wire(wire) as endpoint, endpoint.client() as client, pytest.raises(Failed) as caught:
+        answer(client, request("town:v2", "hi"))
+    assert "finish_reason" in str(caught.value)
 
 
 def test_a_whole_answer_with_an_error_under_status_200_is_an_error() -> None:
     wire = Wire({"error": {"message": "engine is dead"}})
-    with serve_wire(wire) as endpoint, endpoint.client() as client:
-        with pytest.raises(Failed, match="engine is dead"):
-            answer(client, request("town:v2", "hi"))
+    with serve_wire(wire) as endpoint, endpoint.client() as client, pytest.raises(Failed) as caught:
+        answer(client, request("town:v2", "hi"))
+    assert "engine is dead" in str(caught.value)
 
 
 def test_many_answers_come_in_the_order_of_their_prompts() -> None:
