@@ -9,9 +9,8 @@ from pathlib import Path
 
 _TAIL = 200_000
 _RANK = re.compile(r"^\[rank(\d+)\]: ?")
-_EXCEPTION = re.compile(
-    r"^((?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Interrupt|Exit|Stop)\b.*)"
-)
+# Frames are indented; the line that ends a traceback is the exception's name, and what it says.
+_EXCEPTION = re.compile(r"^([A-Za-z_][\w.]*(?:: .*|:)?)$")
 _LAUNCHER = ("torch.distributed.elastic", "subprocess.CalledProcessError", "ChildFailedError")
 _SYMPTOMS: tuple[tuple[str, str], ...] = (
     (r"CUDA out of memory|OutOfMemoryError", "out of GPU memory: lower "

@@ -34,13 +34,15 @@ _TEMPLATES = "llamafactory/data/template.py"
 SOURCES = tuple(
     dict.fromkeys([file for group in GROUPS.values() for file, _ in group] + [*_ENUMS, _TEMPLATES])
 )
+# Of the options whose help says "use commas", the engine takes these as lists too.
+_LISTED = ("_target", "_modules")
 _SIMPLE = {"bool", "int", "float", "str", "dict", "list"}
 
 
 @dataclass(frozen=True)
 class Option:
     """One option. types: of bool, int, float, str, dict, list, None; choices: the only strings
-    that are valid, if listed; joined: a list is written as one text with commas."""
+    that are valid, if listed; joined: a text with commas, or a list of texts."""
 
     name: str
     group: str
@@ -141,7 +143,7 @@ def _option(field: ast.AnnAssign, group: str, enums: dict[str, tuple[str, ...]])
         types=tuple(dict.fromkeys(types)),
         choices=tuple(dict.fromkeys(choices)),
         default=_constant(keywords.get("default", field.value)),
-        joined="str" in types and "se commas to separate" in text,
+        joined=field.target.id.endswith(_LISTED) and "se commas to separate" in text,
     )
 
 

@@ -1,0 +1,107 @@
+"""How a stage trains on an adapter version."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmops.engines.contract import ModelFiles
+from llmops.engines.llamafactory.chaining import Chain, chain
+from llmops.errors import BadInput
+from tests.training_jobs import train_recipe
+
+
+@pytest.fixture
+def on_adapter(tmp_path: Path) -> ModelFiles:
+    """A full model with an adapter of rank 8 on it."""
+    for name in ("base", "adapter"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "base" / "config.json").write_text("{}")
+    (tmp_path / "adapter" / "adapter_config.json").write_text(json.dumps({"r": 8}))
+    return ModelFiles(tmp_path / "base", tmp_path / "adapter")
+
+
+def decide(base: ModelFiles, stage: str, args: dict[str, Any] | None = None) -> Chain:
+    return chain(train_recipe(base.directory.parent, stage, args), base)
+
+
+def test_on_a_full_model(on_adapter: ModelFiles) -> None:
+    assert decide(ModelFiles(on_adapter.directory), "dpo") == Chain("adapter")
+
+
+def test_full_training_makes_a_model(on_adapter: ModelFiles) -> None:
+    found = decide(ModelFiles(on_adapter.directory), "sft", {"finetuning_type": "freeze"})
+    assert found == Chain("full")
+
+
+def test_new_adapter_is_concatenated(on_adapter: ModelFiles) -> None:
+    found = decide(on_adapter, "dpo")
+    assert found.concatenate
+    assert found.adapter == on_adapter.adapter
+    assert found.options == {
+        "adapter_name_or_path": str(on_adapter.adapter),
+        "create_new_adapter": True,
+    }
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        {"quantization_bit": 4},
+        {"use_unsloth": True},
+        {"use_kt": True},
+        {"deepspeed": {"zero_optimization": {"stage": 3}}},
+    ],
+)
+def test_continued_where_it_cannot_merge(args: dict[str, Any], on_adapter: ModelFiles) -> None:
+    found = decide(on_adapter, "kto", args)
+    assert not found.concatenate
+    assert "create_new_adapter" not in found.options
+    assert found.options["ref_model"] == str(on_adapter.directory)
+    assert found.options["ref_model_adapters"] == str(on_adapter.adapter)
+
+
+def test_reference_is_quantized_alike(on_adapter: ModelFiles) -> None:
+    found = decide(on_adapter, "dpo", {"quantization_bit": 4})
+    assert found.options["ref_model_quantization_bit"] == 4
+
+
+@pytest.mark.parametrize(("stage", "loss"), [("sft", "sigmoid"), ("dpo", "simpo")])
+def test_no_reference_where_none_is_used(stage: str, loss: str, on_adapter: ModelFiles) -> None:
+    args = {"quantization_bit": 4, "pref_loss": loss}
+    assert "ref_model" not in decide(on_adapter, stage, args).options
+
+
+def test_quantized_base_is_seen_in_its_config(on_adapter: ModelFiles) -> None:
+    config = {"quantization_config": {"bits": 4}}
+    (on_adapter.directory / "config.json").write_text(json.dumps(config))
+    assert not decide(on_adapter, "sft").concatenate
+
+
+def test_deepspeed_file_is_read(on_adapter: ModelFiles) -> None:
+    folder = on_adapter.directory.parent
+    (folder / "z3.json").write_text(json.dumps({"zero_optimization": {"stage": 3}}))
+    assert not decide(on_adapter, "sft", {"deepspeed": "z3.json"}).concatenate
+
+
+def test_deepspeed_file_that_is_absent(on_adapter: ModelFiles) -> None:
+    with pytest.raises(BadInput, match=r"no file `z3\.json`"):
+        decide(on_adapter, "sft", {"deepspeed": "z3.json"})
+
+
+def test_zero2_merges(on_adapter: ModelFiles) -> None:
+    args = {"deepspeed": {"zero_optimization": {"stage": 2}}}
+    assert decide(on_adapter, "sft", args).concatenate
+
+
+def test_rank_that_would_have_no_effect(on_adapter: ModelFiles) -> None:
+    with pytest.raises(BadInput, match="`lora_rank: 16` would have no effect"):
+        decide(on_adapter, "sft", {"quantization_bit": 4, "lora_rank": 16})
+
+
+@pytest.mark.parametrize("method", ["full", "freeze"])
+def test_full_training_on_an_adapter(method: str, on_adapter: ModelFiles) -> None:
+    with pytest.raises(BadInput, match="cannot start from an adapter version") as caught:
+        decide(on_adapter, "sft", {"finetuning_type": method})
+    assert "use `lora`" in caught.value.fix

@@ -1,0 +1,171 @@
+"""What proves that an attempt finished, and what is said when it did not."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmops.engines.llamafactory.cause import cause
+from llmops.engines.llamafactory.evidence import check_weights, finished
+from llmops.errors import Failed
+from llmops.store.paths import AttemptPaths
+
+
+def weights(path: Path, size: int = 16) -> None:
+    """A safetensors file of one tensor of `size` bytes."""
+    tensor = {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}
+    header = json.dumps({"__metadata__": {"format": "pt"}, "w": tensor}).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header + b"x" * size)
+
+
+def write(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value))
+
+
+@pytest.fixture
+def attempt(tmp_path: Path) -> AttemptPaths:
+    """An attempt that finished and made an adapter."""
+    found = AttemptPaths(tmp_path)
+    found.output.mkdir()
+    found.result.mkdir()
+    write(found.output / "trainer_state.json", {"global_step": 20, "max_steps": 20})
+    write(found.output / "all_results.json", {"train_loss": 1.5, "epoch": 2})
+    write(found.result / "adapter_config.json", {"r": 16})
+    weights(found.result / "adapter_model.safetensors")
+    write(found.golden, [])
+    found.phases.write_text('{"phase": "training"}\n{"phase": "done", "time": 1}\n')
+    return found
+
+
+def test_an_adapter(attempt: AttemptPaths) -> None:
+    found = finished(attempt)
+    assert (found.kind, found.lora_rank, found.directory) == ("adapter", 16, attempt.result)
+    assert found.metrics == {"train_loss": 1.5, "epoch": 2.0}
+
+
+def test_a_full_model(attempt: AttemptPaths) -> None:
+    (attempt.result / "adapter_config.json").unlink()
+    assert (finished(attempt).kind, finished(attempt).lora_rank) == ("full", None)
+
+
+def test_a_base_has_no_steps(attempt: AttemptPaths) -> None:
+    (attempt.output / "trainer_state.json").unlink()
+    write(attempt.root / "base.json", {})
+    assert finished(attempt).metrics == {}
+
+
+def test_last_rewards_are_metrics(attempt: AttemptPaths) -> None:
+    history = [{"rewards/accuracies": 0.5}, {"rewards/accuracies": 0.75, "step": 20}]
+    state = {"global_step": 20, "max_steps": 20, "log_history": history}
+    write(attempt.output / "trainer_state.json", state)
+    assert finished(attempt).metrics["rewards/accuracies"] == 0.75
+
+
+def test_stopped_in_the_middle(attempt: AttemptPaths) -> None:
+    write(attempt.output / "trainer_state.json", {"global_step": 7, "max_steps": 20})
+    with pytest.raises(Failed, match="training stopped at step 7 of 20"):
+        finished(attempt)
+
+
+def test_early_stopping_is_an_end(attempt: AttemptPaths) -> None:
+    callback = {
+        "args": {"early_stopping_patience": 2},
+        "attributes": {"early_stopping_patience_counter": 2},
+    }
+    state = {
+        "global_step": 7,
+        "max_steps": 20,
+        "stateful_callbacks": {"EarlyStoppingCallback": callback},
+    }
+    write(attempt.output / "trainer_state.json", state)
+    assert finished(attempt).kind == "adapter"
+    callback["attributes"]["early_stopping_patience_counter"] = 1
+    write(attempt.output / "trainer_state.json", state)
+    with pytest.raises(Failed, match="step 7 of 20"):
+        finished(attempt)
+
+
+def test_no_state(attempt: AttemptPaths) -> None:
+    (attempt.output / "trainer_state.json").unlink()
+    with pytest.raises(Failed, match="did not reach its end"):
+        finished(attempt)
+
+
+def test_worker_that_did_not_get_through(attempt: AttemptPaths) -> None:
+    attempt.phases.write_text('{"phase": "checking"}\n{"pha')
+    with pytest.raises(Failed, match="the worker ended while checking"):
+        finished(attempt)
+
+
+def test_no_golden_prompts(attempt: AttemptPaths) -> None:
+    attempt.golden.unlink()
+    with pytest.raises(Failed, match="golden prompts"):
+        finished(attempt)
+
+
+def test_cut_weights(attempt: AttemptPaths) -> None:
+    file = attempt.result / "adapter_model.safetensors"
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(Failed, match="where its header declares"):
+        finished(attempt)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x10", b"\xff" * 8, b"\x05" + b"\0" * 7 + b"{torn"])
+def test_damaged_header(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(content)
+    with pytest.raises(Failed, match="header is not complete"):
+        check_weights(tmp_path)
+
+
+def test_missing_shard(tmp_path: Path) -> None:
+    weights(tmp_path / "model-1.safetensors")
+    index = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
+    write(tmp_path / "model.safetensors.index.json", index)
+    with pytest.raises(Failed, match=r"`model-2\.safetensors` is missing"):
+        check_weights(tmp_path)
+
+
+def test_no_weights(tmp_path: Path) -> None:
+    with pytest.raises(Failed, match="no weights"):
+        check_weights(tmp_path)
+
+
+TRACEBACK = """Traceback (most recent call last):
+  File "x.py", line 1, in <module>
+    f()
+{}
+"""
+TORCHRUN = TRACEBACK.format(
+    "torch.distributed.elastic.multiprocessing.errors.ChildFailedError: \n====\nlauncher.py FAILED"
+)
+
+
+def ranked(text: str) -> str:
+    return "".join(f"[rank0]: {line}\n" for line in text.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("log", "expected"),
+    [
+        (TRACEBACK.format("ValueError: bad mask"), "ValueError: bad mask"),
+        (TRACEBACK.format("torch.OutOfMemoryError: CUDA out of memory."), "out of GPU memory"),
+        (TRACEBACK.format("RuntimeError: Cannot find valid samples, check"), "no valid samples"),
+        (ranked(TRACEBACK.format("ValueError: bad mask")) + TORCHRUN, "ValueError: bad mask"),
+        (TRACEBACK.format("ValueError: bad mask") + TORCHRUN, "ValueError: bad mask"),
+        (TORCHRUN + " exitcode  : -9 (pid: 12)\n", "killed by the system"),
+        ("error: the adapters differ\n", "the adapters differ"),
+        (TRACEBACK.format("concatenate.Refused: no adapter"), "concatenate.Refused: no adapter"),
+        ("all is well: MemoryError is a word in the data\n", ""),
+        ("", ""),
+    ],
+)
+def test_cause(log: str, expected: str, tmp_path: Path) -> None:
+    file = tmp_path / "log.txt"
+    file.write_text("loading\n" + log)
+    assert cause(file).startswith(expected)
+    assert bool(cause(file)) == bool(expected)
+
+
+def test_cause_without_a_log(tmp_path: Path) -> None:
+    assert cause(tmp_path / "log.txt") == ""

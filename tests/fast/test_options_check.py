@@ -1,0 +1,187 @@
+"""Options that do not fit are refused with file, line, key and what to write instead."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmops.engines.llamafactory.chaining import check_chain
+from llmops.engines.llamafactory.checks import check_options
+from llmops.engines.llamafactory.machine import Machine
+from llmops.engines.llamafactory.options import OptionSet
+from llmops.engines.llamafactory.owned import OWNED
+from llmops.engines.llamafactory.signatures import Option
+from llmops.errors import BadInput
+from llmops.spec.load import Loaded
+from llmops.spec.recipe import TrainRecipe
+from tests.training_jobs import train_recipe
+
+TYPES: dict[str, tuple[str, ...]] = {
+    "lora_rank": ("int",),
+    "learning_rate": ("float",),
+    "lora_target": ("str",),
+    "quantization_bit": ("int", "None"),
+    "max_steps": ("int",),
+    "warmup_ratio": ("float", "None"),
+    "fsdp_config": ("dict", "str", "None"),
+    "dataloader_num_workers": ("int",),
+    **dict.fromkeys(("fp16", "bf16", "packing", "neat_packing", "streaming"), ("bool",)),
+    **dict.fromkeys(("use_unsloth", "use_dora", "resize_vocab"), ("bool",)),
+}
+CHOICES: dict[str, tuple[str, ...]] = {
+    "pref_loss": ("sigmoid", "hinge", "ipo", "kto_pair", "orpo", "simpo"),
+    "flash_attn": ("auto", "disabled", "sdpa", "fa2", "fa3"),
+    "finetuning_type": ("lora", "oft", "freeze", "full"),
+    "quantization_method": ("bnb", "gptq", "hqq", "eetq"),
+    "eval_strategy": ("no", "steps", "epoch"),
+}
+KNOWN = OptionSet(
+    {
+        **{n: Option(n, "x", t, joined=n == "lora_target") for n, t in TYPES.items()},
+        **{n: Option(n, "x", ("str",), choices) for n, choices in CHOICES.items()},
+    },
+    ("qwen", "qwen3", "llama3"),
+)
+CPU = Machine(2)
+GPU = Machine(8, ("0",))
+
+
+def _check(recipe: Loaded[TrainRecipe], machine: Machine) -> None:
+    check_options(recipe, KNOWN, machine)
+    check_chain(recipe)
+
+
+def refused(
+    folder: Path, stage: str, args: dict[str, Any], machine: Machine = CPU, **more: Any
+) -> BadInput:
+    recipe = train_recipe(folder, stage, args, **more)
+    with pytest.raises(BadInput) as caught:
+        _check(recipe, machine)
+    return caught.value
+
+
+def accepted(
+    folder: Path, stage: str, args: dict[str, Any], machine: Machine = CPU, **more: Any
+) -> None:
+    check_options(train_recipe(folder, stage, args, **more), KNOWN, machine)
+
+
+def test_place_and_nearest_name(tmp_path: Path) -> None:
+    error = refused(tmp_path, "sft", {"learnin_rate": 1e-3})
+    assert error.what == "unknown option `learnin_rate`"
+    assert error.where == f"{tmp_path / 'sft.yaml'}:7: args.learnin_rate"
+    assert error.fix == "did you mean `learning_rate`?"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "what", "fix"),
+    [
+        ("lora_rank", "8", "expected a whole number, found '8'", "without the quotes: 8"),
+        ("lora_rank", 8.0, "expected a whole number, found 8.0", ""),
+        ("lora_rank", True, "expected a whole number, found True", ""),
+        ("learning_rate", "1e-4", "expected a number, found '1e-4'", "quotes: 0.0001"),
+        ("fp16", 1, "expected true or false, found 1", ""),
+        ("fp16", "yes", "expected true or false", ""),
+        ("lora_rank", None, "expected a whole number, found None", ""),
+        ("fsdp_config", ["a"], "expected a mapping or text or null", ""),
+        ("lora_target", [1], "expected text or a list of text", ""),
+        ("flash_attn", "fa9", "`fa9` is not one of `auto`", "did you mean `fa3`?"),
+    ],
+)
+def test_wrong_value(key: str, value: Any, what: str, fix: str, tmp_path: Path) -> None:
+    error = refused(tmp_path, "sft", {key: value})
+    assert what in error.what
+    assert fix in error.fix
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("learning_rate", 1),
+        ("quantization_bit", None),
+        ("lora_target", ["q_proj", "v_proj"]),
+        ("fsdp_config", {"a": 1}),
+    ],
+)
+def test_right_value(key: str, value: Any, tmp_path: Path) -> None:
+    accepted(tmp_path, "sft", {key: value})
+
+
+@pytest.mark.parametrize("key", [*OWNED, "export_dir", "vllm_maxlen", "ray_num_workers", "ppo_x"])
+def test_owned_key(key: str, tmp_path: Path) -> None:
+    error = refused(tmp_path, "sft", {key: "x"})
+    assert error.what == f"`{key}` is not set in a recipe"
+    assert error.fix
+
+
+def test_key_from_elsewhere(tmp_path: Path) -> None:
+    assert "cutoff_len" in refused(tmp_path, "sft", {"max_seq_length": 64}).fix
+
+
+def test_unknown_template(tmp_path: Path) -> None:
+    error = refused(tmp_path, "sft", {}, template="qwen33")
+    assert (error.where, error.fix) == (
+        f"{tmp_path / 'sft.yaml'}:6: template",
+        "did you mean `qwen3`?",
+    )
+
+
+@pytest.mark.parametrize(
+    ("stage", "args", "what"),
+    [
+        ("dpo", {"pref_loss": "ipo"}, "trains plain sigmoid"),
+        ("dpo", {"pref_loss": "hinge"}, "trains plain sigmoid"),
+        ("sft", {"flash_attn": "fa3"}, "not implemented"),
+        ("dpo", {"packing": True}, "`packing` has no meaning in stage dpo"),
+        ("cpt", {"neat_packing": True}, "`neat_packing` is for stage sft only"),
+        ("sft", {"streaming": True}, "`streaming` needs `max_steps`"),
+        ("sft", {"streaming": True, "max_steps": 9}, "needs `dataloader_num_workers"),
+        ("sft", {"eval_strategy": "epoch"}, "`eval_strategy` needs data"),
+        ("sft", {"warmup_ratio": 0.1}, "`warmup_ratio` is deprecated"),
+        ("sft", {"fp16": True}, "`fp16` needs a GPU"),
+        ("sft", {"quantization_bit": 4}, "quantized training needs a GPU"),
+        ("sft", {"finetuning_type": "oft"}, "OFT adapters are not served"),
+        ("sft", {"use_dora": True}, "vLLM does not load DoRA"),
+        ("sft", {"resize_vocab": True}, "new embeddings"),
+    ],
+)
+def test_late_failure_is_refused_early(
+    stage: str, args: dict[str, Any], what: str, tmp_path: Path
+) -> None:
+    assert what in refused(tmp_path, stage, args).what
+
+
+@pytest.mark.parametrize(
+    ("args", "what"),
+    [
+        ({"quantization_bit": 5}, "bnb quantizes to 4 or 8 bits, not 5"),
+        ({"quantization_bit": 4, "quantization_method": "eetq"}, "eetq quantizes to 8 bits"),
+        ({"quantization_bit": 4, "quantization_method": "gptq"}, "cannot quantize while"),
+        ({"quantization_bit": 4, "finetuning_type": "full"}, "goes with LoRA only"),
+        ({"fp16": True, "bf16": True}, "exclude each other"),
+    ],
+)
+def test_refused_with_a_gpu_too(args: dict[str, Any], what: str, tmp_path: Path) -> None:
+    assert what in refused(tmp_path, "sft", args, GPU).what
+
+
+def test_hqq_takes_five_bits(tmp_path: Path) -> None:
+    accepted(tmp_path, "sft", {"quantization_bit": 5, "quantization_method": "hqq"}, GPU)
+
+
+def test_bf16_works_without_a_gpu(tmp_path: Path) -> None:
+    accepted(tmp_path, "sft", {"bf16": True})
+
+
+def test_more_devices_than_there_are(tmp_path: Path) -> None:
+    error = refused(tmp_path, "sft", {}, GPU, resources={"devices": 2})
+    assert error.what == "2 devices, and this machine has 1"
+
+
+def test_processes_on_a_cpu(tmp_path: Path) -> None:
+    accepted(tmp_path, "sft", {}, CPU, resources={"devices": 2})
+
+
+def test_full_training_may_resize(tmp_path: Path) -> None:
+    args = {"finetuning_type": "full", "resize_vocab": True}
+    check_chain(train_recipe(tmp_path, "sft", args))
