@@ -5,8 +5,10 @@ from the environment are left aside, because they would swallow requests to 127.
 """
 
 import json
+import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from llmops.errors import Failed
 
@@ -27,6 +29,17 @@ class Endpoint:
     def __str__(self) -> str:
         return f"unix:{self.uds}" if self.uds else self.url
 
+    def listens(self) -> bool:
+        """Whether something accepts connections there now."""
+        family = socket.AF_UNIX if self.uds else socket.AF_INET
+        with socket.socket(family) as probe:
+            probe.settimeout(2.0)
+            try:
+                probe.connect(self.uds or _address(self.url))
+            except OSError:
+                return False
+            return True
+
     def client(self, *, timeout: float = 120.0) -> "httpx.Client":
         """timeout: seconds without a byte; connecting may take 5."""
         import httpx
@@ -38,6 +51,11 @@ class Endpoint:
             trust_env=False,
             verify=self.url.startswith("https:"),
         )
+
+
+def _address(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
 
 
 def post(client: "httpx.Client", path: str, body: dict[str, Any]) -> dict[str, Any]:

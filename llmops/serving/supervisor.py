@@ -212,7 +212,7 @@ class Supervisor:
     def _await_health(self, client: "httpx.Client") -> None:
         started = time.monotonic()
         told = started
-        while not _healthy(client):
+        while not (self.endpoint.listens() and _healthy(client)):
             code = self._require_backend().wait(0.2)
             now = time.monotonic()
             if code is not None:
