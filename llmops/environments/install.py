@@ -9,6 +9,7 @@ process is `<environment>/bin/python -m ...`.
 import datetime
 import os
 import platform
+import re
 import shutil
 import signal
 import subprocess
@@ -33,6 +34,16 @@ IMPORTS = {
     "llamafactory": ("torch", "transformers.trainer", "datasets", "peft"),
     "vllm": ("torch", "vllm.entrypoints.openai.api_server"),
 }
+
+GPU_BUILD = (
+    "pip chose a build of torch for GPUs, and the lock is for CPU: configure pip with PyTorch's "
+    "index of CPU builds (`pip config set global.extra-index-url ...`), or name an environment of "
+    "your own ([engines.X] python in llmops.toml)"
+)
+INCOMPLETE = (
+    "the lock does not hold all that the engine needs: it must be the complete `pip freeze --all` "
+    "of an environment in which the engine works"
+)
 
 
 def install(lock: Lock, cache: CachePaths, report: Report) -> Installed:
@@ -155,13 +166,9 @@ def _check_imports(lock: Lock, building: Path, site: Path, log: Path, handle: in
     python = str(building / "bin" / "python")
     code = run_python([python, "-I", "-c", f"import {', '.join(names)}"], log, handle)
     if code != 0:
-        raise Failed(
-            f"the new environment does not work:\n{tail(log)}",
-            where=str(log),
-            fix="if torch misses a CUDA library, pip chose a GPU build for a CPU lock: configure "
-            "pip with PyTorch's index of CPU builds (`pip config set global.extra-index-url ...`), "
-            "or use an environment of your own ([engines.X] python in llmops.toml)",
-        )
+        said = tail(log)
+        fix = GPU_BUILD if re.search(r"lib[\w.-]+\.so", said) else INCOMPLETE
+        raise Failed(f"the new environment does not work:\n{said}", where=str(log), fix=fix)
 
 
 def _relocate(building: Path, final: Path) -> None:

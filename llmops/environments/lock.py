@@ -109,6 +109,6 @@ def _own_lock(engine: str, name: str, root: Path) -> Lock:
         raise BadInput(
             f"no line of it pins the engine: {wanted}",
             where=display(path),
-            fix="a lock is the complete `pip freeze` of an environment in which the engine works",
+            fix="a lock is the complete `pip freeze --all` of an environment that works",
         )
     return Lock(engine, match[1], "own", text, path.name)

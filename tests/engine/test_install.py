@@ -120,6 +120,7 @@ def test_interrupted_install_leaves_nothing(lock: Lock, cache: CachePaths, sign:
     os.killpg(process.pid, sign)
     assert "interrupted" in process.communicate(timeout=30)[1]
     assert process.returncode == 130
+    assert "Successfully installed" not in cache.log(lock.key).read_text()
     assert [path for path in cache.environments.iterdir() if path.is_dir()] == []
 
 
@@ -138,8 +139,9 @@ def test_install_after_a_kill_starts_over(lock: Lock, cache: CachePaths) -> None
 def test_environment_that_cannot_import_is_refused(settings: Settings, cache: CachePaths) -> None:
     (settings.root / "lock.txt").write_text("llamafactory==0.9.5\npeft==0.18.1\n")
     lock = lock_for("llamafactory", settings)
-    with pytest.raises(Failed, match=r"does not work:(.|\n)*No module named"):
+    with pytest.raises(Failed, match=r"does not work:(.|\n)*No module named") as caught:
         install(lock, cache, ignore)
+    assert "does not hold all" in caught.value.fix
     assert installed(lock.key, cache) is None
     assert not cache.building(lock.key).exists()
 
