@@ -10,7 +10,8 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from llmops.errors import Failed
@@ -23,15 +24,23 @@ from llmops.store.paths import DeploymentPaths
 
 MARK = ".llmops-copy.json"
 _CHUNK = 8 * 1024 * 1024
+_STILL_SECONDS = 5.0
 
 
 class Copies:
     """The copies of one deployment. Its supervisor holds the deployment's lock while it uses
     them."""
 
-    def __init__(self, paths: DeploymentPaths, digests: Digests) -> None:
+    def __init__(
+        self,
+        paths: DeploymentPaths,
+        digests: Digests,
+        report: Callable[[str], None] = lambda _line: None,
+    ) -> None:
+        """report: called with a line for each copy that is made, and now and then meanwhile."""
         self._root = paths.copies
         self._digests = digests
+        self._report = report
 
     def make(self, plan: ServingPlan) -> dict[str, Path]:
         """The directory of each version of the plan, by its name; others are removed.
@@ -53,9 +62,11 @@ class Copies:
                 return target
             shutil.rmtree(target)
         names = list(served.files or model_files(served.directory, served.kind))
-        _has_room(self._root, served.directory, names)
+        size = _room_for(self._root, served.directory, names)
+        self._report(f"copying and verifying {served.name} ({size / 1e6:,.1f} MB)")
+        progress = _Progress(served.name, size, self._report)
         with new_directory(target) as folder:
-            copied = {name: _copy(served.directory / name, folder / name) for name in names}
+            copied = {n: _copy(served.directory / n, folder / n, progress.add) for n in names}
             _compare(served, copied)
             if base is not None:
                 copied[ADAPTER_CONFIG] = _name_base(folder / ADAPTER_CONFIG, base)
@@ -80,7 +91,22 @@ class Copies:
                 shutil.rmtree(path, ignore_errors=True)
 
 
-def _copy(source: Path, target: Path) -> str:
+class _Progress:
+    """Says how far a copy is, for those that take long."""
+
+    def __init__(self, name: str, size: int, report: Callable[[str], None]) -> None:
+        self._name, self._size, self._report = name, size, report
+        self._done = 0
+        self._told = time.monotonic()
+
+    def add(self, count: int) -> None:
+        self._done += count
+        if time.monotonic() - self._told >= _STILL_SECONDS:
+            self._told = time.monotonic()
+            self._report(f"copying {self._name}: {100 * self._done // self._size}%")
+
+
+def _copy(source: Path, target: Path, add: Callable[[int], None]) -> str:
     """Copy one file; the sha256 of what was written."""
     digest = hashlib.sha256()
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -88,6 +114,7 @@ def _copy(source: Path, target: Path) -> str:
         while chunk := reader.read(_CHUNK):
             digest.update(chunk)
             writer.write(chunk)
+            add(len(chunk))
     return digest.hexdigest()
 
 
@@ -110,7 +137,8 @@ def _name_base(config: Path, base: Path) -> str:
     return sha256_file(config)
 
 
-def _has_room(root: Path, source: Path, names: list[str]) -> None:
+def _room_for(root: Path, source: Path, names: list[str]) -> int:
+    """The bytes that the files take. Raises Failed when the disk has not as many left."""
     root.mkdir(parents=True, exist_ok=True)
     needed = sum((source / name).stat().st_size for name in names)
     free = shutil.disk_usage(root).free
@@ -121,3 +149,4 @@ def _has_room(root: Path, source: Path, names: list[str]) -> None:
             where=display(root),
             fix="free some space and start again",
         )
+    return needed

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 
 from llmops.errors import Interrupted
 from llmops.serving.plan import ServingPlan
-from llmops.serving.supervisor import Report, Supervisor
+from llmops.serving.readiness import Report
+from llmops.serving.supervisor import Supervisor
 from llmops.spec.settings import Settings
 
 

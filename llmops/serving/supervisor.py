@@ -10,7 +10,7 @@ A backend that has ended is started again while `watch` runs; one that hangs is 
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING
 
 from llmops.engines.contract import Environment
 from llmops.errors import BadInput, Failed
-from llmops.serving import golden
 from llmops.serving.backend import Backend, cause, tail
 from llmops.serving.backends import vllm
 from llmops.serving.copies import Copies
-from llmops.serving.endpoint import Endpoint, get, post
+from llmops.serving.endpoint import Endpoint
 from llmops.serving.listen import HOST, claim_port, claim_socket
 from llmops.serving.plan import ServingPlan, plan_serving
+from llmops.serving.readiness import Report, check_versions, is_healthy
 from llmops.serving.state import (
     ServingState,
     Status,
@@ -43,8 +43,6 @@ from llmops.store.paths import CachePaths, DeploymentPaths, ProjectPaths
 if TYPE_CHECKING:
     import httpx
     from filelock import FileLock
-
-Report = Callable[[str], None]
 
 START_SECONDS = 1800.0
 """How long a backend may take until it is healthy; large models take many minutes."""
@@ -129,8 +127,7 @@ class Supervisor:
         self._claim()
         for warning in self.plan.warnings:
             self._report(f"warning: {warning}")
-        self._report(f"copying and verifying {len(self.plan.versions)} versions")
-        self._copies = Copies(self.paths, self._digests).make(self.plan)
+        self._copies = Copies(self.paths, self._digests, self._report).make(self.plan)
         self._since = datetime.now(UTC).isoformat(timespec="seconds")
         self.paths.log.write_bytes(b"")
         self._launch("starting")
@@ -206,13 +203,13 @@ class Supervisor:
         self._write(status)
         with self.endpoint.client() as client:
             self._await_health(client)
-            self._check(client)
+            check_versions(client, self.plan, self._report)
         self._write("ready")
 
     def _await_health(self, client: "httpx.Client") -> None:
         started = time.monotonic()
         told = started
-        while not (self.endpoint.listens() and _healthy(client)):
+        while not is_healthy(self.endpoint, client):
             code = self._require_backend().wait(0.2)
             now = time.monotonic()
             if code is not None:
@@ -226,34 +223,6 @@ class Supervisor:
             if now - told > STILL_SECONDS:
                 told = now
                 self._report(f"still starting ({now - started:.0f} s)")
-
-    def _check(self, client: "httpx.Client") -> None:
-        """Warm each version up, and compare its golden prompts."""
-        known = {m["id"]: m.get("max_model_len") for m in get(client, "/v1/models")["data"]}
-        for served in self.plan.versions:
-            variants = self.plan.variants_of(served.name)
-            named = f"{served.name} ({', '.join(variants) or 'base'})"
-            post(
-                client,
-                "/v1/completions",
-                {"model": served.name, "prompt": "a", "max_tokens": 1, "temperature": 0},
-            )
-            compared = golden.check(
-                client,
-                served.name,
-                served.golden,
-                base=self.plan.base.name if served.kind == "adapter" else None,
-                dtype=golden.coarser(vllm.dtype(self.plan), served.dtype or self.plan.base.dtype),
-                max_model_len=known.get(self.plan.base.name),
-                variants=variants,
-            )
-            if compared.prompts:
-                self._report(
-                    f"checked {named}: {compared.prompts} golden prompts, log-probabilities "
-                    f"within {compared.difference:.1e}"
-                )
-                if not compared.distinct:
-                    self._report(f"warning: no golden prompt tells {named} from its base")
 
     def _wait_for_end(self) -> int:
         backend = self._require_backend()
@@ -302,15 +271,6 @@ def _lock(paths: DeploymentPaths) -> "FileLock":
     from filelock import FileLock
 
     return FileLock(paths.lock)
-
-
-def _healthy(client: "httpx.Client") -> bool:
-    import httpx
-
-    try:
-        return client.get("/health", timeout=2.0).status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 def _until_gone(group: int) -> None:
