@@ -16,9 +16,11 @@ from llmops.data.inspect import inspect_data
 from llmops.engines.contract import BaseJob, Command, Environment, ModelFiles
 from llmops.engines.llamafactory.compile import compile_base, compile_train
 from llmops.engines.llamafactory.config import render_config
+from llmops.engines.llamafactory.datasets import data_files
 from llmops.engines.llamafactory.machine import Machine, this_machine
 from llmops.errors import BadInput
 from llmops.spec.load import load_recipe
+from llmops.spec.recipe import DataFile
 from llmops.store.paths import AttemptPaths
 from tests.training_jobs import (
     GOOD,
@@ -137,6 +139,16 @@ def test_validation_files(tmp_path: Path, environment: Environment) -> None:
     assert (found["eval_dataset"], found["do_eval"]) == ("validation-0", True)
     assert "val_size" not in found
     assert (entry["file_name"], entry["num_samples"]) == (str(other), 3)
+
+
+def test_converted_copy_has_the_layout_s_columns(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "a.csv", "ask,answer\n1 + 1 =,2\n")
+    names = {"instruction": "ask", "output": "answer"}
+    data = inspect_data(DataFile(path=str(path), columns=names), path)
+    found = data_files([data], "train", tmp_path)
+    assert found.entries["train-0"]["columns"]["prompt"] == "instruction"
+    assert found.entries["train-0"]["file_name"] == str(tmp_path / "data/train-0.jsonl")
+    assert found.files["data/train-0.jsonl"] == '{"instruction": "1 + 1 =", "output": "2"}\n'
 
 
 def test_recipe_wins_over_defaults(tmp_path: Path, environment: Environment) -> None:

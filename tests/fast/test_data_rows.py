@@ -24,6 +24,8 @@ def look(path: Path, rows: Any, **declared: Any) -> DataSet:
 
 
 def converted(data: DataSet) -> list[Any]:
+    """The rows that the engine gets of a data set that it would misread."""
+    assert data.convert
     return [json.loads(line) for line in converted_lines(data)]
 
 
