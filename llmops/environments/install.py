@@ -22,7 +22,7 @@ from types import FrameType
 from llmops.environments.environment import MARKER, Installed, installed
 from llmops.environments.hold import held
 from llmops.environments.lock import DISTRIBUTIONS, Lock
-from llmops.environments.pip import create_venv, install_packages, run_python, tail
+from llmops.environments.pip import create_venv, install_packages, run, tail
 from llmops.environments.progress import Report, Step
 from llmops.errors import BadInput, Failed, Interrupted
 from llmops.store.atomic import full_disk, sync_directory, write_json
@@ -164,7 +164,7 @@ def _check_imports(lock: Lock, building: Path, site: Path, log: Path, handle: in
     if not names:
         return
     python = str(building / "bin" / "python")
-    code = run_python([python, "-I", "-c", f"import {', '.join(names)}"], log, handle)
+    code = run([python, "-I", "-c", f"import {', '.join(names)}"], log, handle)
     if code != 0:
         said = tail(log)
         fix = GPU_BUILD if re.search(r"lib[\w.-]+\.so", said) else INCOMPLETE

@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from llmops.environments.lock import Lock
 from llmops.environments.progress import Report, Step
@@ -51,7 +52,7 @@ CAUSES = (
 def create_venv(target: Path, name: str, log: Path, handle: int) -> None:
     """An empty virtual environment of the Python that runs llmops. Raises Failed."""
     options = ["--prompt", name, *(["--without-pip"] if _has_pip() else [])]
-    code = _run([sys.executable, "-m", "venv", *options, str(target)], log, handle)
+    code = run([sys.executable, "-m", "venv", *options, str(target)], log, handle)
     if code != 0:
         raise Failed(
             f"python -m venv failed ({code}):\n{tail(log)}",
@@ -70,16 +71,11 @@ def install_packages(
     # Not compiled: compiling all of it takes as long as installing it, and most is never imported.
     options = ["--no-deps", "--no-compile", "--no-input", "--progress-bar", "off"]
     argv = [*pip, "install", *options, "--disable-pip-version-check", "-r", str(requirements)]
-    follower = _Follower(lock, target, report)
-    code = _run(argv, log, handle, follower)
+    follower = _PipFollower(lock, target, report)
+    code = run(argv, log, handle, follower)
     if code != 0:
         said = tail(log)
         raise Failed(f"pip failed ({code}):\n{said}", where=str(log), fix=_cause(said))
-
-
-def run_python(argv: Sequence[str], log: Path, handle: int) -> int:
-    """Run a check inside the environment, its output added to the log; returns the exit code."""
-    return _run(list(argv), log, handle)
 
 
 def tail(log: Path) -> str:
@@ -101,7 +97,15 @@ def _has_pip() -> bool:
     return importlib.util.find_spec("pip") is not None
 
 
-class _Follower:
+class Follower(Protocol):
+    """Told each line that a process says, and when it has said nothing for a tick."""
+
+    def line(self, text: str) -> None: ...
+
+    def tick(self) -> None: ...
+
+
+class _PipFollower:
     """Turns pip's lines, and what appears in site-packages, into steps."""
 
     def __init__(self, lock: Lock, target: Path, report: Report) -> None:
@@ -133,12 +137,13 @@ class _Follower:
         self._report(Step(self._name, "installing", min(done, self._total), self._total))
 
 
-def _run(argv: list[str], log: Path, handle: int, follower: _Follower | None = None) -> int:
-    """Run to the end, or end it and everything that it started."""
+def run(argv: Sequence[str], log: Path, handle: int, follower: Follower | None = None) -> int:
+    """Run to the end, its output added to the log, and return the exit code; or, interrupted, end
+    it and everything that it started. handle: the lock, which lives as long as they do."""
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
     with log.open("ab") as file:
         process = subprocess.Popen(
-            argv,
+            list(argv),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -152,8 +157,9 @@ def _run(argv: list[str], log: Path, handle: int, follower: _Follower | None = N
                     file.write(line)
                     file.flush()
                 if follower is not None:
-                    text = line.decode(errors="replace") if line is not None else None
-                    follower.line(text) if text is not None else follower.tick()
+                    follower.tick() if line is None else follower.line(
+                        line.decode(errors="replace")
+                    )
             return process.wait()
         except BaseException:
             _end(process)
@@ -183,7 +189,7 @@ def _lines(process: "subprocess.Popen[bytes]") -> Iterator[bytes | None]:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """End the whole group: pip works in a child of its own."""
+    """End the whole group (pip works in a child of its own), and wait until none of it writes."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):
@@ -191,3 +197,8 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    # Its children are not ours to wait for; the pipe ends when the last of them has gone.
+    assert process.stdout is not None
+    while select.select([process.stdout], [], [], END_SECONDS)[0]:
+        if not os.read(process.stdout.fileno(), 65536):
+            break

@@ -8,11 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from llmops.environments.environment import find, listing, to_remove
+from llmops.environments.hold import held
 from llmops.environments.install import install
 from llmops.environments.lock import DISTRIBUTIONS, lock_for, lock_version, shipped_lock
+from llmops.environments.pip import run
 from llmops.environments.progress import Step
 from llmops.errors import BadInput, Failed
 from llmops.spec.settings import ENGINES, EngineSettings, EnginesSettings, Settings
@@ -205,3 +208,39 @@ def test_failure_of_pip_shows_its_words_and_leaves_nothing(tmp_path: Path) -> No
     assert "does not offer that package" in caught.value.fix
     assert Path(caught.value.where).is_file()
     assert [path for path in cache.environments.iterdir() if path.is_dir()] == []
+
+
+class Impatient:
+    """Interrupts a process as soon as it says something."""
+
+    def line(self, text: str) -> None:
+        raise KeyboardInterrupt
+
+    def tick(self) -> None:
+        pass
+
+
+def test_interrupted_process_ends_with_all_its_children(tmp_path: Path) -> None:
+    child = "import os, time; print(os.getpid(), flush=True); time.sleep(120)"
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+    with held(tmp_path / "lock", lambda: None) as handle, pytest.raises(KeyboardInterrupt):
+        run([sys.executable, "-c", parent], tmp_path / "log", handle, Impatient())
+    pid = int((tmp_path / "log").read_text())
+    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def test_lock_outlives_a_holder_that_was_killed(tmp_path: Path) -> None:
+    holder = (
+        "import os, subprocess, sys\n"
+        "from pathlib import Path\n"
+        "from llmops.environments.hold import held\n"
+        "with held(Path('lock'), lambda: None) as handle:\n"
+        "    child = 'import sys; sys.stdin.read()'\n"
+        "    subprocess.Popen([sys.executable, '-c', child], pass_fds=(handle,))\n"
+        "    os._exit(0)\n"
+    )
+    ended = subprocess.Popen([sys.executable, "-c", holder], cwd=tmp_path, stdin=subprocess.PIPE)
+    assert ended.wait(30) == 0
+    assert ended.stdin is not None
+    with held(tmp_path / "lock", ended.stdin.close):
+        assert ended.stdin.closed
