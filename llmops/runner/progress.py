@@ -9,6 +9,8 @@ from typing import Any, Protocol, TextIO
 from llmops.engines.contract import Progress
 
 LINE_SECONDS = 3.0
+SHOWN = ("accuracy", "reward", "eval_loss")
+"""Of an engine's other figures, those that tell whether it learns."""
 
 
 class Reporter(Protocol):
@@ -44,8 +46,7 @@ def figures(progress: Progress) -> str:
         parts.append(f"loss {progress.loss:.4f}")
     if progress.learning_rate is not None:
         parts.append(f"lr {progress.learning_rate:.1e}")
-    for name, value in progress.values.items():
-        parts.append(f"{name} {value:.3g}")
+    parts += [f"{name} {value:.3g}" for name, value in progress.values.items() if name in SHOWN]
     if progress.tokens_per_s:
         parts.append(f"{progress.tokens_per_s:,.0f} tokens/s")
     return " ".join(parts)

@@ -127,6 +127,7 @@ def _environment(
     }
     if cpu:
         env["OMP_NUM_THREADS"] = str(threads)
+        env["OMP_WAIT_POLICY"] = "PASSIVE"
         if "VLLM_CPU_KVCACHE_SPACE" not in os.environ and "kv_cache_memory_bytes" not in args:
             env["VLLM_CPU_KVCACHE_SPACE"] = str(CPU_KV_CACHE_GIB)
         if _one_worker(args):
