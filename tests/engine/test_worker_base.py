@@ -84,6 +84,30 @@ def test_a_base_without_prompts_of_its_own_gets_neutral_ones(
     assert text["text"]
 
 
+READ = """
+import json, sys
+from transformers import AutoTokenizer
+tokenizer = AutoTokenizer.from_pretrained(sys.argv[1])
+texts = ["Row 1234 (na-na) isn't", "  two\\n\\n spaces", "e\u0301 <|endoftext|>", "\U0001f600"]
+print("read", json.dumps([len(tokenizer), tokenizer(texts)["input_ids"]]))
+"""
+
+
+@pytest.mark.parametrize("model_type", ["qwen2", "llama"])
+def test_a_server_reads_the_tokenizer_as_the_engine_does(
+    llamafactory: Environment, vllm: Environment, tmp_path: Path, model_type: str
+) -> None:
+    special = ["<|pad|>", "<|im_end|>"]
+    changes = {"architecture": {**ARCHITECTURE, "model_type": model_type}, "vocab_size": 320}
+    changes |= {"special_tokens": special, "pad_token": "<|pad|>", "chat_template": "{{ 1 }}"}
+    run(llamafactory, request(tmp_path, **changes), tmp_path)
+    read = [
+        run(environment, ["-c", READ, str(tmp_path / "result")], tmp_path).split("read ")[1]
+        for environment in (llamafactory, vllm)
+    ]
+    assert read[0] == read[1]
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

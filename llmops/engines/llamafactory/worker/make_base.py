@@ -97,6 +97,8 @@ def make_tokenizer(request: dict[str, Any], window: int | None) -> Any:
 
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    if request["architecture"]["model_type"] == "qwen2":
+        split_as_qwen2(tokenizer)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=request["vocab_size"],
@@ -110,11 +112,23 @@ def make_tokenizer(request: dict[str, Any], window: int | None) -> Any:
         tokenizer_object=tokenizer,
         eos_token=request["eos_token"],
         pad_token=request["pad_token"],
+        # Bytes are never unknown, but a server's class may add a token past the embeddings for it.
+        unk_token=request["pad_token"],
         chat_template=request["chat_template"] or CHATML,
         clean_up_tokenization_spaces=False,
         padding_side="right",
         **limits,
     )
+
+
+def split_as_qwen2(tokenizer: Any) -> None:
+    """Newer transformers (5.19, as vLLM has it) reads every qwen2 model with Qwen2Tokenizer, which
+    takes only vocabulary and merges from tokenizer.json: train with that class's own splitting."""
+    from transformers import Qwen2Tokenizer
+
+    theirs = Qwen2Tokenizer().backend_tokenizer
+    tokenizer.normalizer = theirs.normalizer
+    tokenizer.pre_tokenizer = theirs.pre_tokenizer
 
 
 if __name__ == "__main__":
