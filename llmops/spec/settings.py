@@ -4,7 +4,7 @@
 python = "/opt/lf/bin/python"      # an environment of your own instead of the installed one
 
 LLMOPS_ENGINES_LLAMAFACTORY_PYTHON   the same from the environment
-LLMOPS_CACHE                         where engine environments are kept
+LLMOPS_CACHE                         where engine environments are kept (in the file: `cache`)
 """
 
 import os
@@ -73,6 +73,8 @@ def load_settings(start: Path | None = None) -> Settings:
     data["root"] = root
     if "cache" not in data or os.environ.get("LLMOPS_CACHE"):
         data["cache"] = _default_cache()
+    elif isinstance(data["cache"], str):
+        data["cache"] = root / Path(data["cache"]).expanduser()
     try:
         return Settings.model_validate(data)
     except ValidationError as error:

@@ -1,0 +1,58 @@
+"""llmops.toml and the environment over it."""
+
+from pathlib import Path
+
+import pytest
+
+from llmops.errors import BadInput
+from llmops.spec.settings import load_settings
+
+
+def write(project: Path, text: str) -> None:
+    (project / "llmops.toml").write_text(text, encoding="utf-8")
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LLMOPS_CACHE", "LLMOPS_ENGINES_VLLM_PYTHON", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_the_root_is_found_from_below(project: Path) -> None:
+    folder = project / "recipes" / "big"
+    folder.mkdir(parents=True)
+    assert load_settings(folder).root == project
+
+
+def test_an_engine_of_the_users_own(project: Path) -> None:
+    write(project, '[engines.vllm]\npython = "/opt/vllm/bin/python"\n')
+    assert load_settings().engine("vllm").python == Path("/opt/vllm/bin/python")
+
+
+def test_the_environment_comes_before_the_file(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(project, '[engines.vllm]\npython = "/a"\n')
+    monkeypatch.setenv("LLMOPS_ENGINES_VLLM_PYTHON", "/b")
+    assert load_settings().engine("vllm").python == Path("/b")
+
+
+def test_the_cache_is_relative_to_the_project(project: Path) -> None:
+    write(project, 'cache = "shared/cache"\n')
+    assert load_settings().cache == project / "shared" / "cache"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[engines.vlm]\n", "did you mean `vllm`?"),
+        ("[engine]\n", "did you mean `engines`?"),
+        ("a = \n", "not valid TOML"),
+        ("engines = 3\n", "engines"),
+    ],
+)
+def test_a_mistake_names_the_file(project: Path, text: str, words: str) -> None:
+    write(project, text)
+    with pytest.raises(BadInput, match=r"llmops\.toml") as caught:
+        load_settings()
+    assert words in str(caught.value)
