@@ -6,6 +6,7 @@ What the engine trained on is read from its own log, so that a layout that it mi
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.engine
 QUICK = {
     "max_steps": 2,
     "per_device_train_batch_size": 2,
-    "cutoff_len": 64,
+    "cutoff_len": 128,
     "lora_rank": 4,
 }
 
@@ -44,6 +45,11 @@ def run(command: Command, folder: Path) -> str:
     return text
 
 
+def contents(prompt: Any) -> list[str]:
+    """The texts of a prompt; the engine logs the first sample that it trains on."""
+    return [prompt] if isinstance(prompt, str) else [turn["content"] for turn in prompt]
+
+
 @pytest.mark.parametrize("name", LAYOUT_ROWS)
 def test_layout_trains(
     name: str, tmp_path: Path, tiny_base: Path, llamafactory: Environment
@@ -58,6 +64,8 @@ def test_layout_trains(
     result = engine.finished(job.attempt)
     steps = [reading.step for reading in engine.follow(job.attempt).poll()]
     assert (result.kind, result.lora_rank, max(steps)) == ("adapter", 4, 2)
+    for asked in contents(job.golden[0]):
+        assert asked in log
     assert "Dropped invalid example" not in log
     assert "Skipping this abnormal example" not in log
 
