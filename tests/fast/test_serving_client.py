@@ -60,7 +60,7 @@ def test_a_stream_that_breaks_off_is_an_error() -> None:
     assert "broke off" in failure(Wire(piece("Al"), promised=100))
 
 
-@pytest.mark.parametrize("line", ["garbage\n\n", "data: {not json}\n\n", "data: 7\n\n"])
+@pytest.mark.parametrize("line", ["garbage: {}\n\n", "data: {not json}\n\n", "data: 7\n\n"])
 def test_a_line_that_is_no_event_is_an_error(line: str) -> None:
     assert "the server sent" in failure(Wire(piece("Al") + line + DONE))
 
