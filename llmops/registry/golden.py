@@ -10,7 +10,7 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -33,7 +33,7 @@ def compute_golden(files: ModelFiles, environment: Environment, dtype: str) -> l
 
     Raises Failed, with the end of its output, when the engine cannot load or run the model.
     """
-    with tempfile.TemporaryDirectory(prefix="llmops-golden-") as folder, _terminated():
+    with tempfile.TemporaryDirectory(prefix="llmops-golden-") as folder:
         answer = Path(folder) / "golden.json"
         request: dict[str, Any] = {
             "base": str(files.directory.resolve()),
@@ -43,8 +43,39 @@ def compute_golden(files: ModelFiles, environment: Environment, dtype: str) -> l
             "dtype": dtype,
         }
         (Path(folder) / "request.json").write_text(json.dumps(request), encoding="utf-8")
-        done = subprocess.run(
-            [str(environment.python), str(WORKER), str(Path(folder) / "request.json")],
+        argv = [str(environment.python), str(WORKER), str(Path(folder) / "request.json")]
+        code, said = _run(argv, folder)
+        try:
+            if code == 0:
+                kind = TypeAdapter(list[Golden])
+                return kind.validate_json(answer.read_text(encoding="utf-8"))
+        except (OSError, ValidationError) as error:
+            said += f"{error}\n"
+    raise Failed(
+        "the training engine cannot run this model; its last lines:\n    "
+        + "\n    ".join(said.strip().splitlines()[-_TAIL:]),
+        where=display(files.adapter or files.directory),
+        fix="register it without this check: --no-engine-check",
+    )
+
+
+def _run(argv: list[str], folder: str) -> tuple[int, str]:
+    """Run the worker to its end: its exit code and what it said.
+
+    Raises Interrupted on SIGTERM, once the worker is gone. The handler raises nothing itself, for
+    then a signal while the process is being started would lose the process.
+    """
+    asked: list[int] = []
+    process: subprocess.Popen[str] | None = None
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        asked.append(number)
+        if process is not None:
+            process.kill()
+
+    with _on_sigterm(stop):
+        process = subprocess.Popen(
+            argv,
             cwd=folder,
             env={**os.environ, "HF_HUB_OFFLINE": "1"},
             stdin=subprocess.DEVNULL,
@@ -52,33 +83,27 @@ def compute_golden(files: ModelFiles, environment: Environment, dtype: str) -> l
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            check=False,
         )
         try:
-            if done.returncode == 0:
-                kind = TypeAdapter(list[Golden])
-                return kind.validate_json(answer.read_text(encoding="utf-8"))
-        except (OSError, ValidationError) as error:
-            done.stdout += f"{error}\n"
-    raise Failed(
-        "the training engine cannot run this model; its last lines:\n    "
-        + "\n    ".join(done.stdout.strip().splitlines()[-_TAIL:]),
-        where=display(files.adapter or files.directory),
-        fix="register it without this check: --no-engine-check",
-    )
+            if asked:
+                process.kill()
+            said, _ = process.communicate()
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+    if asked:
+        raise Interrupted("interrupted; nothing was registered")
+    return process.returncode, said
 
 
 @contextmanager
-def _terminated() -> Iterator[None]:
-    """SIGTERM ends it as Ctrl-C does: with the worker, so that nothing is left running."""
+def _on_sigterm(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Only the main thread can handle signals; in others they are left as they are."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise Interrupted("interrupted; nothing was registered")
-
-    before = signal.signal(signal.SIGTERM, stop)
+    before = signal.signal(signal.SIGTERM, handler)
     try:
         yield
     finally:

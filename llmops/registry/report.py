@@ -18,8 +18,9 @@ COLUMNS = ("version", "kind", "stage", "base", "aliases", "size", "created", "fi
 def listed(registry: Registry) -> list[dict[str, Any]]:
     """All versions by model, oldest first. size: bytes."""
     return [
-        _entry(manifest, registry)
+        _entry(manifest, aliases, registry)
         for name in registry.names()
+        for aliases in [registry.aliases(name)]
         for manifest in registry.versions(name)
     ]
 
@@ -44,7 +45,7 @@ def shown(manifest: Manifest, registry: Registry) -> dict[str, Any]:
     history = registry.history(manifest.name)
     version = str(manifest.id)
     return {
-        **_entry(manifest, registry),
+        **_entry(manifest, registry.aliases(manifest.name), registry),
         **record,
         "directory": str(registry.directory(manifest)),
         "golden": len(manifest.golden),
@@ -110,8 +111,7 @@ def verify_all(registry: Registry, name: str | None, report: Callable[[str], Non
         raise Failed(first.what + others, where=first.where, fix=first.fix)
 
 
-def _entry(manifest: Manifest, registry: Registry) -> dict[str, Any]:
-    aliases = registry.aliases(manifest.name)
+def _entry(manifest: Manifest, aliases: dict[str, int], registry: Registry) -> dict[str, Any]:
     return {
         "version": str(manifest.id),
         "kind": manifest.kind,

@@ -5,7 +5,6 @@ whole or not at all; nothing here changes or removes one. Aliases are in aliases
 a model for training and serving in locate.py. A remote (the Hugging Face Hub) is not covered.
 """
 
-import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -40,6 +39,7 @@ class Registry:
         self._paths = paths
         self.digests = digests if digests is not None else Digests(paths)
         self.alias_log = Aliases(paths)
+        self._manifests: dict[VersionId, tuple[tuple[int, int, int], Manifest]] = {}
 
     @property
     def root(self) -> Path:
@@ -256,8 +256,14 @@ class Registry:
     def _read(self, version: VersionId) -> Manifest:
         path = self._paths.version(version.name, version.number) / MANIFEST
         try:
-            return Manifest.model_validate(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, ValidationError) as error:
+            stat = path.stat()
+            mark = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
+            known = self._manifests.get(version)
+            if known is None or known[0] != mark:
+                known = mark, Manifest.model_validate_json(path.read_bytes())
+                self._manifests[version] = known
+            return known[1]
+        except (OSError, ValidationError) as error:
             raise Failed(
                 f"the manifest of {version} cannot be read",
                 where=display(path),

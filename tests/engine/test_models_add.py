@@ -1,9 +1,13 @@
 """Models that exist, registered with golden prompts from the real training engine."""
 
 import shutil
+import signal
 import subprocess
+import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from llmops.engines.contract import Environment
@@ -84,3 +88,25 @@ def test_a_model_that_the_engine_cannot_run_is_not_registered(
     assert "the training engine cannot run this model" in done.stderr
     assert "of_no_engine" in done.stderr
     assert not (project / ".llmops" / "models").exists()
+
+
+def test_sigterm_ends_the_worker_too(project: Path, tiny_base: Path) -> None:
+    argv = [sys.executable, "-m", "llmops", "models", "add", "found", str(tiny_base)]
+    process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True)
+    worker = the_child_of(psutil.Process(process.pid))
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert not worker.is_running()
+    assert not (project / ".llmops" / "models").exists()
+
+
+def the_child_of(process: psutil.Process) -> psutil.Process:
+    """The golden worker, once it is there (an own environment is asked for its version first)."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        for child in process.children():
+            if "golden.py" in " ".join(child.cmdline()):
+                return child
+        time.sleep(0.05)  # the system tells nobody that a process has started
+    raise TimeoutError("no worker was started")

@@ -11,7 +11,7 @@ from llmops.errors import BadInput, Failed
 from llmops.registry.manifest import Draft, Lineage
 from llmops.registry.store import Registry
 from llmops.store.paths import ProjectPaths
-from tests.fast.models_on_disk import write_adapter, write_full
+from tests.fast.models_on_disk import write_adapter, write_full, write_safetensors
 
 Models = Callable[..., Result]
 
@@ -86,6 +86,14 @@ def test_add_refuses_an_adapter_that_vllm_cannot_serve(models: Models, full: Pat
     assert isinstance(result.exception, BadInput)
     assert "DoRA" in result.exception.what
     assert json.loads(models("list", "--json").stdout) == []
+
+
+def test_add_refuses_an_adapter_of_another_base(models: Models, full: Path) -> None:
+    write_safetensors(full / "model.safetensors", {"model.q_proj.weight": [6, 5]})
+    models("add", "town", full)
+    result = models("add", "town", write_adapter(full.parent / "a"), "--base", "town:v1")
+    assert isinstance(result.exception, BadInput)
+    assert "does not fit its base" in result.exception.what
 
 
 @pytest.mark.parametrize(

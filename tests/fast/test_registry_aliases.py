@@ -95,14 +95,31 @@ from llmops.registry.aliases import Aliases
 from llmops.registry.manifest import VersionId
 from llmops.store.paths import ProjectPaths
 aliases = Aliases(ProjectPaths(Path(sys.argv[1])))
-for i in range(20):
-    aliases.move("production", VersionId("town", i % 2 + 1), why=sys.argv[2], by="")
+print("ready", flush=True)
+sys.stdin.readline()
+for i in range(40):
+    aliases.move("production", VersionId("town", i % 2 + 1), why="", by="")
 """
 
 
 def test_moves_at_the_same_time_form_one_chain(paths: ProjectPaths) -> None:
-    command = [sys.executable, "-c", MOVE, str(paths.root)]
-    for process in [subprocess.Popen([*command, str(i)]) for i in range(3)]:
-        assert process.wait() == 0
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", MOVE, str(paths.root)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        for _ in range(3)
+    ]
+    for process in started:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+    for process in started:
+        assert process.stdin is not None
+        process.stdin.write(b"go\n")
+        process.stdin.flush()
+    for process in started:
+        process.communicate()
+        assert process.returncode == 0
     history = Aliases(paths).history("town")
     assert all(b.before == a.version for a, b in pairwise(history))

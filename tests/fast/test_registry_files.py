@@ -46,8 +46,15 @@ def test_a_file_with_bytes_too_many_is_refused(tmp_path: Path) -> None:
 )
 def test_a_header_that_contradicts_itself_is_refused(tmp_path: Path, entry: object) -> None:
     text = json.dumps({"w": entry}).encode()
-    (tmp_path / "w").write_bytes(len(text).to_bytes(8, "little") + text + bytes(4))
+    length = entry["data_offsets"][1] if isinstance(entry, dict) and len(entry) == 3 else 4
+    (tmp_path / "w").write_bytes(len(text).to_bytes(8, "little") + text + bytes(length))
     with pytest.raises(BadInput, match="not a complete safetensors file"):
+        read_header(tmp_path / "w")
+
+
+def test_a_header_longer_than_the_file_is_not_even_read(tmp_path: Path) -> None:
+    (tmp_path / "w").write_bytes(b"\xff" * 64)
+    with pytest.raises(BadInput, match="no safetensors header"):
         read_header(tmp_path / "w")
 
 
@@ -90,6 +97,13 @@ def test_pickled_weights_are_refused_with_the_reason(tmp_path: Path, name: str) 
     (full / "model.safetensors").rename(full / name)
     (full / "training_args.bin").write_text("")
     with pytest.raises(BadInput, match=rf"a pickle \(`{name}`\).*runs what is in it"):
+        model_files(full, "full")
+
+
+def test_training_arguments_are_not_taken_for_weights(tmp_path: Path) -> None:
+    full = write_full(tmp_path / "m")
+    (full / "model.safetensors").rename(full / "training_args.bin")
+    with pytest.raises(BadInput, match=r"`model.safetensors` is missing"):
         model_files(full, "full")
 
 

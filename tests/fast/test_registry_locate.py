@@ -84,6 +84,22 @@ def test_the_directory_of_a_registered_adapter_finds_its_base(registry: Registry
     assert at("path:.llmops/models/town/v2", registry).base == "town:v1"
 
 
+def test_an_adapter_directory_that_does_not_fit_its_base_is_refused(registry: Registry) -> None:
+    base = write_full(registry.root / "m")
+    write_safetensors(base / "model.safetensors", {"model.q_proj.weight": [6, 5]})
+    write_adapter(registry.root / "a", str(base))
+    with pytest.raises(BadInput, match="does not fit its base"):
+        at("path:a", registry)
+
+
+def test_a_base_that_is_an_adapter_is_refused(registry: Registry) -> None:
+    add_full(registry)
+    add_adapter(registry, "town:v1")
+    write_adapter(registry.root / "b", "town:v2")
+    with pytest.raises(BadInput, match="town:v2 is an adapter"):
+        at("path:b", registry)
+
+
 @pytest.mark.parametrize("base", ["", "Qwen/Qwen3-0.6B", "town:v9"])
 def test_an_adapter_directory_whose_base_is_not_here_is_refused(
     registry: Registry, base: str

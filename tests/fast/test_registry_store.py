@@ -1,4 +1,5 @@
 import json
+import math
 import os
 import subprocess
 import sys
@@ -70,6 +71,14 @@ def test_what_the_training_made_of_it_comes_back(registry: Registry, full: Path)
     assert read.dtype == "float32"
 
 
+def test_figures_that_are_not_finite_survive(registry: Registry, full: Path) -> None:
+    golden = {"text": "a", "prompt_ids": [1], "completion_ids": [2], "logprobs": [-math.inf]}
+    made = registry.add(draft(metrics={"loss": math.nan}, golden=[golden]), full)
+    read = Registry(ProjectPaths(registry.root)).get(made.id)
+    assert math.isnan(read.metrics["loss"])
+    assert read.golden[0].logprobs == [-math.inf]
+
+
 def test_a_later_change_of_the_source_does_not_reach_the_version(
     registry: Registry, full: Path
 ) -> None:
@@ -122,6 +131,11 @@ def test_the_digest_of_an_adapter_does_not_depend_on_where_its_base_lay(
     sources = [write_adapter(full.parent / name, f"/{name}") for name in ("a", "b")]
     made = [registry.add(draft("adapter", base="town:v1"), source) for source in sources]
     assert made[0].digest == made[1].digest
+
+
+def test_an_adapter_without_a_base_is_refused(registry: Registry, tmp_path: Path) -> None:
+    with pytest.raises(Failed, match="an adapter needs a base"):
+        registry.add(draft("adapter"), write_adapter(tmp_path / "adapter"))
 
 
 def test_an_adapter_on_an_adapter_is_refused(registry: Registry, full: Path) -> None:
