@@ -32,7 +32,7 @@ cases = {
         {**plain, "rank_pattern": {r"layers\\.0\\.self_attn\\.q_proj": 6}},
     ),
     "layers": (plain, {**plain, "layers_to_transform": [1]}),
-    "bfloat16": (plain, plain),
+    "bfloat16": ({**plain, "lora_alpha": 7}, {**plain, "lora_alpha": 5}),
 }
 load = lambda: AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
 ids = torch.arange(8, 40)[None]
