@@ -225,8 +225,11 @@ def test_verify_sees_missing_and_foreign_files(registry: Registry, full: Path) -
         registry.verify(manifest)
 
 
-def test_a_damaged_manifest_says_so(registry: Registry, full: Path) -> None:
+def test_a_manifest_that_is_damaged_after_it_was_read_says_so(
+    registry: Registry, full: Path
+) -> None:
     path = registry.directory(registry.add(draft(), full)) / "manifest.json"
+    assert len(registry.versions("town")) == 1
     path.unlink()
     path.write_text('{"name": "town"}')
     with pytest.raises(Failed, match="manifest of town:v1 cannot be read"):
