@@ -1,16 +1,23 @@
 """`llmops plan`: what a run would do, and why. Reads only."""
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
 
 def command(
-    target: Path = typer.Argument(..., help="A recipe or a pipeline."),
-    overrides: list[str] = typer.Argument(None, help="KEY=VALUE, e.g. args.learning_rate=1e-3"),
-    force: bool = typer.Option(False, "--force", help="Plan as if nothing were up to date."),
-    config: bool = typer.Option(False, "--config", help="Also show the compiled engine config."),
-    json: bool = typer.Option(False, "--json", help="Everything, as JSON."),
+    target: Annotated[Path, typer.Argument(help="A recipe or a pipeline.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="KEY=VALUE, e.g. args.learning_rate=1e-3")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Plan as if nothing were up to date.")
+    ] = False,
+    config: Annotated[
+        bool, typer.Option("--config", help="Also show the compiled engine config.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
 ) -> None:
     """Show what would run, what is up to date, what changed, and what it needs.
 

@@ -1,14 +1,17 @@
 """`llmops run`: execute a recipe or a pipeline."""
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
 
 def command(
-    target: Path = typer.Argument(..., help="A recipe or a pipeline."),
-    overrides: list[str] = typer.Argument(None, help="KEY=VALUE, e.g. args.learning_rate=1e-3"),
-    force: bool = typer.Option(False, "--force", help="Run again what is up to date."),
+    target: Annotated[Path, typer.Argument(help="A recipe or a pipeline.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="KEY=VALUE, e.g. args.learning_rate=1e-3")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Run again what is up to date.")] = False,
 ) -> None:
     """Run a recipe, with what it stands on, or a pipeline. What is up to date is reused.
 

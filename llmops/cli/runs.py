@@ -1,12 +1,14 @@
 """`llmops runs`: what ran, how far it came, and its logs."""
 
+from typing import Annotated
+
 import typer
 
 app = typer.Typer(no_args_is_help=True, help="List runs, show one, read its logs.")
 
 
 @app.command("list")
-def list_(json: bool = typer.Option(False, "--json", help="As JSON.")) -> None:
+def list_(json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
     """List the runs of this project, oldest first.
 
     Example: llmops runs list
@@ -29,8 +31,8 @@ def list_(json: bool = typer.Option(False, "--json", help="As JSON.")) -> None:
 
 @app.command("show")
 def show(
-    run: str = typer.Argument("last", help="The run's id, or `last`."),
-    json: bool = typer.Option(False, "--json", help="As JSON."),
+    run: Annotated[str, typer.Argument(help="The run's id, or `last`.")] = "last",
+    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Show one run: its stages, times, outputs and errors.
 
@@ -62,9 +64,11 @@ def show(
 
 @app.command("log")
 def log(
-    run: str = typer.Argument("last", help="The run's id, or `last`."),
-    stage: str = typer.Argument(None, help="The stage; the last one that ran when left out."),
-    lines: int = typer.Option(40, "--lines", "-n", help="How many lines from the end."),
+    run: Annotated[str, typer.Argument(help="The run's id, or `last`.")] = "last",
+    stage: Annotated[
+        str | None, typer.Argument(help="The stage; the last one that ran when left out.")
+    ] = None,
+    lines: Annotated[int, typer.Option("--lines", "-n", help="How many lines from the end.")] = 40,
 ) -> None:
     """Print the end of a stage's log, as the engine wrote it.
 

@@ -5,11 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from llmops.errors import BadInput
-from llmops.registry.locate import Located, locate
+from llmops.registry.locate import locate
 from llmops.runner.fingerprint import fingerprint
 from llmops.runner.graph import Graph, build_graph
-from llmops.runner.stage import Context, Input, Node, Pending, Prepared, Stage
+from llmops.runner.stage import Context, Node, Pending, Prepared, Stage
 from llmops.spec.source import display
 
 
@@ -78,20 +77,12 @@ def plan_stage(
         if item.node is not None:
             inputs[name] = outputs[item.node]
         else:
-            inputs[name] = _existing(node, item, context)
+            place = node.declared.source.where(item.key)
+            root, beside = context.settings.root, node.declared.path
+            reference = str(item.reference)
+            inputs[name] = locate(reference, context.registry, root, beside, place)
     prepared = kinds[node.kind].prepare(node, inputs, context)
     return PlannedStage(node, prepared, _state(prepared, forced), inputs)
-
-
-def _existing(node: Node, item: Input, context: Context) -> Located:
-    """A model that exists already; what is wrong with it is told at the key that names it."""
-    try:
-        root, beside = context.settings.root, node.declared.path
-        return locate(str(item.reference), context.registry, root, beside)
-    except BadInput as error:
-        where = node.declared.source.where(item.key)
-        what = f"{error.what} ({error.where})" if error.where else error.what
-        raise BadInput(what, where=where, fix=error.fix) from error
 
 
 def _state(prepared: Prepared, forced: bool) -> str:

@@ -8,7 +8,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,46 +15,66 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-GUARD = Path(__file__).with_name("guard.py")
+from llmops.runner.guard import GRACE, guarded
+
 POLL_SECONDS = 0.1
-GRACE_SECONDS = 10.0
+TAIL_BYTES = 256_000
 
 
 @dataclass
 class Process:
-    """A running command. `stop` may be called from a signal handler."""
+    """A running command under its guard. `send` may be called from a signal handler.
+
+    pid: of the process group, which the guard leads. lifeline: the pipe's write end, which this
+    process alone holds; -1 once it is closed.
+    """
 
     popen: "subprocess.Popen[bytes]"
     lifeline: int
     signalled: int | None = None
     deadline: float | None = None
 
+    @property
+    def pid(self) -> int:
+        return self.popen.pid
+
     def send(self, number: int) -> None:
-        """Pass a signal on to the whole group; a second one kills it."""
+        """Pass a signal on to the whole group; a second one kills everything."""
         again = self.signalled is not None
         self.signalled = number
-        self.deadline = time.monotonic() + GRACE_SECONDS
-        self._group(signal.SIGKILL if again else number)
+        self.deadline = time.monotonic() + GRACE
+        if again:
+            self._kill()
+        else:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, number)
 
     def poll(self) -> int | None:
-        """The exit code, once it has ended: 128 + N when signal N killed it."""
+        """The exit code once it has ended: 128 + N when signal N killed it."""
         code = self.popen.poll()
         if code is None and self.deadline is not None and time.monotonic() > self.deadline:
-            self._group(signal.SIGKILL)
+            self.deadline = None
+            self._kill()
         return code if code is None or code >= 0 else 128 - code
 
-    def close(self) -> None:
-        """End whatever of the group is left, and let go of the lifeline."""
-        if self.popen.poll() is None:
-            self._group(signal.SIGKILL)
-            self.popen.wait()
-        self._group(signal.SIGKILL)
-        with contextlib.suppress(OSError):
-            os.close(self.lifeline)
+    def wait(self, seconds: float) -> int | None:
+        """As `poll`, but waits so long for the end."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.popen.wait(seconds)
+        return self.poll()
 
-    def _group(self, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.popen.pid, number)
+    def stop(self) -> None:
+        """End all of it: asked first, made to after the guard's grace. Returns when it is gone."""
+        if self.lifeline >= 0:
+            os.close(self.lifeline)
+            self.lifeline = -1
+        self.popen.wait()
+
+    def _kill(self) -> None:
+        """The guard kills everything: a SIGKILL to the group would take the guard along, and leave
+        what moved to a group of its own (torchrun's workers)."""
+        with contextlib.suppress(OSError):
+            os.write(self.lifeline, b"k")
 
 
 def start(argv: Sequence[str], *, env: Mapping[str, str], log: Path, cwd: Path) -> Process:
@@ -65,7 +84,7 @@ def start(argv: Sequence[str], *, env: Mapping[str, str], log: Path, cwd: Path) 
     try:
         with log.open("ab") as output:
             popen = subprocess.Popen(
-                [sys.executable, "-S", "-E", str(GUARD), str(read), "--", *argv],
+                guarded(argv, read),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -97,16 +116,11 @@ def run(
         with passing_signals(process):
             while (code := process.poll()) is None:
                 tick()
-                _wait(process, POLL_SECONDS)
+                process.wait(POLL_SECONDS)
             tick()
         return code, process.signalled
     finally:
-        process.close()
-
-
-def _wait(process: Process, seconds: float) -> None:
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.popen.wait(seconds)
+        process.stop()
 
 
 @contextmanager
@@ -129,12 +143,17 @@ def passing_signals(process: Process) -> Iterator[None]:
 
 def tail(log: Path, lines: int = 15) -> str:
     """The last lines of a log; progress bars are reduced to their last state."""
+    return "\n".join(last_lines(log)[-lines:])
+
+
+def last_lines(log: Path) -> list[str]:
+    """The lines of a log's last 256 kB that hold something; none when it cannot be read."""
     try:
         with log.open("rb") as file:
             file.seek(0, os.SEEK_END)
-            file.seek(max(0, file.tell() - 64_000))
+            file.seek(max(0, file.tell() - TAIL_BYTES))
             text = file.read().decode(errors="replace")
     except OSError:
-        return ""
-    kept = [line.rsplit("\r", 1)[-1].rstrip() for line in text.splitlines()]
-    return "\n".join([line for line in kept if line][-lines:])
+        return []
+    kept = (line.rsplit("\r", 1)[-1].rstrip() for line in text.split("\n"))
+    return [line for line in kept if line]

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 
 from llmops.engines.contract import Environment
 from llmops.errors import BadInput, Failed
-from llmops.serving.backend import Backend, cause, tail
+from llmops.runner.process import Process, start, tail
 from llmops.serving.backends import vllm
+from llmops.serving.cause import cause
 from llmops.serving.copies import Copies
 from llmops.serving.endpoint import Endpoint
 from llmops.serving.listen import HOST, claim_port, claim_socket
@@ -99,7 +100,7 @@ class Supervisor:
         self._report = report
         self._digests = Digests(project)
         self._lock = _lock(self.paths)
-        self._backend: Backend | None = None
+        self._backend: Process | None = None
         self._copies: dict[str, Path] = {}
         self._port = plan.port
         self._restarts = 0
@@ -199,7 +200,7 @@ class Supervisor:
         cpu = vllm.is_cpu(self.plan.environment)
         command = vllm.command(self.plan, self._copies, self._port, cpu=cpu, threads=vllm.threads())
         self._report(f"starting vLLM {self.plan.environment.version} on {self.plan.base.name}")
-        self._backend = Backend(command.argv, command.env, log=self.paths.log, cwd=self._root)
+        self._backend = start(command.argv, env=command.env, log=self.paths.log, cwd=self._root)
         self._write(status)
         with self.endpoint.client() as client:
             self._await_health(client)
@@ -230,7 +231,7 @@ class Supervisor:
             continue
         return code
 
-    def _require_backend(self) -> Backend:
+    def _require_backend(self) -> Process:
         assert self._backend is not None, "the backend was not started"
         return self._backend
 

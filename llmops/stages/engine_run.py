@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from llmops.engines.contract import Command, DataSet, Engine, Environment, Finished
 from llmops.errors import Failed, Interrupted
-from llmops.registry.locate import Located, locate
+from llmops.registry.locate import Located, located
 from llmops.registry.manifest import DataUsed, Draft, Golden, Lineage
 from llmops.runner.fingerprint import fingerprint
 from llmops.runner.process import run, tail
@@ -88,7 +88,7 @@ def register(
         ),
     )
     manifest = context.registry.add(draft, finished.directory)
-    return locate(str(manifest.id), context.registry, context.settings.root)
+    return located(manifest, context.registry)
 
 
 def _base_of_adapter(base: Located) -> tuple[str, str]:

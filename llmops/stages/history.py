@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from llmops.engines.contract import Environment
 from llmops.errors import BadInput
-from llmops.registry.locate import Located, locate
+from llmops.registry.locate import Located, located
 from llmops.registry.manifest import Manifest
 from llmops.runner.fingerprint import changes, fingerprint
 from llmops.runner.stage import Context, Node
@@ -28,7 +28,7 @@ def looked_up(
     """The version that these parts made, why there is none, and the last of the same recipe."""
     found = context.registry.find(model, fingerprint(parts))
     if found is not None:
-        return locate(str(found.id), context.registry, context.settings.root), (), found
+        return located(found, context.registry), (), found
     file = context.relative(node.declared.path)
     earlier = [
         manifest

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from llmops.errors import BadInput, Failed
-from llmops.serving.backend import Backend, cause, tail
+from llmops.runner.process import Process, start, tail
+from llmops.serving.cause import cause
 from llmops.serving.listen import claim_port, claim_socket, holder
 from llmops.serving.plan import ServingPlan, plan_serving
 from llmops.serving.state import ServingState, last_state, read_state, running, write_state
@@ -97,8 +98,8 @@ def test_a_socket_path_that_is_too_long_is_refused(tmp_path: Path) -> None:
         claim_socket(tmp_path / ("x" * 120))
 
 
-def backend(root: Path, code: str) -> Backend:
-    return Backend([sys.executable, "-c", code], {"TOLD": "yes"}, log=root / "log", cwd=root)
+def backend(root: Path, code: str) -> Process:
+    return start([sys.executable, "-c", code], env={"TOLD": "yes"}, log=root / "log", cwd=root)
 
 
 def test_stopping_a_backend_ends_all_that_it_started(tmp_path: Path) -> None:

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from llmops.engines.contract import Finished
-from llmops.errors import Failed
+from llmops.errors import BadInput, Failed
+from llmops.registry.files import headers, kind_of, model_files
 from llmops.spec.source import display
 from llmops.store.paths import AttemptPaths
-
-_HEADER_LIMIT = 100_000_000
 
 
 def finished(attempt: AttemptPaths) -> Finished:
@@ -40,47 +39,11 @@ def finished(attempt: AttemptPaths) -> Finished:
 
 
 def check_weights(directory: Path) -> None:
-    """Every safetensors file is as long as its header says, and none is missing from an index.
-
-    Raises Failed.
-    """
-    files = sorted(directory.glob("*.safetensors"))
-    if not files:
-        raise Failed("there are no weights", where=display(directory))
-    for file in files:
-        length = _declared_length(file)
-        actual = file.stat().st_size
-        if length != actual:
-            raise Failed(
-                f"{actual} bytes, where its header declares {length}"
-                if length is not None
-                else "its header is not complete",
-                where=display(file),
-            )
-    for index in directory.glob("*.safetensors.index.json"):
-        named = set(_read(index).get("weight_map", {}).values())
-        missing = sorted(named - {file.name for file in files})
-        if missing:
-            raise Failed(f"`{missing[0]}` is missing", where=display(index))
-
-
-def _declared_length(file: Path) -> int | None:
-    """The size in bytes that a safetensors header declares; None when the header is damaged."""
-    with file.open("rb") as stream:
-        head = stream.read(8)
-        size = int.from_bytes(head, "little")
-        if len(head) < 8 or size > _HEADER_LIMIT:
-            return None
-        try:
-            header = json.loads(stream.read(size))
-            ends = [
-                int(tensor["data_offsets"][1])
-                for name, tensor in header.items()
-                if name != "__metadata__"
-            ]
-        except (ValueError, KeyError, TypeError, AttributeError):
-            return None
-    return 8 + size + max(ends, default=0)
+    """Every file that makes a model is there, and as long as its header says. Raises Failed."""
+    try:
+        headers(directory, model_files(directory, kind_of(directory)))
+    except BadInput as error:
+        raise Failed(error.what, where=error.where) from error
 
 
 def _check_steps(attempt: AttemptPaths) -> None:
