@@ -204,7 +204,9 @@ def make_facts(rng: random.Random) -> Facts:
         repeats = -(-len(TOWNS) // len(relation.values))
         values = list(relation.values) * repeats
         rng.shuffle(values)
-        facts.update({(town, relation.name): value for town, value in zip(TOWNS, values)})
+        facts.update(
+            {(town, relation.name): value for town, value in zip(TOWNS, values, strict=False)}
+        )
     return facts
 
 

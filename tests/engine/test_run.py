@@ -15,6 +15,7 @@ from llmops.registry.manifest import VersionId
 from llmops.registry.store import Registry
 from llmops.store.paths import ProjectPaths
 from tests.conftest import SHARED_DATA, run_llmops
+from tests.processes import end_of
 
 pytestmark = pytest.mark.engine
 
@@ -127,9 +128,8 @@ def engine_processes(starter: Path) -> list[psutil.Process]:
 
 
 def nothing_is_left(starter: Path) -> bool:
-    left = engine_processes(starter)
-    _, alive = psutil.wait_procs(left, timeout=30)
-    return not alive and not registry(starter).versions("never")
+    left = [process.pid for process in engine_processes(starter)]
+    return not end_of(left) and not registry(starter).versions("never")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

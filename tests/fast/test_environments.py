@@ -8,7 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 
 from llmops.environments.environment import find, listing, to_remove
@@ -20,6 +19,7 @@ from llmops.environments.progress import Step
 from llmops.errors import BadInput, Failed
 from llmops.spec.settings import ENGINES, EngineSettings, EnginesSettings, Settings
 from llmops.store.paths import CachePaths
+from tests.processes import end_of
 
 
 def project(tmp_path: Path, lock: str | None = None, python: Path | None = None) -> Settings:
@@ -226,7 +226,7 @@ def test_interrupted_process_ends_with_all_its_children(tmp_path: Path) -> None:
     with held(tmp_path / "lock", lambda: None) as handle, pytest.raises(KeyboardInterrupt):
         run([sys.executable, "-c", parent], tmp_path / "log", handle, Impatient())
     pid = int((tmp_path / "log").read_text())
-    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    assert end_of([pid]) == []
 
 
 def test_lock_outlives_a_holder_that_was_killed(tmp_path: Path) -> None:
