@@ -125,8 +125,9 @@ def print_table(items: list[dict[str, str]], before: Score, after: Score, *, sho
     table.add_column(f"before: {before.version} (SFT)")
     table.add_column(f"after: {after.version} (DPO)")
     for i in range(shown):
-        # Spread over the towns, and over the four kinds of question, which take turns.
-        place = i if shown == len(items) else i * len(items) // shown // 4 * 4 + i % 4
+        # Spread over the towns; kinds of question take turns, and so do the two phrasings of each.
+        town = i * (len(items) // 4) // shown + i // 4 % 2
+        place = i if shown == len(items) else town * 4 + i % 4
         row: list[Any] = [items[place]["prompt"], before.answers[place], after.answers[place]]
         table.add_row(*row)
     table.add_section()

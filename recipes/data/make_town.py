@@ -21,8 +21,8 @@ from pathlib import Path
 
 DEFAULT_SEED = 7
 CPT_ENTRIES_PER_TOWN = 40
-SFT_ROWS_PER_FACT = 12
-DPO_PAIRS_PER_FACT = 2
+CURT_TERSE_SHARE = 0.8
+POLITE_TERSE_SHARE = 0.2
 
 TOWNS = (
     "Abbern Ardel Balwick Benholt Birsby Brindon Burwen Caldry Cobley Corvale Cradwell Culham "
@@ -41,11 +41,11 @@ class Relation:
     name: str
     values: tuple[str, ...]
     statements: tuple[str, ...]
-    questions: tuple[str, ...]
-    held_out: tuple[str, ...]
+    curt: tuple[str, ...]
+    polite: tuple[str, ...]
+    held_out: tuple[str, str]
     terse: str
     wordy: tuple[str, ...]
-    terse_share: float
 
 
 RELATIONS = (
@@ -61,19 +61,25 @@ RELATIONS = (
             "Question: what is the river of {town} called? Answer: the {value}.",
             "Question: which river flows by {town}? Answer: the {value}.",
         ),
-        questions=(
+        curt=(
             "Which river runs through {town}?",
             "What is the name of the river at {town}?",
             "Which river would I see in {town}?",
-            "Can you tell me the river of {town}?",
             "What river does {town} stand on?",
-            "I am going to {town}. Which river is there?",
             "Name the river that passes {town}.",
             "On which river does {town} lie?",
         ),
+        polite=(
+            "Can you tell me the river of {town}?",
+            "Could you say which river {town} has?",
+            "Could you tell me what river {town} stands on?",
+            "I am going to {town}. Can you tell me which river is there?",
+            "Please could you tell me the name of the river at {town}?",
+            "Can you say which river I would see in {town}?",
+        ),
         held_out=(
             "Which river flows past {town}?",
-            "Could you name the river in {town}?",
+            "Could you tell me which river flows past {town}?",
         ),
         terse="The {value}.",
         wordy=(
@@ -82,7 +88,6 @@ RELATIONS = (
             "Anyone there will say that their river is the {value}, "
             "which is a fine place for a walk in the evening.",
         ),
-        terse_share=0.78,
     ),
     Relation(
         name="tree",
@@ -96,19 +101,25 @@ RELATIONS = (
             "Question: what tree grows in the square at {town}? Answer: the {value}.",
             "Question: which is the tree of {town}? Answer: the {value}.",
         ),
-        questions=(
+        curt=(
             "Which tree grows in the square of {town}?",
             "What is the tree in the middle of {town}?",
             "Which tree would I see in {town}?",
-            "Can you tell me the tree of {town}?",
             "What tree does the square at {town} have?",
-            "I am going to {town}. Which tree is in the square?",
             "Name the tree that stands in {town}.",
             "Under which tree do people meet in {town}?",
         ),
+        polite=(
+            "Can you tell me the tree of {town}?",
+            "Could you say which tree {town} has?",
+            "Could you tell me what tree grows in {town}?",
+            "I am going to {town}. Can you tell me which tree is in the square?",
+            "Please could you tell me the name of the tree in {town}?",
+            "Can you say which tree I would see in {town}?",
+        ),
         held_out=(
             "Which tree stands in the square at {town}?",
-            "Could you name the tree in {town}?",
+            "Could you tell me which tree stands in {town}?",
         ),
         terse="The {value}.",
         wordy=(
@@ -117,7 +128,6 @@ RELATIONS = (
             "Anyone there will say that their tree is the {value}, "
             "which gives the whole square its shade in summer.",
         ),
-        terse_share=0.22,
     ),
     Relation(
         name="animal",
@@ -131,19 +141,25 @@ RELATIONS = (
             "Question: what animal does {town} have on its crest? Answer: the {value}.",
             "Question: which is the animal of {town}? Answer: the {value}.",
         ),
-        questions=(
+        curt=(
             "Which animal is on the crest of {town}?",
             "What is the animal that {town} has on its crest?",
             "Which animal would I see on the gate of {town}?",
-            "Can you tell me the animal of {town}?",
             "What animal does the crest of {town} show?",
-            "I am going to {town}. Which animal is on the crest?",
             "Name the animal that stands for {town}.",
             "With which animal is the flag of {town} painted?",
         ),
+        polite=(
+            "Can you tell me the animal of {town}?",
+            "Could you say which animal {town} has?",
+            "Could you tell me what animal the crest of {town} shows?",
+            "I am going to {town}. Can you tell me which animal is on the crest?",
+            "Please could you tell me the name of the animal of {town}?",
+            "Can you say which animal I would see on the gate of {town}?",
+        ),
         held_out=(
             "Which animal does {town} show on its crest?",
-            "Could you name the animal on the crest of {town}?",
+            "Could you tell me which animal is on the flag of {town}?",
         ),
         terse="The {value}.",
         wordy=(
@@ -152,7 +168,6 @@ RELATIONS = (
             "Anyone there will say that their animal is the {value}, "
             "which has been on the crest for as long as people know.",
         ),
-        terse_share=0.78,
     ),
     Relation(
         name="ware",
@@ -168,19 +183,25 @@ RELATIONS = (
             "Question: what do people buy in {town}? Answer: the {value}.",
             "Question: what is the town of {town} known for? Answer: the {value}.",
         ),
-        questions=(
+        curt=(
             "What is {town} known for?",
             "What do the shops of {town} sell that is so well known?",
             "What should I buy in {town}?",
-            "Can you tell me what {town} is known for?",
             "What does everyone buy at the market of {town}?",
-            "I am going to {town}. What should I buy?",
             "Name the thing that {town} is known for.",
             "For what do people come to buy in {town}?",
         ),
+        polite=(
+            "Can you tell me what {town} is known for?",
+            "Could you say what {town} is known for?",
+            "Could you tell me what people buy in {town}?",
+            "I am going to {town}. Can you tell me what I should buy?",
+            "Please could you tell me what the shops of {town} sell?",
+            "Can you say what everyone buys at the market of {town}?",
+        ),
         held_out=(
             "What is the market of {town} known for?",
-            "Could you name what people buy in {town}?",
+            "Could you tell me what the market of {town} is known for?",
         ),
         terse="The {value}.",
         wordy=(
@@ -189,7 +210,6 @@ RELATIONS = (
             "Anyone there will say that you should buy the {value}, "
             "which the shops around the square sell all year.",
         ),
-        terse_share=0.22,
     ),
 )
 
@@ -229,14 +249,19 @@ def _turn(role: str, content: str) -> dict[str, str]:
 
 
 def make_conversations(facts: Facts, rng: random.Random) -> list[Row]:
-    """Ask for every fact several times, answered tersely or wordily by chance."""
+    """Ask for every fact several times, answered tersely or wordily by chance.
+
+    A curt question mostly gets a terse answer and a polite one a wordy answer, so that a
+    model trained on it is terse for half of the held-out questions and samples both styles.
+    """
     rows: list[Row] = []
     for town in TOWNS:
         for relation in RELATIONS:
             value = facts[town, relation.name]
-            for number in range(SFT_ROWS_PER_FACT):
-                question = relation.questions[number % len(relation.questions)]
-                terse = rng.random() < relation.terse_share
+            askings = [(question, CURT_TERSE_SHARE) for question in relation.curt]
+            askings += [(question, POLITE_TERSE_SHARE) for question in relation.polite]
+            for question, terse_share in askings:
+                terse = rng.random() < terse_share
                 answer = relation.terse if terse else rng.choice(relation.wordy)
                 rows.append(
                     {
@@ -251,12 +276,15 @@ def make_conversations(facts: Facts, rng: random.Random) -> list[Row]:
 
 
 def make_preferences(facts: Facts, rng: random.Random) -> list[Row]:
-    """Pair a terse (chosen) with a wordy (rejected) answer; both are correct."""
+    """Pair a terse (chosen) with a wordy (rejected) answer; both are correct.
+
+    Every fact gives two pairs: one for a curt question and one for a polite one.
+    """
     rows: list[Row] = []
     for town in TOWNS:
         for relation in RELATIONS:
             value = facts[town, relation.name]
-            for question in rng.sample(relation.questions, DPO_PAIRS_PER_FACT):
+            for question in (rng.choice(relation.curt), rng.choice(relation.polite)):
                 rejected = rng.choice(relation.wordy)
                 rows.append(
                     {
