@@ -7,6 +7,7 @@ processes; nothing here passes or fails. Needs the engine environments.
 """
 
 import argparse
+import os
 import statistics
 import subprocess
 import sys
@@ -37,9 +38,9 @@ def interleaved(sides: dict[str, Callable[[], object]], rounds: int) -> dict[str
 
 def command(*args: str, cwd: Path = ROOT) -> Callable[[], object]:
     """A whole process, its output thrown away. Raises when it fails."""
-    return lambda: subprocess.run(
-        [*args], cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True
-    )
+    # Compiled modules are kept, as on a user's machine; some build machines forbid it.
+    env = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
+    return lambda: subprocess.run([*args], cwd=cwd, env=env, stdout=subprocess.DEVNULL, check=True)
 
 
 def table(title: str, rows: Sequence[Row]) -> None:

@@ -57,7 +57,7 @@ def execute(
         raise
     finally:
         reporter.end()
-        context.digests.save()
+        context.remember()
     log.end("done")
     return log.record
 

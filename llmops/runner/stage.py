@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
+from llmops.data.memory import Inspections
 from llmops.engines.contract import Command, Environment, Estimate, Progress
 from llmops.registry.locate import Located
 from llmops.registry.store import Registry
@@ -120,6 +121,10 @@ class Context:
         return Digests(self.paths)
 
     @cached_property
+    def inspections(self) -> Inspections:
+        return Inspections(self.paths.inspections, self.digests.file)
+
+    @cached_property
     def registry(self) -> Registry:
         return Registry(self.paths, self.digests)
 
@@ -128,6 +133,11 @@ class Context:
         from llmops.environments.environment import find
 
         return find(engine, self.settings, self.cache)
+
+    def remember(self) -> None:
+        """Keep what was found out about files for the next process."""
+        self.digests.save()
+        self.inspections.save()
 
     def relative(self, path: Path) -> str:
         """The path below the project's root, or as it is."""

@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar, get_args
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
 from llmops.errors import BadInput
@@ -88,6 +86,12 @@ def _prepare(path: Path, overrides: Sequence[str | Override]) -> Source:
     changed = [_typed(o) if isinstance(o, str) else o for o in overrides]
     places = {_key(o.key): o.origin for o in changed}
     source = replace(source, overridden=places)
+    if not changed and not _has_interpolation(source.data):
+        return source  # importing OmegaConf costs more than everything else here
+
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
     config = OmegaConf.create(source.data)
     try:
         for override in changed:
@@ -100,6 +104,15 @@ def _prepare(path: Path, overrides: Sequence[str | Override]) -> Source:
         raise BadInput(first, where=source.where(_key(key) if key else ())) from error
     assert isinstance(data, dict)
     return replace(source, data={str(k): v for k, v in data.items()})
+
+
+def _has_interpolation(value: Any) -> bool:
+    """Whether OmegaConf would read something else than what is written: `${...}` or `???`."""
+    if isinstance(value, dict):
+        return any(not isinstance(k, str) or _has_interpolation(v) for k, v in value.items())
+    if isinstance(value, list):
+        return any(_has_interpolation(item) for item in value)
+    return isinstance(value, str) and ("${" in value or value == "???")
 
 
 def _typed(text: str) -> Override:

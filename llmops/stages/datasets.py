@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Sequence
 
-from llmops.data.inspect import inspect_data
 from llmops.engines.contract import DataSet
 from llmops.errors import BadInput
 from llmops.runner.stage import Context, Node
@@ -28,8 +27,7 @@ def inspect_all(
                 where=place,
                 fix=f"looked beside {node.declared.path.name} and in the project's root",
             )
-        digest = context.digests.file
-        found.append(inspect_data(file, path, where=place, wanted=wanted, digest=digest))
+        found.append(context.inspections.inspect(file, path, where=place, wanted=wanted))
     return found
 
 

@@ -43,6 +43,11 @@ class ProjectPaths:
         """Remembered file hashes."""
         return self.cache / "digests.json"
 
+    @property
+    def inspections(self) -> Path:
+        """Remembered checks of data files."""
+        return self.cache / "inspections.json"
+
     def run(self, run: str) -> "RunPaths":
         return RunPaths(self.runs / run)
 

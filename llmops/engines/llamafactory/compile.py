@@ -188,6 +188,8 @@ def _environment(attempt: AttemptPaths, machine: Machine, devices: int) -> dict[
         # Threads that spin while they wait for each other stand still beside any other work: on
         # two busy cores 15 steps took 37 to 45 s spinning, 7 s without (docs/benchmarks.md).
         "OMP_WAIT_POLICY": "PASSIVE",
+        # Empty is unset: without compiled modules every start takes many seconds more.
+        "PYTHONDONTWRITEBYTECODE": "",
         "PYTHONUNBUFFERED": "1",
         "PYTHONUTF8": "1",
         "TENSORBOARD_LOGGING_DIR": str(attempt.tensorboard.resolve()),
