@@ -123,7 +123,8 @@ def _environment(
         "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1",
         # Plugins found in the environment would otherwise be imported by each process.
         "VLLM_PLUGINS": os.environ.get("VLLM_PLUGINS", ""),
-        "PYTHONDONTWRITEBYTECODE": "",  # empty is unset; vLLM starts slowly without compiled modules
+        # Empty is unset: vLLM starts slowly without compiled modules.
+        "PYTHONDONTWRITEBYTECODE": "",
         "PYTHONUNBUFFERED": "1",
     }
     if cpu:
