@@ -4,7 +4,6 @@ Checking every row of a large file takes a while, and a plan looks at the same f
 again. Looking up changes nothing on disk until `save`; losing the file only costs time.
 """
 
-import json
 from collections.abc import Callable, Collection
 from dataclasses import asdict
 from pathlib import Path
@@ -13,8 +12,8 @@ from typing import Any
 from llmops.data.inspect import inspect_data
 from llmops.engines.contract import DataSet
 from llmops.spec.recipe import DataFile, Layout
-from llmops.store.atomic import write_json
 from llmops.store.digest import sha256_json
+from llmops.store.memory import Memory
 
 FORMAT = 1
 """Raised whenever a check changes, so that what an older version passed is looked at again."""
@@ -24,10 +23,8 @@ class Inspections:
     """Remembered inspections. file: where; digest: of a file's content."""
 
     def __init__(self, file: Path, digest: Callable[[Path], str]) -> None:
-        self._file = file
+        self._memory = Memory(file)
         self._digest = digest
-        self._known: dict[str, Any] | None = None
-        self._changed = False
 
     def inspect(
         self, file: DataFile, path: Path, *, where: str, wanted: Collection[Layout]
@@ -35,30 +32,18 @@ class Inspections:
         """As `inspect_data`; a file that passed before is not read again."""
         content = self._digest(path)
         key = sha256_json([FORMAT, content, path.suffix, file.model_dump(exclude={"path"})])
-        known = self._load().get(key)
+        known = self._memory.get(key)
         if known is not None and _answers(known, wanted):
             found = {**known["data"], "first_prompts": tuple(known["data"]["first_prompts"])}
             return DataSet(path=path, **found)
         data = inspect_data(file, path, where=where, wanted=wanted, digest=lambda _: content)
         kept = {name: value for name, value in asdict(data).items() if name != "path"}
-        self._load()[key] = {"wanted": sorted(wanted), "data": kept}
-        self._changed = True
+        self._memory.put(key, {"wanted": sorted(wanted), "data": kept})
         return data
 
     def save(self) -> None:
         """Remember for the next process."""
-        if self._changed and self._known is not None:
-            write_json(self._file, self._known)
-            self._changed = False
-
-    def _load(self) -> dict[str, Any]:
-        if self._known is None:
-            try:
-                self._known = json.loads(self._file.read_text(encoding="utf-8"))
-            except (OSError, ValueError):
-                self._known = {}
-        assert self._known is not None
-        return self._known
+        self._memory.save()
 
 
 def _answers(known: dict[str, Any], wanted: Collection[Layout]) -> bool:

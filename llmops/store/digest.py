@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from llmops.store.atomic import write_json
+from llmops.store.memory import Memory
 from llmops.store.paths import ProjectPaths
 
 
@@ -36,20 +36,17 @@ class Digests:
     """File hashes, remembered between processes. Reading changes nothing on disk until `save`."""
 
     def __init__(self, paths: ProjectPaths) -> None:
-        self._file = paths.digests
-        self._known: dict[str, list[Any]] | None = None
-        self._changed = False
+        self._memory = Memory(paths.digests)
 
     def file(self, path: Path) -> str:
         path = path.resolve()
         stat = path.stat()
         mark = [stat.st_size, stat.st_mtime_ns, stat.st_ino]
-        known = self._load().get(str(path))
+        known = self._memory.get(str(path))
         if known is not None and known[:3] == mark:
             return str(known[3])
         digest = sha256_file(path)
-        self._load()[str(path)] = [*mark, digest]
-        self._changed = True
+        self._memory.put(str(path), [*mark, digest])
         return digest
 
     def tree(self, root: Path, names: Iterable[str]) -> dict[str, str]:
@@ -57,16 +54,5 @@ class Digests:
         return {name: self.file(root / name) for name in sorted(names)}
 
     def save(self) -> None:
-        """Remember for the next process. Losing this file only costs time."""
-        if self._changed and self._known is not None:
-            write_json(self._file, self._known)
-            self._changed = False
-
-    def _load(self) -> dict[str, list[Any]]:
-        if self._known is None:
-            try:
-                self._known = json.loads(self._file.read_text(encoding="utf-8"))
-            except (OSError, ValueError):
-                self._known = {}
-        assert self._known is not None
-        return self._known
+        """Remember for the next process."""
+        self._memory.save()
