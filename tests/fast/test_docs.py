@@ -1,0 +1,89 @@
+"""The docs are true: links lead somewhere, samples load, commands exist."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from llmops.spec.load import load_deployment, load_pipeline, load_recipe
+from llmops.spec.settings import Settings
+from tests.conftest import ROOT
+
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+SHIPPED = sorted(f for d in ("recipes", "pipelines", "serving") for f in (ROOT / d).glob("*.yaml"))
+
+
+def blocks(language: str) -> list[tuple[str, str]]:
+    """The fenced blocks of a language in all pages: (page, text)."""
+    pattern = re.compile(rf"^```{language}\n(.*?)^```", re.M | re.S)
+    return [
+        (page.name, found)
+        for page in PAGES
+        for found in pattern.findall(page.read_text(encoding="utf-8"))
+    ]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
+        assert target.startswith("https://") or (page.parent / target).exists(), target
+
+
+def load(file: Path) -> object:
+    """Whatever the file declares, told by its top-level keys as its folder tells a person."""
+    data = yaml.safe_load(file.read_text(encoding="utf-8"))
+    if "stages" in data:
+        return load_pipeline(file)
+    return load_deployment(file) if "variants" in data else load_recipe(file)
+
+
+@pytest.mark.parametrize(("page", "text"), blocks("yaml"))
+def test_samples_load(page: str, text: str, tmp_path: Path) -> None:
+    file = tmp_path / "sample.yaml"
+    file.write_text(text, encoding="utf-8")
+    load(file)
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=lambda f: f.name)
+def test_shipped_declarations_load(file: Path) -> None:
+    load(file)
+
+
+@pytest.mark.parametrize(("page", "text"), blocks("toml"))
+def test_settings_samples_load(page: str, text: str, tmp_path: Path) -> None:
+    Settings.model_validate({**tomllib.loads(text), "root": tmp_path, "cache": tmp_path})
+
+
+def documented_commands() -> list[str]:
+    """Every `llmops COMMAND [SUBCOMMAND]` of the docs."""
+    groups = {"engines", "runs", "models"}
+    found = set()
+    for page in PAGES:
+        for first, second in re.findall(
+            r"(?:^|`)llmops ([a-z]+)(?: ([a-z]+))?", page.read_text(encoding="utf-8"), re.M
+        ):
+            found.add(f"{first} {second}" if first in groups and second else first)
+    return sorted(found)
+
+
+@pytest.mark.parametrize("command", documented_commands())
+def test_documented_commands_exist(command: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "llmops", *command.split(), "--help"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_make_targets_of_the_readme_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for page in PAGES:
+        for target in re.findall(r"(?:^|`)make ([a-z-]+)", page.read_text(encoding="utf-8"), re.M):
+            assert re.search(rf"^{target}:", makefile, re.M), f"{page.name}: make {target}"
