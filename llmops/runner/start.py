@@ -30,6 +30,7 @@ def start_run(
     with termination_as_interrupt():
         plan = make_plan(target, overrides, context=context, kinds=kinds, force=force)
         _require_engines(plan, context)
+        refuse_beside_servers(plan, context)
         return execute(
             plan,
             context=context,
@@ -52,6 +53,22 @@ def _require_engines(plan: Plan, context: Context) -> None:
             raise BadInput(
                 f"stage {stage.node.name}: {error.what}", where=error.where, fix=error.fix
             ) from error
+
+
+def refuse_beside_servers(plan: Plan, context: Context) -> None:
+    """`while_serving: refuse`: the machine is for the server as long as one runs."""
+    from llmops.serving.state import running
+
+    for stage in plan.stages:
+        resources = getattr(stage.node.spec, "resources", None)
+        if resources is None or resources.while_serving != "refuse" or stage.state == "reuse":
+            continue
+        for server in running(context.paths.serving):
+            raise BadInput(
+                f"stage {stage.node.name} does not run while deployment `{server.name}` is served",
+                where=stage.node.declared.source.where(("resources", "while_serving")),
+                fix="stop the server first, or write `while_serving: share`",
+            )
 
 
 @contextmanager

@@ -3,6 +3,7 @@ that follows the Stage contract and writes a tiny model."""
 
 import io
 import json
+import os
 import struct
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,7 +20,8 @@ from llmops.runner.plan import Plan, make_plan
 from llmops.runner.progress import PlainReporter
 from llmops.runner.record import RunRecord, list_runs
 from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared, Stage
-from llmops.runner.start import start_run
+from llmops.runner.start import refuse_beside_servers, start_run
+from llmops.serving.state import ServingState, write_state
 from llmops.spec.settings import load_settings
 from llmops.stages.catalog import KINDS
 from llmops.stages.history import looked_up
@@ -233,6 +235,27 @@ def test_a_missing_engine_is_refused_before_anything_starts(
         )
     assert "llmops engines install llamafactory" in str(caught.value)
     assert stage.ran == []
+
+
+def test_a_stage_may_refuse_to_run_beside_a_server(project: Path, stage: Copying) -> None:
+    recipe = RECIPE + "resources: {while_serving: refuse}\n"
+    (project / "r.yaml").write_text(recipe, encoding="utf-8")
+    context = Context(load_settings())
+    kinds: dict[str, Stage] = {**KINDS, "train": stage}
+    planned = make_plan(project / "r.yaml", [], context=context, kinds=kinds)
+    refuse_beside_servers(planned, context)
+    state = ServingState(
+        name="town",
+        status="ready",
+        pid=os.getpid(),
+        url="http://127.0.0.1:1",
+        base="town:v1",
+        variants={},
+        started="2026-01-01T00:00:00+00:00",
+    )
+    write_state(context.paths.deployment("town"), state)
+    with pytest.raises(BadInput, match=r"r.yaml:7: .*deployment `town` is served"):
+        refuse_beside_servers(planned, context)
 
 
 def test_a_base_that_does_not_exist_is_told_at_its_key(project: Path, stage: Copying) -> None:
