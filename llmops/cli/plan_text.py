@@ -32,7 +32,7 @@ def _counted(stages: list[Mapping[str, Any]]) -> str:
 
 def _stage(stage: Mapping[str, Any], width: int) -> list[str]:
     head = f"{_MARKS[stage['state']]} {stage['stage']:<{width}}  {stage['summary']}"
-    if stage["output"]:
+    if stage["output"] and stage["output"] not in stage["summary"]:
         head += f"  = {stage['output']}"
     indent = " " * (width + 4)
     lines = [head]

@@ -65,6 +65,8 @@ class TrainJob:
     attempt: AttemptPaths
     golden: Sequence[Any] = ()
     """Golden prompts to compute: each a list of messages, or a text."""
+    resume: Path | None = None
+    """A checkpoint of an earlier attempt at the same thing, to go on from."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,14 @@ class Engine(Protocol):
 
     def finished(self, attempt: AttemptPaths) -> Finished:
         """Raises Failed, with the cause, unless the files prove that the stage finished."""
+        ...
+
+    def last_checkpoint(self, attempt: AttemptPaths) -> tuple[Path, int] | None:
+        """The newest whole checkpoint of an attempt that did not finish, and its step."""
+        ...
+
+    def prune(self, attempt: AttemptPaths) -> None:
+        """Remove what an attempt no longer needs once its result is registered."""
         ...
 
     def cause(self, attempt: AttemptPaths) -> str:

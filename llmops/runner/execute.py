@@ -82,7 +82,7 @@ class _Run:
             if planned.state == "reuse":
                 self._reuse(node, planned)
             else:
-                self._make(node, planned)
+                self._make(node, planned, forced=forced)
 
     def _reuse(self, node: Node, planned: PlannedStage) -> None:
         found = planned.prepared.found
@@ -91,11 +91,12 @@ class _Run:
         self.log.stage(node.name, "reused", output=name)
         self.reporter.reused(node.name, name or planned.prepared.summary)
 
-    def _make(self, node: Node, planned: PlannedStage) -> None:
+    def _make(self, node: Node, planned: PlannedStage, *, forced: bool) -> None:
         self._refuse_small_disk(planned)
         number = 1
         paths = self.log.paths.attempt(node.name, number)
         paths.root.mkdir(parents=True)
+        write_json(paths.record, {"fingerprint": fingerprint(planned.prepared.parts)})
         self.log.stage(node.name, "running", attempt=number)
         self.reporter.started(node.name, planned.prepared.summary, planned.reasons)
         attempt = Attempt(
@@ -104,6 +105,7 @@ class _Run:
             number,
             paths,
             lambda progress: self.reporter.progress(node.name, progress),
+            forced,
         )
         try:
             made = self.kinds[node.kind].execute(planned.prepared, attempt, self.context)

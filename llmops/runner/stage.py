@@ -93,13 +93,14 @@ Report = Callable[[Progress], None]
 
 @dataclass(frozen=True)
 class Attempt:
-    """Where and as what a stage runs."""
+    """Where and as what a stage runs. forced: from the beginning, whatever was done before."""
 
     run: str
     node: Node
     number: int
     paths: AttemptPaths
     report: Report
+    forced: bool = False
 
 
 @dataclass

@@ -80,7 +80,7 @@ class Base:
             stage="base",
             model=attempt.node.spec.output.model,
             environment=environment,
-            finished=payload.engine.finished(attempt.paths),
+            engine=payload.engine,
             parts=prepared.parts,
             base=None,
             data=payload.texts,

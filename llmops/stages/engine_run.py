@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 
-from llmops.engines.contract import Command, DataSet, Engine, Environment, Finished
+from llmops.engines.contract import Command, DataSet, Engine, Environment
 from llmops.errors import Failed, Interrupted
 from llmops.registry.locate import Located, located
 from llmops.registry.manifest import DataUsed, Draft, Golden, Lineage
@@ -11,6 +11,7 @@ from llmops.runner.fingerprint import fingerprint
 from llmops.runner.process import run, tail
 from llmops.runner.stage import Attempt, Context
 from llmops.spec.source import display
+from llmops.stages.history import attempts_at
 from llmops.store.atomic import write_text
 
 
@@ -54,12 +55,13 @@ def register(
     stage: str,
     model: str,
     environment: Environment,
-    finished: Finished,
+    engine: Engine,
     parts: dict[str, str],
     base: Located | None,
     data: Sequence[DataSet],
 ) -> Located:
     """The attempt's result as the next version of `model`."""
+    finished = engine.finished(attempt.paths)
     adapter = finished.kind == "adapter"
     draft = Draft(
         name=model,
@@ -88,6 +90,8 @@ def register(
         ),
     )
     manifest = context.registry.add(draft, finished.directory)
+    for paths in attempts_at(fingerprint(parts), context):
+        engine.prune(paths)
     return located(manifest, context.registry)
 
 

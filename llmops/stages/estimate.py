@@ -87,7 +87,7 @@ def estimate_training(
         return Estimate(seconds=seconds)
     full = args.get("finetuning_type", "lora") != "lora"
     memory = _weights(shape, args, stage, full) + _activations(shape, args, stage)
-    disk = shape.parameters * shape.bytes_each * (2 if full else 0) + _adapter(shape, args)
+    disk = shape.parameters * shape.bytes_each * (3 if full else 0) + _adapter(shape, args)
     return Estimate(memory_bytes=int(memory), disk_bytes=int(disk), seconds=seconds)
 
 

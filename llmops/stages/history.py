@@ -1,13 +1,16 @@
 """What a stage made before: its output if it is up to date, or what changed since."""
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 
-from llmops.engines.contract import Environment
+from llmops.engines.contract import Engine, Environment, Progress
 from llmops.errors import BadInput
 from llmops.registry.locate import Located, located
 from llmops.registry.manifest import Manifest
 from llmops.runner.fingerprint import changes, fingerprint
-from llmops.runner.stage import Context, Node
+from llmops.runner.stage import Attempt, Context, Node
+from llmops.store.paths import AttemptPaths
 
 
 def planning_environment(engine: str, context: Context) -> tuple[Environment | None, str]:
@@ -20,6 +23,36 @@ def planning_environment(engine: str, context: Context) -> tuple[Environment | N
     except BadInput:
         return None, lock_version(engine, context.settings)
     return environment, environment.version
+
+
+def attempts_at(fingerprint: str, context: Context) -> list[AttemptPaths]:
+    """Every attempt at what has this fingerprint, the one in hand included."""
+    records = sorted(context.paths.runs.glob("*/*/*/attempt.json"))
+    return [AttemptPaths(r.parent) for r in records if _fingerprint_in(r) == fingerprint]
+
+
+def checkpoint_of(engine: Engine, attempt: Attempt, context: Context) -> Path | None:
+    """The furthest checkpoint of the attempts at the same thing that did not finish. What they were
+    made from is the same to the byte, so training can go on from it."""
+    if attempt.forced:
+        return None
+    found = [
+        (checkpoint[1], checkpoint[0])
+        for paths in attempts_at(_fingerprint_in(attempt.paths.record), context)
+        if (checkpoint := engine.last_checkpoint(paths)) is not None
+    ]
+    if not found:
+        return None
+    step, folder = max(found)
+    attempt.report(Progress(f"going on from step {step} of an earlier attempt"))
+    return folder
+
+
+def _fingerprint_in(record: Path) -> str:
+    try:
+        return str(json.loads(record.read_text(encoding="utf-8"))["fingerprint"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def looked_up(

@@ -20,7 +20,7 @@ from llmops.spec.recipe import TrainRecipe
 from llmops.stages.datasets import data_parts, inspect_all
 from llmops.stages.engine_run import register, run_engine
 from llmops.stages.estimate import Shape, estimate_training, shape_of, steps_of
-from llmops.stages.history import looked_up, planning_environment
+from llmops.stages.history import checkpoint_of, looked_up, planning_environment
 from llmops.store.digest import sha256_json
 from llmops.store.paths import AttemptPaths
 
@@ -90,10 +90,9 @@ class Train:
         payload: _Payload = prepared.payload
         environment = context.environment(attempt.node.spec.engine)
         assert isinstance(payload.base, Located)
-        command = payload.engine.compile_train(
-            _job(attempt.node, payload, payload.base.files, attempt.paths), environment
-        )
-        run_engine(command, payload.engine, attempt)
+        job = _job(attempt.node, payload, payload.base.files, attempt.paths)
+        job = replace(job, resume=checkpoint_of(payload.engine, attempt, context))
+        run_engine(payload.engine.compile_train(job, environment), payload.engine, attempt)
         recipe: TrainRecipe = attempt.node.spec
         return register(
             attempt,
@@ -101,7 +100,7 @@ class Train:
             stage=recipe.stage,
             model=recipe.output.model,
             environment=environment,
-            finished=payload.engine.finished(attempt.paths),
+            engine=payload.engine,
             parts=prepared.parts,
             base=payload.base,
             data=payload.train,

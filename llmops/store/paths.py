@@ -90,6 +90,11 @@ class AttemptPaths:
     root: Path
 
     @property
+    def record(self) -> Path:
+        """The fingerprint of what is attempted."""
+        return self.root / "attempt.json"
+
+    @property
     def log(self) -> Path:
         """Standard output and error of the engine, as they came."""
         return self.root / "log.txt"

@@ -152,6 +152,36 @@ def test_killing_llmops_ends_its_engine(training: "subprocess.Popen[str]", start
     assert json.loads(runs.stdout)[-1]["state"] == "died"
 
 
+def test_a_killed_training_goes_on_from_its_checkpoint(starter: Path, tiny_base: Path) -> None:
+    argv = [
+        *("run", "recipes/sft.yaml", "base=town-base:v1", "output.model=resumed"),
+        *("args.max_steps=150", "args.save_steps=5", "args.logging_steps=1"),
+    ]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "llmops", *argv],
+        cwd=starter,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "training step" in line and int(line.split("/150")[0].rpartition(" ")[2]) >= 10:
+            break
+    process.kill()
+    rest_of(process)
+    assert end_of([p.pid for p in engine_processes(starter)]) == []
+    done = run_llmops(*argv, cwd=starter)
+    assert done.returncode == 0, done.stderr
+    assert "from step" in done.stderr
+    run = json.loads(run_llmops("runs", "show", "--json", cwd=starter).stdout)["id"]
+    attempt = starter / ".llmops" / "runs" / run / "sft" / "1"
+    steps = (attempt / "output" / "trainer_log.jsonl").read_text(encoding="utf-8").splitlines()
+    assert json.loads(steps[0])["current_steps"] > 5
+    assert not list((starter / ".llmops" / "runs").glob("*/sft/1/output/checkpoint-*"))
+    assert registry(starter).versions("resumed")[0].lineage.run == run
+
+
 def test_an_engine_that_crashes_is_told_with_its_log(
     training: "subprocess.Popen[str]", starter: Path
 ) -> None:

@@ -100,6 +100,8 @@ def _identity(
         options.update(val_size=job.validation, do_eval=True)
     if spec.template is not None:
         options["template"] = spec.template
+    if job.resume is not None:
+        options["resume_from_checkpoint"] = str(job.resume.resolve())
     return {**options, "output_dir": str(job.attempt.output.resolve())}
 
 

@@ -4,7 +4,8 @@ logging_steps                   about 50 lines of progress at least: 5, or less 
 logging_first_step              the first loss is evidence (DPO starts at ln 2)
 include_num_input_tokens_seen   throughput appears in the engine's log
 disable_tqdm                    the log is for reading; progress has a file of its own
-save_strategy: no               the final model is saved anyway, and an attempt is never resumed
+save_strategy: no               the final model is saved anyway; with `save_steps` a
+                                later attempt goes on from the last checkpoint
 disable_gradient_checkpointing  for models below 200 MB, where recomputing costs more than memory
 ddp_backend: gloo               several processes without accelerators
 

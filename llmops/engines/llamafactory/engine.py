@@ -15,6 +15,7 @@ from llmops.engines.contract import (
 )
 from llmops.engines.llamafactory.cause import cause
 from llmops.engines.llamafactory.chaining import check_chain
+from llmops.engines.llamafactory.checkpoint import last_checkpoint, prune
 from llmops.engines.llamafactory.checks import check_options
 from llmops.engines.llamafactory.compile import compile_base, compile_train
 from llmops.engines.llamafactory.evidence import finished
@@ -54,6 +55,12 @@ class LlamaFactory:
 
     def finished(self, attempt: AttemptPaths) -> Finished:
         return finished(attempt)
+
+    def last_checkpoint(self, attempt: AttemptPaths) -> tuple[Path, int] | None:
+        return last_checkpoint(attempt)
+
+    def prune(self, attempt: AttemptPaths) -> None:
+        prune(attempt)
 
     def cause(self, attempt: AttemptPaths) -> str:
         return cause(attempt.log)
