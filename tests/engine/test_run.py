@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -87,27 +89,43 @@ def test_the_engines_own_demo_sets_train_unconverted(
     assert manifest.lineage.data[0].path.endswith(file)
 
 
-@pytest.fixture
-def training(starter: Path, tiny_base: Path) -> Iterator["subprocess.Popen[str]"]:
-    """`llmops run` of a long training, which has reported its first step."""
+@contextmanager
+def watched(starter: Path, *args: str) -> Iterator["subprocess.Popen[str]"]:
+    """A command whose output can be read line by line; gone afterwards."""
     process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "llmops", "run", "recipes/sft.yaml", "base=town-base:v1"),
-            *("output.model=never", "args.max_steps=100000", "args.logging_steps=1"),
-        ],
+        [sys.executable, "-m", "llmops", *args],
         cwd=starter,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
     assert process.stdout is not None
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def await_step(process: "subprocess.Popen[str]", step: int) -> None:
+    """Read on until training has reported that step."""
+    assert process.stdout is not None
     for line in process.stdout:
-        if "training step" in line:
-            break
-    yield process
-    process.kill()
-    process.wait()
-    process.stdout.close()
+        found = re.search(r"training step ([0-9]+)/", line)
+        if found and int(found[1]) >= step:
+            return
+    raise AssertionError("training ended before")
+
+
+@pytest.fixture
+def training(starter: Path, tiny_base: Path) -> Iterator["subprocess.Popen[str]"]:
+    """`llmops run` of a long training, which has reported its first step."""
+    argv = ("run", "recipes/sft.yaml", "base=town-base:v1", "output.model=never")
+    steps = ("args.max_steps=100000", "args.logging_steps=1")
+    with watched(starter, *argv, *steps) as process:
+        await_step(process, 1)
+        yield process
 
 
 def rest_of(process: "subprocess.Popen[str]") -> str:
@@ -155,21 +173,10 @@ def test_killing_llmops_ends_its_engine(training: "subprocess.Popen[str]", start
 def test_a_killed_training_goes_on_from_its_checkpoint(starter: Path, tiny_base: Path) -> None:
     argv = [
         *("run", "recipes/sft.yaml", "base=town-base:v1", "output.model=resumed"),
-        *("args.max_steps=150", "args.save_steps=5", "args.logging_steps=1"),
+        *("args.max_steps=80", "args.save_steps=5", "args.logging_steps=1"),
     ]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "llmops", *argv],
-        cwd=starter,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if "training step" in line and int(line.split("/150")[0].rpartition(" ")[2]) >= 10:
-            break
-    process.kill()
-    rest_of(process)
+    with watched(starter, *argv) as process:
+        await_step(process, 10)
     assert end_of([p.pid for p in engine_processes(starter)]) == []
     done = run_llmops(*argv, cwd=starter)
     assert done.returncode == 0, done.stderr
