@@ -17,6 +17,8 @@ WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
+VALUE_HEAD = "value_head.safetensors"
+"""What a reward model has beside its weights."""
 FULL = (
     "config.json",
     "generation_config.json",
@@ -88,11 +90,15 @@ def _adapter_names(source: Path) -> list[str]:
         raise BadInput(f"an adapter needs `{ADAPTER_CONFIG}`", where=display(source))
     if not (source / ADAPTER_WEIGHTS).is_file():
         raise _no_weights(source, ADAPTER_WEIGHTS)
-    return [ADAPTER_CONFIG, ADAPTER_WEIGHTS]
+    return [ADAPTER_CONFIG, ADAPTER_WEIGHTS, *_value_head(source)]
+
+
+def _value_head(source: Path) -> list[str]:
+    return [VALUE_HEAD] if (source / VALUE_HEAD).is_file() else []
 
 
 def _full_names(source: Path) -> list[str]:
-    names = [name for name in FULL if (source / name).is_file()]
+    names = [name for name in FULL if (source / name).is_file()] + _value_head(source)
     if "config.json" not in names:
         raise BadInput("a model needs `config.json`", where=display(source))
     if not any(name in names for name in _TOKENIZERS):
