@@ -52,6 +52,14 @@ def figures(progress: Progress) -> str:
     return " ".join(parts)
 
 
+def steps(progress: Progress, *, word: str = "") -> str:
+    """How far training is; empty in any other phase."""
+    if progress.phase != "training" or not progress.total:
+        return ""
+    text = f"{word}{progress.step}/{progress.total} {figures(progress)}"
+    return text + (f" {seconds(progress.remaining_s)} left" if progress.remaining_s else "")
+
+
 @dataclass
 class PlainReporter:
     """One line for each change, and one every few seconds while a stage trains."""
@@ -73,15 +81,12 @@ class PlainReporter:
         phase, at = self._shown
         now = time.monotonic()
         last = progress.total > 0 and progress.step >= progress.total
+        if progress.phase == "done":
+            return  # what was made is told once it is registered
         if phase == progress.phase and now - at < LINE_SECONDS and not last:
             return
         self._shown = (progress.phase, now)
-        text = progress.phase
-        if progress.total:
-            text += f" step {progress.step}/{progress.total} {figures(progress)}"
-            if progress.remaining_s:
-                text += f" {seconds(progress.remaining_s)} left"
-        self._say(stage, text)
+        self._say(stage, f"{progress.phase} {steps(progress, word='step ')}".rstrip())
 
     def waiting(self, stage: str, why: str) -> None:
         self._say(stage, f"waiting: {why}")
@@ -137,13 +142,7 @@ class RichReporter:
         self._set(stage, ">", summary)
 
     def progress(self, stage: str, progress: Progress) -> None:
-        text = progress.phase
-        if progress.total:
-            text = f"{progress.step}/{progress.total} {figures(progress)}"
-            if progress.remaining_s:
-                text += f" {seconds(progress.remaining_s)} left"
-            if progress.phase != "training":
-                text = f"{progress.phase} {text}"
+        text = steps(progress) or progress.phase
         total = progress.total or None
         self._bars.update(self._tasks[stage], total=total, completed=progress.step)
         self._set(stage, ">", text)

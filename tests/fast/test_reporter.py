@@ -1,0 +1,64 @@
+"""What a run shows as it goes, on a terminal and without one."""
+
+import io
+
+from llmops.engines.contract import Progress
+from llmops.runner.progress import PlainReporter, Reporter, RichReporter, figures, seconds
+
+STEP = Progress("training", 20, 100, loss=1.25, learning_rate=1e-3, tokens_per_s=4321.0)
+
+
+def told(kind: type[PlainReporter] | type[RichReporter]) -> str:
+    """A run of two stages, one of which is up to date and one of which fails."""
+    stream = io.StringIO()
+    reporter: Reporter = kind(stream)
+    reporter.begin("r1", ["cpt", "sft"])
+    reporter.reused("cpt", "town:v1")
+    reporter.started("sft", "sft full [8 samples]", ["never run"])
+    reporter.progress("sft", Progress("starting"))
+    reporter.progress("sft", STEP)
+    reporter.failed("sft", "out of memory")
+    reporter.end()
+    return stream.getvalue()
+
+
+def test_plain_lines_name_stage_and_position() -> None:
+    lines = told(PlainReporter).splitlines()
+    assert lines[1] == "[1/2] cpt: up to date: town:v1"
+    assert "[2/2] sft: starting" in lines
+    assert lines[-1] == "[2/2] sft: failed: out of memory"
+    assert any("training step 20/100 loss 1.2500" in line for line in lines)
+
+
+def test_lines_do_not_come_faster_than_anyone_reads() -> None:
+    stream = io.StringIO()
+    reporter = PlainReporter(stream)
+    reporter.begin("r1", ["sft"])
+    for _ in range(50):
+        reporter.progress("sft", STEP)
+    assert stream.getvalue().count("training") == 1
+
+
+def test_the_last_step_is_always_told() -> None:
+    stream = io.StringIO()
+    reporter = PlainReporter(stream)
+    reporter.begin("r1", ["sft"])
+    reporter.progress("sft", STEP)
+    reporter.progress("sft", Progress("training", 100, 100, loss=0.5))
+    assert "step 100/100 loss 0.5" in stream.getvalue()
+
+
+def test_the_live_display_shows_each_stage() -> None:
+    text = told(RichReporter)
+    assert "up to date: town:v1" in text
+    assert "failed: out of memory" in text
+
+
+def test_only_figures_that_tell_whether_it_learns_are_shown() -> None:
+    progress = Progress("training", 1, 2, loss=0.5, values={"accuracy": 0.75, "epoch": 3.0})
+    assert figures(progress) == "loss 0.5000 accuracy 0.75"
+
+
+def test_seconds_read_as_a_clock() -> None:
+    assert seconds(75.2) == "1:15"
+    assert seconds(None) == ""
