@@ -93,6 +93,7 @@ def plan_serving(
         name: _locate(variant.model, loaded, registry, root, ("variants", name, "model"))
         for name, variant in spec.variants.items()
     }
+    _refuse_reward_models(loaded, located)
     base = _base(loaded, located, registry, root)
     adapters = {one.id: _served(one) for one in located.values() if one.kind == "adapter"}
     _check_adapters(loaded, located, adapters)
@@ -143,6 +144,17 @@ def _locate(
         place = loaded.source.where(key)
         where = f"{place} ({error.where})" if error.where else place
         raise type(error)(error.what, where=where, fix=error.fix) from error
+
+
+def _refuse_reward_models(loaded: Loaded[Deployment], located: Mapping[str, Located]) -> None:
+    """vLLM would load one, leave its value head aside, and let the rest babble."""
+    for name, one in located.items():
+        if one.manifest is not None and one.manifest.stage == "rm":
+            raise loaded.bad(
+                f"{one.id} is a reward model: it gives scores, not answers",
+                ("variants", name, "model"),
+                fix="name a version made by another stage",
+            )
 
 
 def _base(

@@ -8,6 +8,7 @@ from llmops.registry.store import Registry
 from llmops.serving.backends.options import options
 from llmops.serving.plan import describe, plan_serving
 from llmops.spec.load import load_deployment
+from llmops.store.paths import ProjectPaths
 from tests.fast.served import TOWN, add_adapter, deployment, environment, planned, register
 
 
@@ -55,6 +56,14 @@ def test_different_bases_are_refused_by_variant_with_the_reason(
     assert "`before` (other:v1) on other:v1" in told
     assert "`after` (town:v2) on town:v1" in told
     assert "a deployment of their own" in told
+
+
+def test_a_reward_model_is_refused(project: Path, registry: Registry) -> None:
+    manifest = ProjectPaths(project).version("town", 2) / "manifest.json"
+    text = manifest.read_text(encoding="utf-8").replace('"stage": "dpo"', '"stage": "rm"')
+    manifest.unlink()
+    manifest.write_text(text, encoding="utf-8")
+    assert "town:v2 is a reward model" in refusal(project)
 
 
 def test_a_rank_above_the_limit_is_refused_with_the_value_to_set(
