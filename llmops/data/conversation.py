@@ -6,8 +6,7 @@ images and other parts are not covered.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from llmops.data.rows import RowProblem
 
@@ -27,8 +26,7 @@ _ASKS = ("user", "observation")
 _ANSWERS = ("assistant", "function_call")
 
 
-@dataclass(frozen=True)
-class Turn:
+class Turn(NamedTuple):
     """One turn. role: system, user, assistant, function_call or observation."""
 
     role: str
@@ -42,8 +40,7 @@ class Turn:
         return {"from": names[self.role], "value": self.content}
 
 
-@dataclass(frozen=True)
-class Conversation:
+class Conversation(NamedTuple):
     """Checked turns. style: the keys they were written in, or None when both occur or a role has
     a name that the style does not have (then the engine cannot read them as they are)."""
 
@@ -68,21 +65,25 @@ def read_conversation(value: Any, column: str) -> Conversation:
         )
     if not value:
         raise RowProblem(f"`{column}` is empty", "expected at least one turn")
-    read = [read_turn(item, f"`{column}`, turn {place}") for place, item in enumerate(value, 1)]
+    read = [read_turn(item, column, place) for place, item in enumerate(value, 1)]
     turns = tuple(turn for turn, _ in read)
     _check_order(turns, column)
     styles = {style for _, style in read}
     return Conversation(turns, styles.pop() if len(styles) == 1 else None)
 
 
-def read_turn(value: Any, place: str) -> tuple[Turn, tuple[str, str] | None]:
-    """One turn and the style that it is written in."""
+def read_turn(
+    value: Any, column: str, place: int | None = None
+) -> tuple[Turn, tuple[str, str] | None]:
+    """One turn and the style that it is written in. place: which turn of `column`, from 1."""
     if not isinstance(value, dict):
-        raise RowProblem(f"{place} is {kind(value)}", "expected an object with `role`, `content`")
+        raise RowProblem(
+            f"{_where(column, place)} is {kind(value)}", "expected an object with `role`, `content`"
+        )
     style = OPENAI if "role" in value else SHAREGPT if "from" in value else None
     if style is None or style[1] not in value:
         raise RowProblem(
-            f"{place} has the keys {listed(value)}",
+            f"{_where(column, place)} has the keys {listed(value)}",
             "expected `role` and `content`, or `from` and `value`",
         )
     name, content = value[style[0]], value[style[1]]
@@ -92,12 +93,20 @@ def read_turn(value: Any, place: str) -> tuple[Turn, tuple[str, str] | None]:
     if role is None and isinstance(name, str) and name in _OTHER_NAMES:
         role, used = _OTHER_NAMES[name], None
     if role is None:
-        raise RowProblem(f"{place} has the unknown role {name!r}", _role_fix(name, native))
+        raise RowProblem(
+            f"{_where(column, place)} has the unknown role {name!r}", _role_fix(name, native)
+        )
     if value.get("tool_calls"):
-        raise RowProblem(f"{place} has tool calls", _role_fix("tool", native))
+        raise RowProblem(f"{_where(column, place)} has tool calls", _role_fix("tool", native))
     if not isinstance(content, str):
-        raise RowProblem(f"{place}: `{style[1]}` is {kind(content)}", "expected text")
+        raise RowProblem(
+            f"{_where(column, place)}: `{style[1]}` is {kind(content)}", "expected text"
+        )
     return Turn(role, content), used
+
+
+def _where(column: str, place: int | None) -> str:
+    return f"`{column}`" if place is None else f"`{column}`, turn {place}"
 
 
 def _role_fix(name: Any, native: dict[str, str]) -> str:

@@ -114,7 +114,7 @@ class _Look:
     plain: bool = True
     prompts: list[Any] = field(default_factory=list)
     kinds: dict[str, type] = field(default_factory=dict)
-    names: frozenset[str] | None = None
+    shape: tuple[str, ...] | None = None
     even: bool = True
     form: str | None = None
 
@@ -127,6 +127,11 @@ class _Look:
 
     def _columns(self, row: Row, layout: Layout) -> dict[str, str]:
         """Optional columns may appear in later rows; the needed ones are in every row."""
+        shape = tuple(row.value)
+        if shape == self.shape:
+            return self.columns  # the keys of the row before: nothing new to find
+        self.even = self.even and self.shape is None
+        self.shape = shape
         columns = columns_of(layout, row.value, self.given)
         if not has_needed(layout, columns):
             missing = [n for n in self.columns.values() if n not in row.value]
@@ -160,8 +165,6 @@ class _Look:
 
     def _steady(self, row: dict[str, Any]) -> bool:
         """Whether every column keeps its type: the engine's loader stops where one does not."""
-        self.names = self.names or frozenset(row)
-        self.even = self.even and self.names == frozenset(row)
         for name, value in row.items():
             if value is None:
                 self.even = False

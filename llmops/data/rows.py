@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 FORMATS = ("jsonl", "json", "csv", "parquet", "txt")
 _PARQUET_ROWS = 4096
@@ -33,8 +33,7 @@ class RowProblem(Exception):
         return self
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One row. number counts from 1; line is None where the format has no lines."""
 
     number: int

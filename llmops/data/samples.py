@@ -4,8 +4,7 @@
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from llmops.data.conversation import (
     OPENAI,
@@ -23,8 +22,7 @@ Columns = Mapping[str, str]
 _PROMPT_CHARACTERS = 60
 
 
-@dataclass(frozen=True)
-class Sample:
+class Sample(NamedTuple):
     """A checked row. row: in the layout's own columns; prompt: messages or text to ask a model,
     None where there is none; plain: the engine reads the file's row the same way; empty: nothing
     to learn in it; same: both answers of a pair are the same."""
@@ -206,7 +204,7 @@ def _answer(value: Any, name: str) -> tuple[Turn, tuple[str, str] | None]:
     """An answer given as text, or as a turn of the assistant's."""
     if isinstance(value, str):
         return Turn("assistant", value), None
-    turn, style = read_turn(value, f"`{name}`")
+    turn, style = read_turn(value, name)
     if turn.role not in ("assistant", "function_call"):
         raise RowProblem(f"`{name}` is from `{turn.role}`", "expected the assistant's answer")
     return turn, style

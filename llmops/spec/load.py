@@ -86,8 +86,11 @@ def _prepare(path: Path, overrides: Sequence[str | Override]) -> Source:
     changed = [_typed(o) if isinstance(o, str) else o for o in overrides]
     places = {_key(o.key): o.origin for o in changed}
     source = replace(source, overridden=places)
+    simple = {o.key: o.value for o in changed if _key(o.key) == (o.key,)}
+    source = replace(source, data={**source.data, **simple})
+    changed = [o for o in changed if o.key not in simple]
     if not changed and not _has_interpolation(source.data):
-        return source  # importing OmegaConf costs more than everything else here
+        return source  # importing OmegaConf costs as much as everything else here
 
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
