@@ -16,7 +16,7 @@ import sys
 from typing import Any
 
 from golden import write_golden
-from phases import Phases
+from phases import Phases, leave
 from result import is_adapter, make_result
 
 
@@ -44,6 +44,8 @@ def main() -> None:
     elif stopped:
         sys.exit(143)
     phases.enter("done")
+    if finish:
+        leave()
 
 
 def die_with_torchrun() -> None:

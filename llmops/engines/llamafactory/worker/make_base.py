@@ -12,7 +12,7 @@ import sys
 from typing import Any
 
 from golden import write_golden
-from phases import Phases
+from phases import Phases, leave
 from texts import read_texts
 
 # ChatML. The base owns the template, so it must add nothing of its own, such as a system prompt.
@@ -46,6 +46,7 @@ def main() -> None:
         request["result"], None, request["golden"], request["dtype"], request["golden_file"]
     )
     phases.enter("done")
+    leave()
 
 
 def make_base(request: dict[str, Any], phases: Phases) -> None:
