@@ -5,6 +5,7 @@ the stand-in for torchaudio that the CPU environment needs. Each side trains a f
 directory of its own.
 """
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -32,8 +33,11 @@ class Overhead:
     def llmops(self) -> None:
         self._llmops("run", *RECIPE, "--force")
 
-    def engine(self) -> None:
-        """The compiled config of the first run, with an output directory of its own."""
+    def engine(self, wait_policy: str = "PASSIVE") -> None:
+        """The compiled config of the first run, with an output directory of its own.
+
+        wait_policy: OpenMP's, as in llmops' own runs, or ACTIVE, which is OpenMP's default.
+        """
         runs = self.project / ".llmops" / "runs"
         attempt = min(runs.glob("*/sft/1"))
         self.count += 1
@@ -44,12 +48,14 @@ class Overhead:
         assert str(output) in config.read_text(encoding="utf-8")
         python = find("llamafactory", load_settings(self.project)).python
         launcher = Path(llamafactory.__file__).parent / "worker" / "launcher.py"
-        self._run([str(python), str(launcher), "--config", str(config)], self.project)
+        env = {"OMP_WAIT_POLICY": wait_policy, "PYTHONDONTWRITEBYTECODE": ""}
+        self._run([str(python), str(launcher), "--config", str(config)], self.project, env)
 
     def _llmops(self, *args: str, cwd: Path | None = None) -> None:
         self._run([sys.executable, "-m", "llmops", *args], cwd or self.project)
 
-    def _run(self, argv: list[str], cwd: Path) -> None:
-        done = subprocess.run(argv, cwd=cwd, capture_output=True, text=True, check=False)
+    def _run(self, argv: list[str], cwd: Path, env: dict[str, str] | None = None) -> None:
+        given = {**os.environ, **(env or {})}
+        done = subprocess.run(argv, cwd=cwd, env=given, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise SystemExit(f"{' '.join(argv)} failed:\n{done.stdout}\n{done.stderr}")

@@ -86,7 +86,29 @@ def bench_overhead(rounds: int) -> None:
     table(f"`llmops run` against the engine, {rounds} rounds", rows)
 
 
-BENCHES = {"cli": (bench_cli, 15), "overhead": (bench_overhead, 5)}
+def bench_threads(rounds: int) -> None:
+    """The engine beside two busy processes, with OpenMP's threads spinning or sleeping."""
+    from benchmarks.overhead import Overhead
+
+    with tempfile.TemporaryDirectory() as folder:
+        overhead = Overhead(Path(folder))
+        overhead.prepare()
+        busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
+        try:
+            sides = {
+                "threads spin (OpenMP's default)": lambda: overhead.engine("ACTIVE"),
+                "threads sleep (llmops)": lambda: overhead.engine("PASSIVE"),
+            }
+            times = interleaved(sides, rounds)
+        finally:
+            for process in busy:
+                process.kill()
+                process.wait()
+    rows = [(name, f"{statistics.median(t):.1f} s", spread(t)) for name, t in times.items()]
+    table(f"20 steps of SFT beside two busy processes, {rounds} rounds", rows)
+
+
+BENCHES = {"threads": (bench_threads, 3), "cli": (bench_cli, 15), "overhead": (bench_overhead, 5)}
 
 
 def main() -> None:

@@ -187,8 +187,8 @@ def _environment(attempt: AttemptPaths, machine: Machine, devices: int) -> dict[
         "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
         "HF_HUB_OFFLINE": "1",
         "OMP_NUM_THREADS": str(max(1, machine.cores // devices)),
-        # Threads that spin while they wait for each other stand still beside any other work: on
-        # two busy cores 15 steps took 37 to 45 s spinning, 7 s without (docs/benchmarks.md).
+        # Threads that spin while they wait for each other stand still beside other work: on two
+        # cores at a load of 9, 15 steps took 37 to 45 s spinning, 7 s without (docs/benchmarks.md).
         "OMP_WAIT_POLICY": "PASSIVE",
         # Empty is unset: without compiled modules every start takes many seconds more.
         "PYTHONDONTWRITEBYTECODE": "",
