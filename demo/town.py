@@ -120,7 +120,11 @@ def print_table(items: list[dict[str, str]], before: Score, after: Score, *, sho
     from rich.table import Table
 
     console = Console(width=None if sys.stdout.isatty() else 120)
-    table = Table(header_style="bold", title=f"{len(items)} held-out questions, {shown} shown")
+    table = Table(
+        header_style="bold",
+        title_justify="left",
+        title=f"{len(items)} held-out questions, {shown} shown",
+    )
     table.add_column("question")
     table.add_column(f"before: {before.version} (SFT)")
     table.add_column(f"after: {after.version} (DPO)")
