@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from llmops.environments.machine import size_text
+
 _MARKS = {"reuse": "=", "run": "+", "pending": "?"}
 _WORDS = {"reuse": "up to date", "run": "will run", "pending": "will run, unless"}
 
@@ -52,20 +54,12 @@ def _stage(stage: Mapping[str, Any], width: int) -> list[str]:
 def _needs(estimate: Mapping[str, Any]) -> str:
     parts = []
     if estimate["memory_bytes"]:
-        parts.append(f"{_size(estimate['memory_bytes'])} memory")
+        parts.append(f"{size_text(estimate['memory_bytes'])} memory")
     if estimate["disk_bytes"]:
-        parts.append(f"{_size(estimate['disk_bytes'])} disk")
+        parts.append(f"{size_text(estimate['disk_bytes'])} disk")
     if estimate["seconds"]:
         parts.append(f"{estimate['seconds']:.0f} s")
     return ", ".join(parts)
-
-
-def _size(count: int) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit in ("B", "kB") else f"{count:.1f} {unit}"
-        count = round(count / 1000, 3)  # type: ignore[assignment]
-    return f"{count:.1f} TB"
 
 
 def _command(command: Mapping[str, Any]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from llmops.environments.machine import size_text
 from llmops.errors import Failed, Interrupted, LlmopsError
 from llmops.runner.fingerprint import fingerprint
 from llmops.runner.plan import Plan, PlannedStage, describe, is_forced, plan_stage
@@ -130,8 +131,8 @@ class _Run:
         free = shutil.disk_usage(self.log.paths.root).free
         if need is not None and need > free:
             raise Failed(
-                f"stage {planned.node.name} needs about {need / 1e9:.1f} GB of disk, "
-                f"{free / 1e9:.1f} GB are free",
+                f"stage {planned.node.name} needs about {size_text(need)} of disk, "
+                f"{size_text(free)} are free",
                 where=display(self.context.paths.state),
                 fix="free some space and run it again; the stages that are done are kept",
             )

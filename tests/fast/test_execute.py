@@ -216,7 +216,7 @@ def test_a_full_disk_is_refused_before_a_stage_starts(project: Path, stage: Copy
         return replace(prepared, estimate=replace(prepared.estimate, disk_bytes=10**18))
 
     stage.prepare = greedy  # type: ignore[method-assign]
-    with pytest.raises(Failed, match=r"needs about 1000000000.0 GB of disk"):
+    with pytest.raises(Failed, match=r"needs about 1000000.0 TB of disk"):
         run(project, stage)
     assert stage.ran == []
 
