@@ -115,8 +115,9 @@ class _Run:
             self.reporter.failed(node.name, "interrupted")
             raise
         except LlmopsError as error:
-            self.log.stage(node.name, "failed", error=error.what)
-            self.reporter.failed(node.name, error.what)
+            why = error.what.removeprefix(f"stage {node.name} failed: ")
+            self.log.stage(node.name, "failed", error=why)
+            self.reporter.failed(node.name, why)
             raise
         except OSError as error:
             self.log.stage(node.name, "failed", error=str(error))
