@@ -103,6 +103,8 @@ class Progress:
     tokens_per_s: float | None = None
     remaining_s: float | None = None
     values: dict[str, float] = field(default_factory=dict)
+    warning: str = ""
+    """Something that the user should know while there is time."""
 
 
 class ProgressFollower(Protocol):

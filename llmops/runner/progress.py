@@ -78,6 +78,9 @@ class PlainReporter:
         self._say(stage, summary + (f" ({'; '.join(reasons)})" if reasons else ""))
 
     def progress(self, stage: str, progress: Progress) -> None:
+        if progress.warning:
+            self._say(stage, f"warning: {progress.warning}")
+            return
         phase, at = self._shown
         now = time.monotonic()
         last = progress.total > 0 and progress.step >= progress.total
@@ -142,6 +145,9 @@ class RichReporter:
         self._set(stage, ">", summary)
 
     def progress(self, stage: str, progress: Progress) -> None:
+        if progress.warning:
+            self._bars.console.print(f"{stage}: warning: {progress.warning}", markup=False)
+            return
         text = steps(progress) or progress.phase
         total = progress.total or None
         self._bars.update(self._tasks[stage], total=total, completed=progress.step)

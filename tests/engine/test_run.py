@@ -65,6 +65,21 @@ def test_a_version_knows_where_it_comes_from(quick: Path) -> None:
     assert manifest.metrics["train_loss"] > 0
 
 
+def test_a_template_that_the_server_does_not_use_is_warned_of(
+    starter: Path, tiny_base: Path
+) -> None:
+    sft = ("run", "recipes/sft.yaml", "base=town-base:v1", "output.model=template", *FEW_STEPS)
+    sft = (*sft, "args.finetuning_type=lora")
+    told = run_llmops(*sft, "template=alpaca", cwd=starter)
+    assert told.returncode == 0, told.stderr
+    assert "warning: `template: alpaca` trains on other tokens" in told.stderr
+    quiet = run_llmops(*sft, cwd=starter)
+    assert "warning" not in quiet.stderr
+    other, own = (manifest.golden[0] for manifest in registry(starter).versions("template"))
+    assert other.messages == own.messages
+    assert other.prompt_ids != own.prompt_ids
+
+
 @pytest.mark.skipif(not SHARED_DATA.is_dir(), reason="the engine's demo sets are not here")
 @pytest.mark.parametrize(
     ("recipe", "file"),

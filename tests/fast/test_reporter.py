@@ -62,3 +62,13 @@ def test_only_figures_that_tell_whether_it_learns_are_shown() -> None:
 def test_seconds_read_as_a_clock() -> None:
     assert seconds(75.2) == "1:15"
     assert seconds(None) == ""
+
+
+def test_a_warning_stays_on_the_screen() -> None:
+    for kind in (PlainReporter, RichReporter):
+        stream = io.StringIO()
+        reporter: Reporter = kind(stream)
+        reporter.begin("r1", ["sft"])
+        reporter.progress("sft", Progress("starting", warning="other tokens [22]"))
+        reporter.end()
+        assert "sft: warning: other tokens [22]" in stream.getvalue()

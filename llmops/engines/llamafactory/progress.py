@@ -6,6 +6,7 @@ is read at the next poll. Nothing is kept open.
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,12 +68,16 @@ class Follower:
 
     def poll(self) -> list[Progress]:
         """What is new since the last call, oldest first."""
-        entered = [str(line.get("phase", "")) for line in self._phases.poll()]
+        lines = self._phases.poll()
+        entered = [str(line.get("phase", "")) for line in lines]
+        warnings = [
+            replace(self._last, warning=str(line["warning"])) for line in lines if "warning" in line
+        ]
         steps = self._log.poll()
         # Steps are logged while training, before the worker enters what follows it.
         early = [name for name in entered if name in ("starting", "training")]
         late = [name for name in entered if name and name not in ("starting", "training")]
-        readings = [self._enter(name) for name in early]
+        readings = warnings + [self._enter(name) for name in early]
         readings += [self._step(line) for line in steps]
         return readings + [self._enter(name) for name in late]
 

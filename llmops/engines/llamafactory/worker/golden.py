@@ -13,8 +13,10 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
+
+Encode = Callable[[list[dict[str, str]]], list[int]]
 
 COMPLETION = 16
 """Greedy tokens for each prompt, at most."""
@@ -31,17 +33,29 @@ NEUTRAL_TEXT = "The first thing to know about it is"
 
 
 def write_golden(
-    base: str, adapter: str | None, prompts: Sequence[Any], dtype: str, file: str
+    base: str,
+    adapter: str | None,
+    prompts: Sequence[Any],
+    dtype: str,
+    file: str,
+    encode: Encode | None = None,
 ) -> None:
-    """Compute the entries from the files in `base` (and `adapter`) and put them into `file`."""
+    """Compute the entries from the files in `base` (and `adapter`) and put them into `file`.
+
+    encode: what training makes of a chat; the chat template of `base` is taken when left out.
+    """
     begun = time.perf_counter()
-    entries = golden(base, adapter, prompts, dtype)
+    entries = golden(base, adapter, prompts, dtype, encode)
     write_json(file, entries)
     print(f"golden: {len(entries)} prompts in {time.perf_counter() - begun:.2f} s", flush=True)
 
 
 def golden(
-    base: str, adapter: str | None, prompts: Sequence[Any], dtype: str
+    base: str,
+    adapter: str | None,
+    prompts: Sequence[Any],
+    dtype: str,
+    encode: Encode | None = None,
 ) -> list[dict[str, Any]]:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
@@ -64,7 +78,8 @@ def golden(
         model = PeftModel.from_pretrained(model, adapter)
     model.eval()
     stops = stop_ids(model, tokenizer)
-    entries = prepare(tokenizer, prompts, getattr(config, "max_position_embeddings", None))
+    window = getattr(config, "max_position_embeddings", None)
+    entries = prepare(tokenizer, prompts, window, encode)
     with torch.inference_mode():
         for entry in entries:
             entry["completion_ids"] = complete(model, entry["prompt_ids"], stops)
@@ -77,27 +92,32 @@ def golden(
 
 
 def prepare(
-    tokenizer: Any, prompts: Sequence[Any], window: int | None = None
+    tokenizer: Any,
+    prompts: Sequence[Any],
+    window: int | None = None,
+    encode: Encode | None = None,
 ) -> list[dict[str, Any]]:
     """The prompts with their tokens; neutral ones when none is given or none is short enough."""
     limit = PROMPT if window is None else max(1, min(PROMPT, window - COMPLETION))
     neutral = [*(NEUTRAL_CHATS if tokenizer.chat_template else ()), NEUTRAL_TEXT]
     for candidates in (prompts, neutral):
-        entries = [tokenized(tokenizer, prompt) for prompt in candidates]
+        entries = [tokenized(tokenizer, prompt, encode) for prompt in candidates]
         fitting = [entry for entry in entries if 0 < len(entry["prompt_ids"]) <= limit]
         if fitting:
             return fitting
     return []
 
 
-def tokenized(tokenizer: Any, prompt: Any) -> dict[str, Any]:
-    """One prompt with the tokens that vLLM's `/tokenize` gives for it.
+def tokenized(tokenizer: Any, prompt: Any, encode: Encode | None = None) -> dict[str, Any]:
+    """One prompt with its tokens: those of training, which vLLM's `/tokenize` must give too.
 
     A chat template writes its own special tokens, so none are added to a rendered chat; a text
     gets those that the tokenizer adds (a BOS, if it has one).
     """
     if not isinstance(prompt, str) and tokenizer.chat_template:
         messages = [{"role": turn["role"], "content": turn["content"]} for turn in prompt]
+        if encode is not None:
+            return {"messages": messages, "prompt_ids": encode(messages)}
         rendered = tokenizer.apply_chat_template(
             messages, tokenize=False, add_generation_prompt=True
         )

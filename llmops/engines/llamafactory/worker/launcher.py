@@ -18,6 +18,7 @@ from typing import Any
 from golden import write_golden
 from phases import Phases, leave
 from result import is_adapter, make_result
+from trained import CHAT_STAGES, different, encoder
 
 
 def main() -> None:
@@ -34,13 +35,15 @@ def main() -> None:
     die_with_torchrun()
     use_one_device()
     stand_in_for_torchaudio()
+    config = read_config(options.config)
+    warn_of_template(config, finish, phases)
     stopped = train(options.config, phases)
     if os.environ.get("RANK", "0") != "0":
         return  # the first process saves the state that tells, perhaps after this one is through
     if finish:
-        check_completed(finish["output"], options.config, stopped)
+        check_completed(finish["output"], config, stopped)
         release_memory()
-        complete(finish, phases)
+        complete(finish, config, phases)
     elif stopped:
         sys.exit(143)
     phases.enter("done")
@@ -99,19 +102,34 @@ def train(config: str, phases: Phases) -> bool:
     return bool(observer.terminated)
 
 
-def check_completed(output: str, config: str, stopped: bool) -> None:
-    """Leave unless training reached its end: after SIGTERM the engine may save a checkpoint and
-    return as if it had. Early stopping is an end too, where the config asks for it."""
+def read_config(path: str) -> dict[str, Any]:
     import yaml
 
+    with open(path, encoding="utf-8") as file:
+        config: dict[str, Any] = yaml.safe_load(file)
+    return config
+
+
+def warn_of_template(config: dict[str, Any], finish: dict[str, Any], phases: Phases) -> None:
+    """Before training, where the recipe insists on a template of the engine's."""
+    if not finish or not config.get("template") or config["stage"] not in CHAT_STAGES:
+        return
+    adapter = config.get("finetuning_type", "lora") == "lora"
+    told = different(config, finish["base"], finish["golden"], keeps_tokenizer=adapter)
+    if told is not None:
+        phases.warn(told)
+
+
+def check_completed(output: str, config: dict[str, Any], stopped: bool) -> None:
+    """Leave unless training reached its end: after SIGTERM the engine may save a checkpoint and
+    return as if it had. Early stopping is an end too, where the config asks for it."""
     try:
         with open(os.path.join(output, "trainer_state.json"), encoding="utf-8") as file:
             state = json.load(file)
     except FileNotFoundError:
         sys.exit(f"error: training ended without trainer_state.json in {output}")
     step, total = state["global_step"], state["max_steps"]
-    with open(config, encoding="utf-8") as file:
-        may_stop = yaml.safe_load(file).get("early_stopping_steps") is not None
+    may_stop = config.get("early_stopping_steps") is not None
     if step < total and (stopped or not may_stop):
         # A signal that came while the data was prepared ends training too, unseen by the observer.
         print(f"stopped at step {step} of {total}; not finished", file=sys.stderr)
@@ -132,7 +150,7 @@ def release_memory() -> None:
         torch.cuda.empty_cache()
 
 
-def complete(finish: dict[str, Any], phases: Phases) -> None:
+def complete(finish: dict[str, Any], config: dict[str, Any], phases: Phases) -> None:
     """The files to register and their golden prompts, as finish.json says."""
     from concatenate import Refused
     from result import Incomplete
@@ -144,12 +162,15 @@ def complete(finish: dict[str, Any], phases: Phases) -> None:
     except (Incomplete, Refused) as error:
         sys.exit(f"error: {error}")
     phases.enter("checking")
+    model = finish["base"] if adapter else result
+    chats = config["stage"] in CHAT_STAGES
     write_golden(
-        finish["base"] if adapter else result,
+        model,
         result if adapter else None,
         finish["golden"],
         finish["dtype"],
         finish["golden_file"],
+        encoder(config, model)[0] if chats else None,
     )
 
 

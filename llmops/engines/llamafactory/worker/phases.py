@@ -32,9 +32,17 @@ class Phases:
             os.makedirs(os.path.dirname(self._path), exist_ok=True)
 
     def enter(self, phase: Phase) -> None:
+        self._write({"phase": phase})
+
+    def warn(self, text: str) -> None:
+        """Something that the user should know before it is too late."""
+        print(f"warning: {text}", flush=True)
+        self._write({"warning": text})
+
+    def _write(self, entry: dict[str, str]) -> None:
         if self._path is None:
             return
-        line = json.dumps({"phase": phase, "time": round(time.time(), 3)})
+        line = json.dumps({**entry, "time": round(time.time(), 3)})
         # One write of one short line: a reader sees all of it or none.
         with open(self._path, "a", encoding="utf-8") as file:
             file.write(line + "\n")
