@@ -50,12 +50,12 @@ class Process:
                 os.killpg(self.pid, number)
 
     def poll(self) -> int | None:
-        """The exit code once it has ended: 128 + N when signal N killed it."""
+        """The exit code once it has ended; the guard gives 128 + N when signal N killed it."""
         code = self.popen.poll()
         if code is None and self.deadline is not None and time.monotonic() > self.deadline:
             self.deadline = None
             self._kill()
-        return code if code is None or code >= 0 else 128 - code
+        return code
 
     def wait(self, seconds: float) -> int | None:
         """As `poll`, but waits so long for the end."""

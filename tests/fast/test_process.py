@@ -8,7 +8,13 @@ import pytest
 
 from llmops.runner import process
 
-SLEEPER = "import time\nprint('up', flush=True)\ntime.sleep(600)"
+SLEEPER = (
+    "import signal, time\n"
+    "def asked(*_): print('asked', flush=True); raise SystemExit(0)\n"
+    "signal.signal(signal.SIGTERM, asked)\n"
+    "print('up', flush=True)\n"
+    "time.sleep(600)"
+)
 
 
 def script(text: str) -> list[str]:
@@ -45,8 +51,8 @@ def test_a_signal_to_llmops_ends_the_whole_group(tmp_path: Path) -> None:
             signal.raise_signal(signal.SIGTERM)
 
     code, signalled = process.run(script(child), env={}, log=log, cwd=tmp_path, tick=when_up)
-    assert signalled == signal.SIGTERM
-    assert code != 0
+    assert (code, signalled) == (128 + signal.SIGTERM, signal.SIGTERM)
+    assert log.read_text(encoding="utf-8").split() == ["up", "asked"]
 
 
 def test_a_command_that_does_not_exist_fails(tmp_path: Path) -> None:
