@@ -65,6 +65,20 @@ def test_a_second_run_of_the_pipeline_makes_nothing(town_project: Path) -> None:
     assert {line.split("\t")[1] for line in done.stdout.splitlines()} == {"reused"}
 
 
+def test_a_round_on_an_adapter_is_one_adapter_on_the_first_base(town_project: Path) -> None:
+    few = ("args.max_steps=2", "args.warmup_steps=0", "args.logging_steps=1", "args.pref_ftx=0.0")
+    recipe = ("run", "recipes/dpo.yaml", "base=town@candidate", "output.model=second", *few)
+    done = run_llmops(*recipe, cwd=town_project)
+    assert done.returncode == 0, done.stderr
+    version = Registry(ProjectPaths(town_project)).versions("second")[0]
+    assert (version.base, version.lineage.parent) == ("town:v1", "town:v2")
+    assert (version.kind, version.lora_rank) == ("adapter", 16)
+    run = ProjectPaths(town_project).run(str(version.lineage.run)).attempt("dpo", 1)
+    first = (run.output / "trainer_log.jsonl").read_text(encoding="utf-8").splitlines()[0]
+    # ln 2: the reference is the version it starts from, and not the bare base.
+    assert json.loads(first)["loss"] == pytest.approx(0.6931, abs=1e-3)
+
+
 def test_the_shipped_data_is_what_its_script_makes(tmp_path: Path, town_project: Path) -> None:
     from runpy import run_path
 
