@@ -111,8 +111,8 @@ def read_config(path: str) -> dict[str, Any]:
 
 
 def warn_of_template(config: dict[str, Any], finish: dict[str, Any], phases: Phases) -> None:
-    """Before training, where the recipe insists on a template of the engine's."""
-    if not finish or not config.get("template") or config["stage"] not in CHAT_STAGES:
+    """Before training, when the engine makes other tokens of a chat than a server will."""
+    if not finish or config["stage"] not in CHAT_STAGES:
         return
     adapter = config.get("finetuning_type", "lora") == "lora"
     told = different(config, finish["base"], finish["golden"], keeps_tokenizer=adapter)

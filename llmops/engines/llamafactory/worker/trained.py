@@ -58,9 +58,15 @@ def different(
         sent = served(rendered, add_special_tokens=False)["input_ids"]
         trained = encode(messages)
         if list(sent) != trained:
+            named, fix = _named(config.get("template"))
             return (
-                f"`template: {config.get('template')}` trains on other tokens ({len(trained)} for "
-                f"the first prompt) than a server sends ({len(sent)}): no server will take the "
-                "version; leave `template` out"
+                f"{named} trains on other tokens ({len(trained)} for the first prompt) than a "
+                f"server sends ({len(sent)}): no server will take the version; {fix}"
             )
     return None
+
+
+def _named(template: str | None) -> tuple[str, str]:
+    if template is None:
+        return "the engine's reading of the base's chat template", "name its own under `template:`"
+    return f"`template: {template}`", "leave `template` out"
