@@ -13,11 +13,6 @@ class Spec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def _checked_reference(text: str) -> str:
-    parse_reference(text)
-    return text
-
-
 def _model_reference(text: str) -> str:
     if parse_reference(text).scheme == "preferences":
         raise ValueError(f"`{text}` names preference data, where a model is expected")
@@ -25,7 +20,6 @@ def _model_reference(text: str) -> str:
 
 
 Name = Annotated[str, Field(pattern=rf"^{NAME}$", description="lower-case letters, digits, . _ -")]
-Ref = Annotated[str, AfterValidator(_checked_reference)]
 ModelRef = Annotated[
     str,
     AfterValidator(_model_reference),

@@ -131,7 +131,6 @@ class BaseRecipe(Spec):
 
 
 KINDS: dict[str, type[Spec]] = {"base": BaseRecipe, "train": TrainRecipe}
-Recipe = BaseRecipe | TrainRecipe
 
 
 def recipe_schema() -> dict[str, Any]:

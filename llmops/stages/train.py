@@ -36,7 +36,6 @@ class _Payload:
     base: Located | Pending
     train: Sequence[DataSet]
     validation: Sequence[DataSet] | float | None
-    parts: dict[str, str]
 
 
 class Train:
@@ -61,9 +60,8 @@ class Train:
             engine.check(node.declared, environment)
         base = inputs["base"]
         train, validation = self._data(node, context)
-        payload = _Payload(engine, environment, base, train, validation, {})
+        payload = _Payload(engine, environment, base, train, validation)
         parts = _parts(recipe, version, train, validation, base)
-        payload = replace(payload, parts=parts)
         found, reasons, earlier = looked_up(node, recipe.output.model, parts, context)
         if environment is None:
             reasons = (*reasons, f"{recipe.engine} is not installed: options unchecked")
@@ -82,7 +80,7 @@ class Train:
             reasons=reasons,
             estimate=estimate_training(shape, recipe.args, recipe.stage, steps, earlier),
             command=self._preview(node, payload, context),
-            summary=_summary(recipe, samples, steps),
+            summary=_summary(recipe, samples, steps, sum(item.same_answers for item in train)),
             payload=payload,
         )
 
@@ -179,7 +177,9 @@ def _shape(base: Located | Pending) -> Shape | None:
     return base.shape if isinstance(base, Pending) else shape_of(base.files.directory)
 
 
-def _summary(recipe: TrainRecipe, samples: int, steps: int | None) -> str:
+def _summary(recipe: TrainRecipe, samples: int, steps: int | None, same: int) -> str:
+    """same: pairs whose two answers are one, from which nothing is learned."""
     kind = recipe.args.get("finetuning_type", "lora")
     text = f"{recipe.stage} {kind}, {samples:,} samples"
+    text += f" ({same:,} with the same answer twice)" if same else ""
     return text + (f", {steps:,} steps" if steps else "")
