@@ -17,6 +17,7 @@ from llmops.errors import BadInput
 from llmops.spec.grammar import Spec
 from llmops.spec.suggest import did_you_mean
 from llmops.store.atomic import write_json
+from llmops.store.liveness import is_alive, process_mark
 from llmops.store.paths import ProjectPaths, RunPaths
 
 State = Literal["waiting", "running", "reused", "done", "failed", "interrupted", "died"]
@@ -50,29 +51,13 @@ class RunRecord(Spec):
 
     def now(self) -> "RunRecord":
         """The record with `died` for a run that says it runs and does not."""
-        if self.state != "running" or process_mark(self.pid) == self.process_started:
+        if self.state != "running" or is_alive(self.pid, self.process_started):
             return self
         stages = [
             s.model_copy(update={"state": "died"}) if s.state == "running" else s
             for s in self.stages
         ]
         return self.model_copy(update={"state": "died", "stages": stages})
-
-
-def process_mark(pid: int) -> str:
-    """When a process was started, in the kernel's terms; empty when there is none."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-        return stat.rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        pass
-    if Path("/proc/self/stat").exists():
-        return ""
-    try:
-        os.kill(pid, 0)
-    except OSError:
-        return ""
-    return "alive"
 
 
 def utc_now() -> str:

@@ -1,11 +1,10 @@
 """What a running deployment tells others: `.llmops/serving/NAME/state.json`.
 
 Written by its supervisor alone, atomically, at every change; gone after a clean stop. One that was
-left behind by a kill is told by the process id that is no more.
+left behind by a kill is told by its process, which is no more.
 """
 
 import json
-import os
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +13,7 @@ from pydantic import ValidationError
 from llmops.serving.endpoint import Endpoint
 from llmops.spec.grammar import Spec
 from llmops.store.atomic import write_json
+from llmops.store.liveness import is_alive
 from llmops.store.paths import DeploymentPaths
 
 Status = Literal["starting", "ready", "restarting", "stopped"]
@@ -26,6 +26,7 @@ class ServingState(Spec):
     name: str
     status: Status
     pid: int
+    process_started: str
     backend_pid: int | None = None
     url: str
     uds: str | None = None
@@ -47,7 +48,8 @@ def write_state(paths: DeploymentPaths, state: ServingState) -> None:
 def read_state(paths: DeploymentPaths) -> ServingState | None:
     """The state of a deployment whose supervisor is alive; None otherwise."""
     state = last_state(paths)
-    return state if state is not None and is_alive(state.pid) else None
+    alive = state is not None and is_alive(state.pid, state.process_started)
+    return state if alive else None
 
 
 def last_state(paths: DeploymentPaths) -> ServingState | None:
@@ -67,13 +69,3 @@ def running(serving: Path) -> list[ServingState]:
     folders = sorted(serving.iterdir()) if serving.is_dir() else []
     found = (read_state(DeploymentPaths(folder)) for folder in folders if folder.is_dir())
     return [state for state in found if state is not None]
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -39,6 +39,7 @@ from llmops.spec.load import Loaded
 from llmops.spec.settings import Settings
 from llmops.spec.source import display
 from llmops.store.digest import Digests
+from llmops.store.liveness import process_mark
 from llmops.store.paths import CachePaths, DeploymentPaths, ProjectPaths
 
 if TYPE_CHECKING:
@@ -256,6 +257,7 @@ class Supervisor:
             name=self.plan.name,
             status=status,
             pid=os.getpid(),
+            process_started=process_mark(os.getpid()),
             backend_pid=backend.pid if backend is not None else None,
             url=endpoint.url,
             uds=endpoint.uds,

@@ -12,6 +12,7 @@ from llmops.errors import BadInput, Failed
 from llmops.serving.chat import Conversation, choose_variant, find_running
 from llmops.serving.endpoint import Endpoint
 from llmops.serving.state import ServingState, write_state
+from llmops.store.liveness import process_mark
 from llmops.store.paths import ProjectPaths
 from tests.fast.protocol_server import DONE, Wire, event, piece, serve_wire
 from tests.fast.served import deployment
@@ -25,6 +26,7 @@ def state(endpoint: Endpoint, status: str = "ready") -> ServingState:
             "name": "town",
             "status": status,
             "pid": os.getpid(),
+            "process_started": process_mark(os.getpid()),
             "url": endpoint.url,
             "base": "town:v1",
             "variants": {"before": "town:v1", "after": "town:v2"},

@@ -25,6 +25,7 @@ from llmops.serving.state import ServingState, write_state
 from llmops.spec.settings import load_settings
 from llmops.stages.catalog import KINDS
 from llmops.stages.history import looked_up
+from llmops.store.liveness import process_mark
 
 PIPELINE = """\
 name: p
@@ -248,6 +249,7 @@ def test_a_stage_may_refuse_to_run_beside_a_server(project: Path, stage: Copying
         name="town",
         status="ready",
         pid=os.getpid(),
+        process_started=process_mark(os.getpid()),
         url="http://127.0.0.1:1",
         base="town:v1",
         variants={},

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from llmops.errors import BadInput
-from llmops.runner.record import RunLog, find_log, find_run, list_runs, process_mark
+from llmops.runner.record import RunLog, find_log, find_run, list_runs
 from llmops.store.atomic import write_json
+from llmops.store.liveness import process_mark
 from llmops.store.paths import ProjectPaths
 
 

@@ -15,6 +15,7 @@ from llmops.serving.plan import ServingPlan, plan_serving
 from llmops.serving.state import ServingState, last_state, read_state, running, write_state
 from llmops.serving.supervisor import Supervisor
 from llmops.spec.load import load_deployment
+from llmops.store.liveness import process_mark
 from llmops.store.paths import ProjectPaths
 from tests.fast.served import deployment, environment, planned, register
 
@@ -138,6 +139,7 @@ def state(pid: int, **changes: object) -> ServingState:
         name="town",
         status="ready",
         pid=pid,
+        process_started=process_mark(os.getpid()),
         url="http://127.0.0.1:1",
         base="town:v1",
         variants={"before": "town:v1", "after": "town:v2"},
@@ -149,6 +151,12 @@ def test_the_state_of_a_living_supervisor_is_found(project: Path) -> None:
     paths = ProjectPaths(project)
     write_state(paths.deployment("town"), state(os.getpid()))
     assert [one.name for one in running(paths.serving)] == ["town"]
+
+
+def test_a_pid_that_was_given_away_is_not_the_supervisor(project: Path) -> None:
+    paths = ProjectPaths(project).deployment("town")
+    write_state(paths, state(os.getpid(), process_started="1"))
+    assert read_state(paths) is None
 
 
 def test_the_state_of_a_dead_supervisor_is_not(project: Path) -> None:
