@@ -6,7 +6,6 @@ with the version's manifest. A copy appears whole or not at all, and is used aga
 are as they were made. An adapter's copy names its base's copy.
 """
 
-import hashlib
 import json
 import re
 import shutil
@@ -16,14 +15,14 @@ from pathlib import Path
 
 from llmops.errors import Failed
 from llmops.registry.files import ADAPTER_CONFIG, model_files
+from llmops.registry.intake import copy_file, name_base
 from llmops.serving.plan import Served, ServingPlan
 from llmops.spec.source import display
 from llmops.store.atomic import new_directory
-from llmops.store.digest import Digests, sha256_file
+from llmops.store.digest import Digests
 from llmops.store.paths import DeploymentPaths
 
 MARK = ".llmops-copy.json"
-_CHUNK = 8 * 1024 * 1024
 _STILL_SECONDS = 5.0
 
 
@@ -66,10 +65,10 @@ class Copies:
         self._report(f"copying and verifying {served.name} ({size / 1e6:,.1f} MB)")
         progress = _Progress(served.name, size, self._report)
         with new_directory(target) as folder:
-            copied = {n: _copy(served.directory / n, folder / n, progress.add) for n in names}
+            copied = {n: copy_file(served.directory / n, folder / n, progress) for n in names}
             _compare(served, copied)
             if base is not None:
-                copied[ADAPTER_CONFIG] = _name_base(folder / ADAPTER_CONFIG, base)
+                copied[ADAPTER_CONFIG] = name_base(folder / ADAPTER_CONFIG, str(base))
             mark = {"version": served.name, "base": str(base or ""), "files": copied}
             (folder / MARK).write_text(json.dumps(mark, indent=2), encoding="utf-8")
         return target
@@ -96,26 +95,15 @@ class _Progress:
 
     def __init__(self, name: str, size: int, report: Callable[[str], None]) -> None:
         self._name, self._size, self._report = name, size, report
-        self._done = 0
+        self._done: dict[str, int] = {}
         self._told = time.monotonic()
 
-    def add(self, count: int) -> None:
-        self._done += count
+    def __call__(self, file: str, done: int, _size: int) -> None:
+        self._done[file] = done
         if time.monotonic() - self._told >= _STILL_SECONDS:
             self._told = time.monotonic()
-            self._report(f"copying {self._name}: {100 * self._done // self._size}%")
-
-
-def _copy(source: Path, target: Path, add: Callable[[int], None]) -> str:
-    """Copy one file; the sha256 of what was written."""
-    digest = hashlib.sha256()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with source.open("rb") as reader, target.open("wb") as writer:
-        while chunk := reader.read(_CHUNK):
-            digest.update(chunk)
-            writer.write(chunk)
-            add(len(chunk))
-    return digest.hexdigest()
+            share = 100 * sum(self._done.values()) // self._size
+            self._report(f"copying {self._name}: {share}%")
 
 
 def _compare(served: Served, copied: Mapping[str, str]) -> None:
@@ -127,14 +115,6 @@ def _compare(served: Served, copied: Mapping[str, str]) -> None:
                 where=display(served.directory / name),
                 fix="a version never changes; restore the file, or register the model anew",
             )
-
-
-def _name_base(config: Path, base: Path) -> str:
-    """Have the adapter's copy name its base's copy; the digest of the changed file."""
-    content = json.loads(config.read_text(encoding="utf-8"))
-    content["base_model_name_or_path"] = str(base)
-    config.write_text(json.dumps(content, indent=2), encoding="utf-8")
-    return sha256_file(config)
 
 
 def _room_for(root: Path, source: Path, names: list[str]) -> int:
