@@ -39,6 +39,18 @@ class BadInput(LlmopsError):
     exit_code = 2
 
 
+class GateRefused(LlmopsError):
+    """A gate lacks the evidence that it asks for. Nothing was moved."""
+
+    exit_code = 3
+
+
+class Waiting(LlmopsError):
+    """The evidence that is needed has yet to come; nothing is wrong."""
+
+    exit_code = 0
+
+
 class Interrupted(LlmopsError):
     """The user, or the system, asked it to stop."""
 

@@ -10,7 +10,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from llmops.environments.machine import size_text
-from llmops.errors import Failed, Interrupted, LlmopsError
+from llmops.errors import Failed, GateRefused, Interrupted, LlmopsError, Waiting
 from llmops.runner.fingerprint import fingerprint
 from llmops.runner.plan import Plan, PlannedStage, describe, is_forced, plan_stage
 from llmops.runner.progress import Reporter
@@ -53,6 +53,13 @@ def execute(
             "interrupted; the stages that were done are kept",
             fix="the same command goes on from there",
         ) from error
+    except GateRefused:
+        log.end("refused")
+        raise
+    except Waiting as wait:
+        log.end("waiting")
+        reporter.waiting(wait.where, wait.what)
+        return log.record
     except BaseException:
         log.end("failed")
         raise
@@ -113,6 +120,13 @@ class _Run:
         except (KeyboardInterrupt, Interrupted):
             self.log.stage(node.name, "interrupted")
             self.reporter.failed(node.name, "interrupted")
+            raise
+        except Waiting as wait:
+            self.log.stage(node.name, "waiting", error=wait.what)
+            raise Waiting(wait.what, where=node.name, fix=wait.fix) from wait
+        except GateRefused as error:
+            self.log.stage(node.name, "refused", error=error.what)
+            self.reporter.failed(node.name, error.what)
             raise
         except LlmopsError as error:
             why = error.what.removeprefix(f"stage {node.name} failed: ")

@@ -1,7 +1,7 @@
 """From a recipe or a pipeline to an ordered graph of stages. Reads declarations, nothing else."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from llmops.errors import BadInput
 from llmops.runner.stage import Input, Node, Stage
 from llmops.spec.load import Loaded, Override, load_recipe, load_target, resolve_path
 from llmops.spec.pipeline import Pipeline, PipelineStage
+from llmops.spec.preferences import PreferencesRecipe
 from llmops.spec.reference import Reference, parse_reference
 from llmops.spec.source import display
 from llmops.spec.suggest import did_you_mean
@@ -54,6 +55,8 @@ class _Builder:
     nodes: dict[str, Node] = field(default_factory=dict)
     files: dict[Path, str] = field(default_factory=dict)
     """The stage that each recipe file, as it stands, is."""
+    snapshots: dict[str, list[str]] = field(default_factory=dict)
+    """The stages that make a snapshot of preferences, by its name."""
 
     def add_pipeline(self, pipeline: Loaded[Pipeline]) -> None:
         recipes = {
@@ -61,9 +64,10 @@ class _Builder:
             for name, stage in pipeline.spec.stages.items()
             if stage.recipe is not None
         }
+        self._remember_snapshots(recipes)
         for name, loaded in recipes.items():
             stage = pipeline.spec.stages[name]
-            if stage.base is None and not stage.set:
+            if not (stage.base or stage.model or stage.baseline or stage.set):
                 self.files.setdefault(loaded.path, name)
         names = list(pipeline.spec.stages)
         for name, stage in pipeline.spec.stages.items():
@@ -73,6 +77,22 @@ class _Builder:
             else:
                 prefix = ("stages", name)
                 self._add(name, "promote", pipeline, stage, prefix, names)
+            self._come_after(pipeline, name, stage, names)
+
+    def _remember_snapshots(self, recipes: Mapping[str, Loaded[Any]]) -> None:
+        for name, loaded in recipes.items():
+            if isinstance(loaded.spec, PreferencesRecipe):
+                self.snapshots.setdefault(loaded.spec.output.preferences, []).append(name)
+
+    def _come_after(
+        self, pipeline: Loaded[Pipeline], name: str, stage: PipelineStage, names: list[str]
+    ) -> None:
+        for position, other in enumerate(stage.after):
+            if other not in names:
+                key = ("stages", name, "after", position)
+                fix = did_you_mean(other, names)
+                raise pipeline.bad(f"no stage `{other}`", key, fix=fix)
+        self.nodes[name] = replace(self.nodes[name], after=tuple(stage.after))
 
     def _stage_recipe(
         self, pipeline: Loaded[Pipeline], name: str, stage: PipelineStage
@@ -86,9 +106,10 @@ class _Builder:
             Override(k, v, pipeline.source.where(("stages", name, "set", k)))
             for k, v in stage.set.items()
         ]
-        if stage.base is not None:
-            place = pipeline.source.where(("stages", name, "base"))
-            overrides.append(Override("base", stage.base, place))
+        for own in ("base", "model", "baseline"):
+            if (value := getattr(stage, own)) is not None:
+                place = pipeline.source.where(("stages", name, own))
+                overrides.append(Override(own, value, place))
         return load_recipe(path, overrides)
 
     def add_recipe(self, loaded: Loaded[Any], name: str, *, trail: tuple[Path, ...]) -> None:
@@ -130,9 +151,24 @@ class _Builder:
                 fix = did_you_mean(reference.target, siblings)
                 raise declared.bad(f"no stage `{reference.target}`", key, fix=fix)
             return reference.target
+        if reference.scheme == "preferences":
+            return self._snapshot_source(reference.target, declared, key)
         if reference.scheme == "recipe":
             return self._recipe_source(reference.target, declared, key, trail)
         return None
+
+    def _snapshot_source(
+        self, name: str, declared: Loaded[Any], key: tuple[str | int, ...]
+    ) -> str | None:
+        """The stage of this pipeline that makes the snapshot; None for one that exists."""
+        makers = self.snapshots.get(name, [])
+        if len(makers) > 1:
+            raise declared.bad(
+                f"several stages make preferences:{name}: {', '.join(makers)}",
+                key,
+                fix="give their snapshots different names",
+            )
+        return makers[0] if makers else None
 
     def _recipe_source(
         self, text: str, declared: Loaded[Any], key: tuple[str | int, ...], trail: tuple[Path, ...]

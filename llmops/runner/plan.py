@@ -8,7 +8,8 @@ from typing import Any
 from llmops.registry.locate import locate
 from llmops.runner.fingerprint import fingerprint
 from llmops.runner.graph import Graph, build_graph
-from llmops.runner.stage import Context, Node, Pending, Prepared, Stage
+from llmops.runner.stage import Context, Made, Node, Pending, Prepared, Stage
+from llmops.spec.reference import Reference
 from llmops.spec.source import display
 
 
@@ -52,10 +53,15 @@ def make_plan(
     for node in graph.nodes:
         planned = plan_stage(node, outputs, context, kinds, forced=is_forced(node, graph, force))
         outputs[node.name] = (
-            planned.prepared.found if planned.state == "reuse" else planned.prepared.output
+            planned.prepared.found if planned.state == "reuse" else _promised(planned)
         )
         stages.append(planned)
     return Plan(graph, stages)
+
+
+def _promised(planned: PlannedStage) -> Pending:
+    """What a stage will make; for one that makes nothing of its own, that it ran."""
+    return planned.prepared.output or Pending(planned.node.name, "alias", planned.node.name)
 
 
 def is_forced(node: Node, graph: Graph, force: bool) -> bool:
@@ -78,11 +84,21 @@ def plan_stage(
             inputs[name] = outputs[item.node]
         else:
             place = node.declared.source.where(item.key)
-            root, beside = context.settings.root, node.declared.path
-            reference = str(item.reference)
-            inputs[name] = locate(reference, context.registry, root, beside, place)
+            inputs[name] = _existing(item.reference, node, place, context)
+    waiting = (outputs[name] for name in node.after)
+    inputs["after"] = tuple(one for one in waiting if isinstance(one, Pending))
     prepared = kinds[node.kind].prepare(node, inputs, context)
     return PlannedStage(node, prepared, _state(prepared, forced), inputs)
+
+
+def _existing(reference: Reference, node: Node, where: str, context: Context) -> Made:
+    """What a reference names that no stage of this run makes."""
+    if reference.scheme == "preferences":
+        from llmops.preferences.snapshot import find_snapshot
+
+        return find_snapshot(reference.target, context.paths, where)
+    root, beside = context.settings.root, node.declared.path
+    return locate(str(reference), context.registry, root, beside, where)
 
 
 def _state(prepared: Prepared, forced: bool) -> str:
@@ -111,7 +127,7 @@ def _describe_stage(stage: PlannedStage, context: Context) -> dict[str, Any]:
         "summary": prepared.summary,
         "reasons": list(prepared.reasons),
         "pending_on": list(prepared.pending_on),
-        "inputs": {name: describe_input(item) for name, item in stage.inputs.items()},
+        "inputs": {n: describe_input(i) for n, i in stage.inputs.items() if n != "after"},
         "output": prepared.found.id if prepared.found and stage.state == "reuse" else None,
         "fingerprint": None if prepared.pending_on else fingerprint(prepared.parts),
         "estimate": {

@@ -20,7 +20,7 @@ from llmops.store.atomic import write_json
 from llmops.store.liveness import is_alive, process_mark
 from llmops.store.paths import ProjectPaths, RunPaths
 
-State = Literal["waiting", "running", "reused", "done", "failed", "interrupted", "died"]
+State = Literal["waiting", "running", "reused", "done", "failed", "refused", "interrupted", "died"]
 
 
 class StageRecord(Spec):

@@ -12,7 +12,6 @@ from typing import Any, Protocol
 
 from llmops.data.memory import Inspections
 from llmops.engines.contract import Command, Environment, Estimate, Progress
-from llmops.registry.locate import Located
 from llmops.registry.store import Registry
 from llmops.spec.load import Loaded
 from llmops.spec.reference import Reference
@@ -21,9 +20,20 @@ from llmops.store.digest import Digests
 from llmops.store.paths import AttemptPaths, CachePaths, ProjectPaths
 
 
+class Made(Protocol):
+    """What a stage makes or finds: a model version (registry.locate.Located), a snapshot of
+    preferences, a piece of evidence. id: its name for people; digest: sha256 of its content."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def digest(self) -> str: ...
+
+
 @dataclass(frozen=True)
 class Input:
-    """A model that a stage reads. key: where the declaration says so.
+    """Something that a stage reads. key: where the declaration says so.
 
     node: the name of the stage that makes it, when `reference` is `stage:` or `recipe:`.
     """
@@ -45,18 +55,20 @@ class Node:
     declared: Loaded[Any]
     spec: Any
     inputs: Mapping[str, Input] = field(default_factory=dict)
+    after: tuple[str, ...] = ()
 
     @property
     def needs(self) -> set[str]:
         """The names of the stages that come first."""
-        return {i.node for i in self.inputs.values() if i.node is not None}
+        return {i.node for i in self.inputs.values() if i.node is not None} | set(self.after)
 
 
 @dataclass(frozen=True)
 class Pending:
     """An input that an earlier stage of the same run has yet to make.
 
-    kind: full or adapter; model: the name under which it will be registered.
+    kind: full, adapter, preferences, evidence or alias; model: the name under which it will be
+    registered, or the name of what it is.
     """
 
     node: str
@@ -71,14 +83,14 @@ class Prepared:
     """A stage as planned.
 
     parts: what the fingerprint covers, a digest by name; None while an input is pending.
-    found: the version that is this stage's output already. output: what it makes, as later stages
+    found: what is this stage's output already. output: what it makes, as later stages
     see it while it is pending. command: what would run, with placeholders where inputs are
     pending; None for a stage that runs no engine. payload: the kind's own.
     """
 
     parts: dict[str, str]
     output: Pending | None = None
-    found: Located | None = None
+    found: Made | None = None
     pending_on: tuple[str, ...] = ()
     done: bool = False
     reasons: tuple[str, ...] = ()
@@ -161,12 +173,14 @@ class Stage(Protocol):
         """The alias that it moves, if any, without the model's name."""
         ...
 
-    def prepare(
-        self, node: Node, inputs: Mapping[str, Located | Pending], context: Context
-    ) -> Prepared:
-        """Everything about the stage that can be known without running it."""
+    def prepare(self, node: Node, inputs: Mapping[str, Any], context: Context) -> Prepared:
+        """inputs: by name, what was made or found (Made), or Pending. `after` holds the stages in
+        `node.after` that have yet to run, as a tuple of Pending.
+
+        Everything about the stage that can be known without running it."""
         ...
 
-    def execute(self, prepared: Prepared, attempt: Attempt, context: Context) -> Located | None:
-        """Make the output. Raises Failed, with the cause, when it does not come about."""
+    def execute(self, prepared: Prepared, attempt: Attempt, context: Context) -> Made | None:
+        """Make the output. Raises Failed, with the cause, when it does not come about, GateRefused
+        when evidence is missing, and Waiting when it has yet to come."""
         ...

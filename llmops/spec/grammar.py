@@ -19,10 +19,21 @@ def _model_reference(text: str) -> str:
     return text
 
 
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+def seconds(duration: str) -> float:
+    """`90d`, `24h`, `30m`, `45s` or `2w` in seconds."""
+    return float(duration[:-1]) * _SECONDS[duration[-1]]
+
+
 Name = Annotated[str, Field(pattern=rf"^{NAME}$", description="lower-case letters, digits, . _ -")]
 ModelRef = Annotated[
     str,
     AfterValidator(_model_reference),
     Field(description="NAME:vN, NAME@alias, recipe:FILE, stage:NAME, path:DIR or hub:ORG/NAME@REV"),
+]
+Duration = Annotated[
+    str, Field(pattern=r"^[0-9]+(\.[0-9]+)?[smhdw]$", description="90d, 24h, 30m, 45s or 2w")
 ]
 Options = dict[str, Any]

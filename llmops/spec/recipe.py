@@ -1,43 +1,61 @@
 """The grammar of a recipe: one stage, declared.
 
 `kind: base` makes a model from scratch; `kind: train` trains one. The options of the engine pass
-through under `args` and are checked by the engine (llmops/engines), not here.
+through under `args` and are checked by the engine (llmops/engines), not here. The kinds of the
+loop have files of their own: preferences.py, evaluation.py, simulation.py.
 """
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, TypeAdapter, field_validator
+from pydantic import Discriminator, Field, Tag, TypeAdapter, field_validator, model_validator
 
+from llmops.spec.evaluation import EvaluateRecipe
 from llmops.spec.grammar import ModelRef, Name, Options, Spec
+from llmops.spec.preferences import PreferencesRecipe
 from llmops.spec.reference import parse_reference
+from llmops.spec.simulation import SimulateRecipe
 
 TrainStage = Literal["cpt", "sft", "dpo", "kto", "rm"]
 Layout = Literal["text", "messages", "sharegpt", "alpaca", "preference", "kto"]
 
 
 class DataFile(Spec):
-    """One data file. A relative path is looked up beside the file that names it, then from the
-    project's root."""
+    """One data file, or a snapshot of preference pairs. A relative path is looked up beside the
+    file that names it, then from the project's root."""
 
-    path: str
+    path: str = ""
+    preferences: str | None = Field(
+        None, description="NAME: its newest snapshot, or the one made in the same run; NAME@N"
+    )
     layout: Layout | None = Field(None, description="detected from the content when left out")
     columns: dict[str, str] | None = Field(
         None, description="the file's own column for each of the layout's, e.g. {text: body}"
     )
     limit: int | None = Field(None, ge=1, description="use only so many samples")
 
+    @model_validator(mode="after")
+    def _one_of(self) -> "DataFile":
+        if bool(self.path) == (self.preferences is not None):
+            raise ValueError("give either `path` or `preferences`")
+        return self
+
 
 def _data_reference(value: Any) -> Any:
-    """`path:FILE` is short for `{path: FILE}`."""
+    """`path:FILE` is short for `{path: FILE}`, `preferences:NAME` for `{preferences: NAME}`."""
     if isinstance(value, str):
         reference = parse_reference(value)
-        if reference.scheme == "path":
-            return {"path": reference.target}
-        raise ValueError(f"`{value}` cannot be read as data by this version; expected path:FILE")
+        if reference.scheme in ("path", "preferences"):
+            return {reference.scheme: reference.target}
+        raise ValueError(f"`{value}` is no data; expected path:FILE or preferences:NAME")
     return value
 
 
-_ShortOrLong = Annotated[str, Field(pattern="^path:.", description="path:FILE")] | DataFile
+_ShortOrLong = (
+    Annotated[
+        str, Field(pattern="^(path|preferences):.", description="path:FILE or preferences:NAME")
+    ]
+    | DataFile
+)
 _WrittenFiles = Annotated[list[_ShortOrLong], Field(min_length=1)]
 """How data files are written, for the JSON Schema; the loader makes each a DataFile."""
 
@@ -71,8 +89,10 @@ class Resources(Spec):
     """What a stage may use. devices: accelerators (or processes, on CPU)."""
 
     devices: int = Field(1, ge=1)
-    while_serving: Literal["share", "refuse"] = Field(
-        "share", description="run beside a server of this project, or refuse to"
+    while_serving: Literal["share", "sleep", "stop", "refuse"] = Field(
+        "share",
+        description="while a server of this project runs: run beside it, let it sleep or stop "
+        "meanwhile, or refuse to",
     )
 
 
@@ -130,13 +150,23 @@ class BaseRecipe(Spec):
     output: Output
 
 
-KINDS: dict[str, type[Spec]] = {"base": BaseRecipe, "train": TrainRecipe}
+KINDS: dict[str, type[Spec]] = {
+    "base": BaseRecipe,
+    "train": TrainRecipe,
+    "preferences": PreferencesRecipe,
+    "evaluate": EvaluateRecipe,
+    "simulate": SimulateRecipe,
+}
 
 
 def recipe_schema() -> dict[str, Any]:
     """JSON Schema of a recipe of any kind."""
     tagged = Annotated[
-        Annotated[BaseRecipe, Tag("base")] | Annotated[TrainRecipe, Tag("train")],
+        Annotated[BaseRecipe, Tag("base")]
+        | Annotated[TrainRecipe, Tag("train")]
+        | Annotated[PreferencesRecipe, Tag("preferences")]
+        | Annotated[EvaluateRecipe, Tag("evaluate")]
+        | Annotated[SimulateRecipe, Tag("simulate")],
         Discriminator("kind"),
     ]
     return TypeAdapter(tagged).json_schema()

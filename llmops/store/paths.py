@@ -34,6 +34,43 @@ class ProjectPaths:
     def locks(self) -> Path:
         return self.state / "locks"
 
+    @property
+    def journal(self) -> Path:
+        """What gateways write: a directory for each writer, with segments of JSON lines."""
+        return self.state / "journal"
+
+    @property
+    def database(self) -> Path:
+        """The default database: the index of the journal."""
+        return self.state / "llmops.db"
+
+    @property
+    def secret(self) -> Path:
+        """The project's secret: signs inference ids and hides users."""
+        return self.state / "secret"
+
+    @property
+    def keys(self) -> Path:
+        """API keys of the gateways, hashed."""
+        return self.state / "keys.json"
+
+    def snapshots(self, name: str) -> Path:
+        """The snapshots of preference pairs of one name, each a numbered directory."""
+        return self.state / "preferences" / name
+
+    @property
+    def evaluations(self) -> Path:
+        """Results of evaluations: reports, and answers by item."""
+        return self.state / "evaluations"
+
+    def simulation(self, fingerprint: str) -> Path:
+        """The record of a finished simulation."""
+        return self.state / "simulations" / f"{fingerprint}.json"
+
+    def evidence(self, name: str) -> Path:
+        """The evidence about the versions of a model, oldest first."""
+        return self.models / name / "evidence.jsonl"
+
     def lock(self, name: str) -> Path:
         """A lock file between processes. name: what is locked, e.g. `model-town`."""
         return self.locks / f"{name}.lock"
@@ -131,7 +168,7 @@ class AttemptPaths:
 
 @dataclass(frozen=True)
 class DeploymentPaths:
-    """What a running deployment keeps: its state, its log, its private copies of versions."""
+    """What a running deployment keeps: its state and routes, its logs, its copies of versions."""
 
     root: Path
 
@@ -142,6 +179,25 @@ class DeploymentPaths:
     @property
     def log(self) -> Path:
         return self.root / "backend.log"
+
+    @property
+    def gateway_log(self) -> Path:
+        return self.root / "gateway.log"
+
+    @property
+    def routes(self) -> Path:
+        """What the gateway follows (llmops/gateway/routes.py)."""
+        return self.root / "routes.json"
+
+    @property
+    def wanted(self) -> Path:
+        """Versions that others ask the supervisor to load, a file for each asker."""
+        return self.root / "wanted"
+
+    @property
+    def hold(self) -> Path:
+        """Who asks the supervisor to give the device back for a while."""
+        return self.root / "hold.json"
 
     @property
     def copies(self) -> Path:

@@ -12,8 +12,9 @@ from tests.conftest import ROOT
 LAYERS = (
     {"errors", "__init__"},
     {"spec", "store", "starter"},
-    {"environments", "engines", "registry", "data"},
-    {"serving", "runner"},
+    {"environments", "engines", "registry", "data", "feedback"},
+    {"gateway"},
+    {"preferences", "evaluation", "experiments", "simulation", "serving", "runner"},
     {"stages"},
     {"cli", "__main__"},
 )

@@ -1,0 +1,69 @@
+"""Evidence about versions: what was measured, what it showed, and what an override set aside.
+
+`evidence.jsonl` beside a model's versions: append-only, one piece to a line; a version itself
+never changes. The full report lies in a file of its own, named by `file`.
+"""
+
+from typing import Literal
+
+from pydantic import Field, ValidationError
+
+from llmops.errors import Failed
+from llmops.registry.manifest import VersionId
+from llmops.spec.grammar import Spec
+from llmops.spec.source import display
+from llmops.store.atomic import append_line
+from llmops.store.paths import ProjectPaths
+
+
+class Evidence(Spec):
+    """One piece. version: NAME:vN that it is about; against: what it was compared with.
+
+    passed: what a gate would make of it; missing: what it lacks, in words, when not. digest:
+    sha256 of the report. by: the run or person.
+    """
+
+    id: str
+    time: str = Field(description="ISO 8601, UTC")
+    kind: Literal["evaluation", "experiment", "override"]
+    version: str
+    against: str | None = None
+    passed: bool
+    summary: str
+    missing: list[str] = Field(default_factory=list)
+    file: str | None = Field(None, description="the report, relative to the project")
+    digest: str
+    by: str = ""
+
+
+class EvidenceLog:
+    """The evidence of all models of a project."""
+
+    def __init__(self, paths: ProjectPaths) -> None:
+        self._paths = paths
+
+    def add(self, evidence: Evidence) -> None:
+        name = VersionId.parse(evidence.version).name
+        append_line(self._paths.evidence(name), evidence.model_dump_json())
+
+    def of(self, name: str, version: str | None = None) -> list[Evidence]:
+        """All about model `name`, or about one of its versions, oldest first.
+
+        Raises Failed when the log is damaged other than at its end.
+        """
+        path = self._paths.evidence(name)
+        try:
+            text = path.read_bytes()
+        except FileNotFoundError:
+            return []
+        found = []
+        for number, line in enumerate(text[: text.rfind(b"\n") + 1].splitlines(), start=1):
+            try:
+                found.append(Evidence.model_validate_json(line))
+            except ValidationError as error:
+                raise Failed(
+                    "the record of the evidence is damaged",
+                    where=f"{display(path)}:{number}",
+                    fix="restore the file from a backup, or remove this line",
+                ) from error
+        return [one for one in found if version is None or one.version == version]
