@@ -15,7 +15,7 @@ from llmops.registry.locate import Located, locate, locate_base
 from llmops.registry.manifest import Golden
 from llmops.registry.store import Registry
 from llmops.serving.backends.options import options
-from llmops.spec.deployment import Deployment
+from llmops.spec.deployment import Deployment, VllmBackend
 from llmops.spec.load import Loaded
 from llmops.spec.source import display
 from llmops.spec.suggest import did_you_mean
@@ -88,9 +88,10 @@ def plan_serving(
 ) -> ServingPlan:
     """Raises BadInput, by key and line, when the deployment cannot be served as it is."""
     spec = loaded.spec
+    backend = _vllm(loaded)
     _check_args(loaded, environment)
     located = {
-        name: _locate(variant.model, loaded, registry, root, ("variants", name, "model"))
+        name: _locate(str(variant.model), loaded, registry, root, ("variants", name, "model"))
         for name, variant in spec.variants.items()
     }
     _refuse_reward_models(loaded, located)
@@ -104,11 +105,11 @@ def plan_serving(
         variants={name: one.id for name, one in located.items()},
         base=_served(base),
         adapters=tuple(adapters.values()),
-        slots=spec.backend.lora.slots,
-        max_rank=spec.backend.lora.max_rank,
+        slots=backend.lora.slots,
+        max_rank=backend.lora.max_rank,
         port=spec.listen.port,
         uds=(root / uds).absolute() if uds else None,
-        args=spec.backend.args,
+        args=backend.args,
         environment=environment,
         warnings=tuple(_warnings(base, located.values())),
     )
@@ -133,6 +134,13 @@ def describe(plan: ServingPlan) -> dict[str, Any]:
         "variants": rows,
         "warnings": list(plan.warnings),
     }
+
+
+def _vllm(loaded: Loaded[Deployment]) -> VllmBackend:
+    backend = loaded.spec.backend
+    if not isinstance(backend, VllmBackend):
+        raise loaded.bad("this backend is a server that exists; nothing to start", ("backend",))
+    return backend
 
 
 def _locate(
@@ -219,7 +227,7 @@ def _rank(one: Located, directory: Path) -> int | None:
 
 def _check_args(loaded: Loaded[Deployment], environment: Environment) -> None:
     known = options(environment.site)
-    for given in loaded.spec.backend.args:
+    for given in _vllm(loaded).args:
         key = ("backend", "args", given)
         name = given.replace("-", "_").removeprefix("no_")
         if name in OWNED:
@@ -237,7 +245,7 @@ def _check_args(loaded: Loaded[Deployment], environment: Environment) -> None:
 def _check_adapters(
     loaded: Loaded[Deployment], located: Mapping[str, Located], adapters: Mapping[str, Served]
 ) -> None:
-    lora = loaded.spec.backend.lora
+    lora = _vllm(loaded).lora
     for variant, one in located.items():
         rank = adapters[one.id].rank if one.id in adapters else None
         if rank is not None and rank > lora.max_rank:
