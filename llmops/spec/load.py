@@ -165,34 +165,43 @@ def _check(source: Source, model: type[S]) -> Loaded[S]:
 
 def _explain(error: ValidationError, source: Source, model: type[Spec]) -> BadInput:
     """All the mistakes that pydantic found, each with its place; the first leads."""
-    problems = [_problem(item, source, model) for item in _relevant(error)]
+    problems = [_problem(item, source, model) for item in _relevant(error, source.data)]
     first, *rest = problems
     fix = "\n  ".join([part for part in [first.fix] if part] + [str(p) for p in rest])
     return BadInput(first.what, where=first.where, fix=fix)
 
 
-def _relevant(error: ValidationError) -> list[Any]:
+def _relevant(error: ValidationError, data: Any) -> list[Any]:
     """Of the branches of a union only the errors of the one that got furthest are of use."""
     items = list(error.errors(include_url=False))
     deepest: dict[Key, Any] = {}
     for item in items:
-        place = _place(item["loc"])
+        place = _place(item["loc"], data)
         deepest.setdefault(place, item)
     return list(deepest.values())
 
 
-def _place(loc: tuple[int | str, ...]) -> Key:
-    """pydantic's location without the names of union branches and validators."""
-    return tuple(
-        part
-        for part in loc
-        if isinstance(part, int)
-        or not (part in ("float", "[key]") or part.startswith(("list[", "function-", "dict[")))
-    )
+def _place(loc: tuple[int | str, ...], data: Any) -> Key:
+    """pydantic's location without the names of union branches and validators: those stand in the
+    middle of it, and are no keys of the data."""
+    place: list[int | str] = []
+    for position, part in enumerate(loc):
+        if isinstance(part, str) and (
+            part in ("float", "[key]") or part.startswith(("list[", "function-", "dict["))
+        ):
+            continue
+        if isinstance(data, dict) and part in data:
+            data = data[part]
+        elif isinstance(part, int):
+            data = data[part] if isinstance(data, list) and part < len(data) else None
+        elif position < len(loc) - 1:
+            continue
+        place.append(part)
+    return tuple(place)
 
 
 def _problem(item: Any, source: Source, model: type[Spec]) -> BadInput:
-    place = _place(item["loc"])
+    place = _place(item["loc"], source.data)
     where = source.where(place)
     name = str(place[-1]) if place else ""
     match item["type"]:
@@ -206,14 +215,11 @@ def _problem(item: Any, source: Source, model: type[Spec]) -> BadInput:
                 fix=_misspelt(name, source, model, place[:-1]),
             )
         case "literal_error":
-            allowed = [
-                t.strip("'") for t in item["ctx"]["expected"].replace(" or ", ", ").split(", ")
-            ]
-            value = str(item["input"])
-            near = nearest(value, allowed)
-            listed = ", ".join(f"`{a}`" for a in allowed)
-            fix = f"did you mean `{near}`?" if near else ""
-            return BadInput(f"`{value}` is not one of {listed}", where=where, fix=fix)
+            return _not_allowed(str(item["input"]), item["ctx"]["expected"], where)
+        case "union_tag_invalid":
+            tag = item["ctx"]["discriminator"].strip("'")
+            key = (*place, tag)
+            return _not_allowed(item["ctx"]["tag"], item["ctx"]["expected_tags"], source.where(key))
         case "value_error":
             return BadInput(str(item["ctx"]["error"]), where=where)
         case "string_pattern_mismatch":
@@ -227,6 +233,15 @@ def _problem(item: Any, source: Source, model: type[Spec]) -> BadInput:
             shown = repr(item["input"])
             shown = shown if len(shown) <= 60 else shown[:57] + "..."
             return BadInput(f"{message}, found {shown}", where=where)
+
+
+def _not_allowed(value: str, expected: str, where: str) -> BadInput:
+    """expected: the allowed values as pydantic lists them."""
+    allowed = [text.strip("'") for text in expected.replace(" or ", ", ").split(", ")]
+    near = nearest(value, allowed)
+    listed = ", ".join(f"`{a}`" for a in allowed)
+    fix = f"did you mean `{near}`?" if near else ""
+    return BadInput(f"`{value}` is not one of {listed}", where=where, fix=fix)
 
 
 def _misspelt(name: str, source: Source, model: type[Spec], parent: Key) -> str:

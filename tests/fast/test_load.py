@@ -98,7 +98,7 @@ def test_all_the_mistakes_are_told_at_once(recipe: Path) -> None:
         ("args", "is not an override"),
         ("data.validation=1.5", "between 0 and 1"),
         ("data.train.7.path=x", "data.train"),
-        ("data.train=[preferences:x]", "cannot be read as data"),
+        ("data.train=[hub:x/y]", "is no data"),
     ],
 )
 def test_a_bad_override_is_told_as_such(recipe: Path, override: str, words: str) -> None:
@@ -123,8 +123,8 @@ def test_a_target_is_told_by_its_keys(project: Path, recipe: Path) -> None:
     [
         ("{}", "either `recipe` or `promote`"),
         ("{promote: 'stage:b'}", "`promote` needs `to`"),
-        ("{recipe: r.yaml, to: x}", "`to` belongs to"),
-        ("{promote: 'a:v1', to: x, base: 'a:v1'}", "belong to a stage with a `recipe`"),
+        ("{recipe: r.yaml, to: x}", "`to` has no meaning"),
+        ("{promote: 'a:v1', to: x, base: 'a:v1'}", "`base` has no meaning"),
         ("{recipe: r.yaml, bse: 'a:v1'}", "did you mean `base`?"),
     ],
 )
@@ -143,6 +143,10 @@ def test_a_pipeline_stage_is_one_thing(project: Path, stage: str, words: str) ->
         ("name: d\nvariants: {}\n", "at least 1"),
         ("name: d\nvariants: {a: {modl: 'a:v1'}}\n", "did you mean `model`?"),
         ("name: d\nbackend: {lora: {max_rank: 24}}\nvariants: {a: {model: 'a:v1'}}\n", "max_rank"),
+        (
+            "name: d\nbackend: {kind: vllm, lora: {slotz: 3}}\nvariants: {a: {model: 'a:v1'}}\n",
+            "backend.lora.slotz",
+        ),
         ("name: d\nbackend: {kind: vlm}\nvariants: {a: {model: 'a:v1'}}\n", "`vllm`"),
     ],
 )
