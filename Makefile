@@ -5,12 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-fast lint setup engines bench clean
+.PHONY: demo test test-fast lint setup system engines bench clean
 
 demo: engines  ## the whole path once, on the real engines
 	$(BIN)/python demo/town.py
 
-test: engines lint  ## every test, those on the real engines included
+test: system engines lint  ## every test, those on the real engines included
 	$(BIN)/python -m pytest
 
 test-fast: setup  ## the tests that start no engine
@@ -32,6 +32,9 @@ $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
 	@touch $@
+
+system:  ## strace, curl and PostgreSQL for the tests, where apt-get may install them
+	@tests/system.sh
 
 engines: setup
 	$(BIN)/llmops engines install
