@@ -1,13 +1,15 @@
 """Write the data of the town guide: a small, seeded language task for demos and tests.
 
 The guide knows an imaginary region: 72 towns, each with a river, a tree in its square,
-an animal on its crest and a ware it is known for (288 facts). Four files are written:
+an animal on its crest and a ware it is known for (288 facts). Five files are written:
 
 - ``town_cpt.jsonl``: guide entries as plain text, for continued pre-training;
 - ``town_sft.jsonl``: questions with answers, some terse and some wordy;
 - ``town_dpo.jsonl``: the same question answered tersely (chosen) and wordily (rejected),
   both correct;
-- ``town_questions.jsonl``: one question per fact, in phrasings that no training file uses.
+- ``town_prompts.jsonl``: what simulated users ask, with the answer that they know and the one
+  that they would have written;
+- ``town_questions.jsonl``: one question per fact, in phrasings that no other file uses.
 
 Usage: ``python make_town.py OUTDIR [--seed N]``. The same seed gives the same bytes.
 """
@@ -297,6 +299,27 @@ def make_preferences(facts: Facts, rng: random.Random) -> list[Row]:
     return rows
 
 
+def make_prompts(facts: Facts, rng: random.Random) -> list[Row]:
+    """Ask for every fact curtly and politely, in phrasings of the conversations.
+
+    ``answer`` is the word that a right answer names, ``ideal`` the answer as the users like it.
+    """
+    rows: list[Row] = []
+    for town in TOWNS:
+        for relation in RELATIONS:
+            value = facts[town, relation.name]
+            for question in (rng.choice(relation.curt), rng.choice(relation.polite)):
+                rows.append(
+                    {
+                        "prompt": question.format(town=town),
+                        "answer": value,
+                        "ideal": relation.terse.format(value=value),
+                    }
+                )
+    rng.shuffle(rows)
+    return rows
+
+
 def make_questions(facts: Facts) -> list[Row]:
     """Ask for every fact once, taking turns between the held-out phrasings."""
     rows: list[Row] = []
@@ -321,12 +344,13 @@ def write_jsonl(path: Path, rows: Iterable[Row]) -> None:
 
 
 def write_town(directory: Path, seed: int = DEFAULT_SEED) -> list[Path]:
-    """Write the four files into `directory` and return their paths."""
+    """Write the five files into `directory` and return their paths."""
     facts = make_facts(random.Random(f"{seed}:facts"))
     files = {
         "town_cpt.jsonl": make_entries(facts, random.Random(f"{seed}:cpt")),
         "town_sft.jsonl": make_conversations(facts, random.Random(f"{seed}:sft")),
         "town_dpo.jsonl": make_preferences(facts, random.Random(f"{seed}:dpo")),
+        "town_prompts.jsonl": make_prompts(facts, random.Random(f"{seed}:prompts")),
         "town_questions.jsonl": make_questions(facts),
     }
     directory.mkdir(parents=True, exist_ok=True)
