@@ -5,6 +5,7 @@ python = "/opt/lf/bin/python"      # an environment of your own instead of the i
 
 LLMOPS_ENGINES_LLAMAFACTORY_PYTHON   the same from the environment
 LLMOPS_CACHE                         where engine environments are kept (in the file: `cache`)
+LLMOPS_DATABASE                      the database's URL (in the file: `database`)
 """
 
 import os
@@ -36,10 +37,12 @@ class EnginesSettings(Spec):
 
 
 class Settings(Spec):
-    """root: the project's directory, which holds llmops.toml; cache: shared between projects."""
+    """root: the project's directory, which holds llmops.toml; cache: shared between projects;
+    database: a URL, sqlite:///FILE or postgresql://...; None for SQLite in the project."""
 
     root: Path
     cache: Path
+    database: str | None = Field(None, repr=False, description="may hold a password")
     engines: EnginesSettings = Field(default_factory=EnginesSettings)
 
     def engine(self, name: str) -> EngineSettings:
@@ -71,6 +74,8 @@ def load_settings(start: Path | None = None) -> Settings:
         if python and isinstance(engines, dict):
             engines.setdefault(name, {})["python"] = python
     data["root"] = root
+    if os.environ.get("LLMOPS_DATABASE"):
+        data["database"] = os.environ["LLMOPS_DATABASE"]
     if "cache" not in data or os.environ.get("LLMOPS_CACHE"):
         data["cache"] = _default_cache()
     elif isinstance(data["cache"], str):

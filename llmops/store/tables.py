@@ -46,7 +46,8 @@ inferences = sa.Table(
 )
 """messages: JSON text of the chat, or of [{"role": "user", "content": PROMPT}] for a completion;
 prompt_hash: sha256 of that text as `feedback.rows.canonical` writes it; response: the first
-choice's text; finish: its finish_reason; redacted: when the texts were erased."""
+choice's text; finish: its finish_reason; redacted: when the texts were erased (prompt_hash is
+empty then)."""
 
 feedback = sa.Table(
     "feedback",
@@ -77,8 +78,10 @@ positions = sa.Table(
     sa.Column("writer", sa.String(128), primary_key=True),
     sa.Column("segment", sa.String(64), primary_key=True),
     sa.Column("offset", Big, nullable=False),
+    sa.Column("damaged", sa.Integer, nullable=False),
 )
-"""How far each segment was read: bytes up to the end of the last whole line."""
+"""How far each segment was read: bytes up to the end of the last whole line; damaged: how many
+lines of it could not be read (such a segment is kept)."""
 
 tombstones = sa.Table(
     "tombstones",
