@@ -54,6 +54,10 @@ class ProjectPaths:
         """API keys of the gateways, hashed."""
         return self.state / "keys.json"
 
+    def writer(self, name: str) -> "WriterPaths":
+        """What one gateway process wrote to the journal."""
+        return WriterPaths(self.journal / name)
+
     def snapshots(self, name: str) -> Path:
         """The snapshots of preference pairs of one name, each a numbered directory."""
         return self.state / "preferences" / name
@@ -206,6 +210,26 @@ class DeploymentPaths:
     @property
     def lock(self) -> Path:
         return self.root / "lock"
+
+
+@dataclass(frozen=True)
+class WriterPaths:
+    """What one process wrote to the journal: numbered segments, and who it is."""
+
+    root: Path
+
+    @property
+    def process(self) -> Path:
+        """Which process writes here; locked for as long as it lives."""
+        return self.root / "writer.json"
+
+    @property
+    def closed(self) -> Path:
+        """The number of the last segment that is finished."""
+        return self.root / "closed"
+
+    def segment(self, number: int) -> Path:
+        return self.root / f"{number:08d}.jsonl"
 
 
 @dataclass(frozen=True)

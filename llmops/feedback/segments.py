@@ -1,0 +1,145 @@
+"""The journal's reading side: which writers and segments there are, and their records.
+
+For ingesters and tests; works on the journals of living and of dead processes alike, and changes
+nothing but what `remove` takes away. A torn last line (of a write that a crash cut short, or that
+is under way) is left alone; a damaged line before the end is reported and skipped.
+"""
+
+import contextlib
+import fcntl
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llmops.store.paths import WriterPaths
+
+READ_BYTES = 4 << 20
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One file of a writer. name: as positions name it."""
+
+    writer: str
+    number: int
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A line that is no record. offset: where it begins, in bytes."""
+
+    path: Path
+    offset: int
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: the line at byte {self.offset} is damaged ({self.why})"
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Records of a segment, in order. end: the offset to read on from; the one that was given
+    when there is no whole line left."""
+
+    records: list[dict[str, Any]]
+    end: int
+    damaged: list[Damage]
+
+
+def writers(root: Path) -> list[str]:
+    """The names of all writers of the journal at `root`, in the order of their names."""
+    try:
+        folders = [folder for folder in root.iterdir() if folder.is_dir()]
+    except FileNotFoundError:
+        return []
+    return sorted(folder.name for folder in folders if not folder.name.startswith("."))
+
+
+def segments(root: Path, writer: str) -> list[Segment]:
+    """The segments of one writer that are still there, oldest first."""
+    found = [
+        Segment(writer, int(path.stem), path)
+        for path in (root / writer).glob("*.jsonl")
+        if path.stem.isdecimal()
+    ]
+    return sorted(found, key=lambda segment: segment.number)
+
+
+def is_alive(root: Path, writer: str) -> bool:
+    """Whether the process that writes there still lives (it holds a lock on writer.json)."""
+    try:
+        handle = os.open(WriterPaths(root / writer).process, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
+def is_closed(segment: Segment) -> bool:
+    """Whether nothing more will be written to it. Ask before the read that is to be the last."""
+    folder = segment.path.parent
+    later = [one for one in segments(folder.parent, segment.writer) if one.number > segment.number]
+    if later:
+        return True
+    try:
+        last = int(WriterPaths(folder).closed.read_text(encoding="ascii"))
+    except (FileNotFoundError, ValueError):
+        last = 0
+    return segment.number <= last or not is_alive(folder.parent, segment.writer)
+
+
+def read(segment: Segment, offset: int = 0, limit: int = READ_BYTES) -> Chunk:
+    """The records from `offset` on: about `limit` bytes of whole lines, at least one line.
+
+    A segment that is gone, or ends before `offset`, has none.
+    """
+    import orjson
+
+    records: list[dict[str, Any]] = []
+    damaged = []
+    for line in _whole_lines(segment.path, offset, limit).split(b"\n")[:-1]:
+        try:
+            record = orjson.loads(line)
+            if not isinstance(record, dict):
+                raise ValueError("no JSON object")
+            records.append(record)
+        except ValueError as error:
+            damaged.append(Damage(segment.path, offset, str(error)))
+        offset += len(line) + 1
+    return Chunk(records, offset, damaged)
+
+
+def remove(segment: Segment) -> None:
+    """Take a closed segment away, and with the last one of a dead writer its directory."""
+    folder = segment.path.parent
+    dead = not is_alive(folder.parent, segment.writer)
+    segment.path.unlink(missing_ok=True)
+    if dead and not segments(folder.parent, segment.writer):
+        paths = WriterPaths(folder)
+        for file in (paths.closed, paths.process):
+            file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
+def _whole_lines(path: Path, offset: int, limit: int) -> bytes:
+    data = b""
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            while b"\n" not in data[-limit:] and (more := file.read(limit)):
+                data += more
+    except FileNotFoundError:
+        return b""
+    return data[: data.rfind(b"\n") + 1]
