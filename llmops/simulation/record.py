@@ -1,0 +1,58 @@
+"""The record of a finished simulation: what was simulated, on which versions, and what it left."""
+
+import json
+
+from pydantic import Field, ValidationError
+
+from llmops.errors import Failed
+from llmops.spec.grammar import Spec
+from llmops.spec.source import display
+from llmops.store.atomic import write_json
+from llmops.store.paths import ProjectPaths
+
+
+class SimulationRecord(Spec):
+    """versions: by variant, None for one that named nothing then; answers: by version; events: by
+    kind. Times in seconds since 1970; last_event: when the last rating was acknowledged."""
+
+    name: str
+    fingerprint: str
+    run: str
+    deployment: str
+    versions: dict[str, str | None]
+    users: int
+    visits: int
+    answers: dict[str, int]
+    events: dict[str, int]
+    failed: int
+    started: float
+    ended: float
+    last_event: float = Field(description="0: nobody rated")
+
+    @property
+    def id(self) -> str:
+        rated = sum(self.events.values())
+        return f"simulated:{self.name}, {self.visits} visits, {rated} ratings"
+
+    @property
+    def digest(self) -> str:
+        return self.fingerprint
+
+
+def find_simulation(fingerprint: str, paths: ProjectPaths) -> SimulationRecord | None:
+    """None when it has not finished. Raises Failed when its record is damaged."""
+    path = paths.simulation(fingerprint)
+    try:
+        return SimulationRecord.model_validate(json.loads(path.read_bytes()))
+    except FileNotFoundError:
+        return None
+    except (ValueError, ValidationError) as error:
+        raise Failed(
+            f"the record of a simulation is damaged: {error}",
+            where=display(path),
+            fix="remove it to simulate again",
+        ) from error
+
+
+def keep(record: SimulationRecord, paths: ProjectPaths) -> None:
+    write_json(paths.simulation(record.fingerprint), record.model_dump())

@@ -1,0 +1,184 @@
+"""`kind: simulate`: simulated users visit a deployment and rate its answers."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llmops.engines.contract import Progress
+from llmops.errors import Failed
+from llmops.gateway.routes import read_routes
+from llmops.runner.fingerprint import fingerprint
+from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared
+from llmops.simulation.prompts import Prompt, read_prompts
+from llmops.simulation.record import SimulationRecord, find_simulation, keep
+from llmops.spec.deployment import Deployment
+from llmops.spec.load import Loaded, load_deployment, resolve_path
+from llmops.spec.reference import parse_reference
+from llmops.spec.simulation import SimulateRecipe
+from llmops.store.digest import sha256_json
+from llmops.store.paths import DeploymentPaths
+
+ROUTED_WITHIN = 120.0
+"""Seconds in which a deployment must have routed the versions that its aliases name."""
+REPORT_SECONDS = 0.5
+
+Versions = dict[str, str | None]
+
+
+@dataclass(frozen=True)
+class _Payload:
+    file: Path
+    deployment: Loaded[Deployment]
+    prompts: list[Prompt]
+    versions: Versions
+
+
+class Simulate:
+    """The stage kind of recipes that simulate users."""
+
+    kind = "simulate"
+
+    def inputs(self, spec: SimulateRecipe) -> dict[str, tuple[str, tuple[str | int, ...]]]:
+        return {}
+
+    def moves(self, spec: SimulateRecipe) -> str | None:
+        return None
+
+    def prepare(self, node: Node, inputs: Mapping[str, Any], context: Context) -> Prepared:
+        recipe: SimulateRecipe = node.spec
+        file = _file(node, "deployment", context)
+        prompts = _file(node, "prompts", context)
+        deployment = load_deployment(file)
+        versions = versions_behind(deployment.spec, context)
+        parts = _parts(recipe, context.digests.file(prompts), deployment.spec.name, versions)
+        waiting: tuple[Pending, ...] = inputs.get("after", ())
+        found = None if waiting else find_simulation(fingerprint(parts), context.paths)
+        if found is None:
+            _require_client()
+        return Prepared(
+            parts=parts,
+            output=Pending(node.name, "simulation", recipe.name),
+            found=found,
+            pending_on=tuple(one.node for one in waiting),
+            done=found is not None,
+            reasons=() if found or waiting else ("not yet with these versions",),
+            summary=_summary(recipe, deployment.spec.name, {} if waiting else versions),
+            payload=_Payload(file, deployment, read_prompts(prompts), versions),
+        )
+
+    def execute(self, prepared: Prepared, attempt: Attempt, context: Context) -> SimulationRecord:
+        from llmops.simulation.crowd import visit_all
+        from llmops.simulation.population import visits
+        from llmops.simulation.visitor import Visitor
+
+        recipe: SimulateRecipe = attempt.node.spec
+        payload: _Payload = prepared.payload
+        reached = context.servers.reach(payload.file, attempt.report)
+        _await_routes(reached.paths, payload.versions)
+        planned = visits(recipe, payload.prompts, sha256_json(payload.versions))
+        started = time.time()
+        visitor = Visitor(reached.endpoint, reached.name, recipe, payload.prompts)
+        try:
+            report = _counted(attempt, len(planned))
+            outcome = visit_all(visitor, planned, recipe.concurrency, report)
+        finally:
+            visitor.close()
+        record = SimulationRecord(
+            name=recipe.name,
+            fingerprint=fingerprint(prepared.parts),
+            run=attempt.run,
+            deployment=reached.name,
+            versions=payload.versions,
+            users=recipe.users.number,
+            visits=outcome.visits,
+            answers=dict(outcome.answers),
+            events=dict(outcome.events),
+            failed=outcome.failed,
+            started=started,
+            ended=time.time(),
+            last_event=outcome.last_event,
+        )
+        keep(record, context.paths)
+        return record
+
+
+def versions_behind(deployment: Deployment, context: Context) -> Versions:
+    """What each variant names now; None for an alias that names nothing yet."""
+    found: Versions = {}
+    for name, variant in deployment.variants.items():
+        found[name] = variant.upstream
+        if variant.model is not None:
+            found[name] = variant.model
+            reference = parse_reference(variant.model)
+            if reference.scheme == "alias":
+                aliases = context.registry.aliases(reference.target)
+                number = aliases.get(str(reference.part))
+                found[name] = f"{reference.target}:v{number}" if number else None
+    return found
+
+
+def _file(node: Node, key: str, context: Context) -> Path:
+    """The file that the recipe names under `key`."""
+    text = getattr(node.spec, key)
+    path = resolve_path(text, beside=node.declared.path, root=context.settings.root)
+    if path is None or not path.is_file():
+        raise node.declared.bad(f"no such file: {text}", (key,))
+    return path
+
+
+def _require_client() -> None:
+    from llmops.simulation.visitor import require_client
+
+    require_client()
+
+
+def _parts(recipe: SimulateRecipe, prompts: str, name: str, versions: Versions) -> dict[str, str]:
+    """What the fingerprint covers."""
+    from llmops.runner.fingerprint import flatten
+
+    said = flatten(recipe.model_dump(exclude={"prompts", "deployment", "concurrency"}))
+    return {
+        **{key: str(value) for key, value in said.items()},
+        "prompts": prompts,
+        "deployment": name,
+        **{f"version of {variant}": str(version) for variant, version in versions.items()},
+    }
+
+
+def _summary(recipe: SimulateRecipe, deployment: str, versions: Versions) -> str:
+    text = f"{recipe.visits:,} visits of {recipe.users.number:,} simulated users to {deployment}"
+    behind = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
+    return f"{text} ({behind})" if behind else text
+
+
+def _await_routes(paths: DeploymentPaths, versions: Versions) -> None:
+    """Until the gateway's table says what the aliases say: a move takes a moment to arrive."""
+    wanted = {name: version for name, version in versions.items() if version is not None}
+    deadline = time.monotonic() + ROUTED_WITHIN
+    while True:
+        table = read_routes(paths.routes)
+        routed = {name: v.version for name, v in table.variants.items()} if table else {}
+        if all(routed.get(name) == version for name, version in wanted.items()):
+            return
+        if time.monotonic() > deadline:
+            raise Failed(
+                f"the deployment does not route what its aliases name: it routes {routed}, "
+                f"the aliases name {wanted}",
+                fix="the deployment's log tells why: `llmops serve` prints it",
+            )
+        time.sleep(0.05)
+
+
+def _counted(attempt: Attempt, total: int) -> Any:
+    """A report of the visits made, not at each."""
+    shown = 0.0
+
+    def report(count: int) -> None:
+        nonlocal shown
+        if count == total or time.monotonic() - shown >= REPORT_SECONDS:
+            shown = time.monotonic()
+            attempt.report(Progress("visits", count, total))
+
+    return report
