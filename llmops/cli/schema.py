@@ -7,10 +7,10 @@ import typer
 
 def command(
     kind: Annotated[
-        str, typer.Argument(metavar="recipe|pipeline|deployment", help="Which grammar.")
+        str, typer.Argument(metavar="recipe|pipeline|deployment|suite", help="Which grammar.")
     ],
 ) -> None:
-    """Print the JSON Schema of a recipe, a pipeline or a deployment.
+    """Print the JSON Schema of a recipe, a pipeline, a deployment or a suite.
 
     Example: llmops schema recipe > recipe.schema.json
 

@@ -18,6 +18,7 @@ from llmops.spec.pipeline import Pipeline
 from llmops.spec.recipe import KINDS
 from llmops.spec.source import Key, Source, dotted, parse_scalar, read_source
 from llmops.spec.suggest import did_you_mean, nearest
+from llmops.spec.suite import Suite
 
 S = TypeVar("S", bound=Spec)
 
@@ -71,6 +72,12 @@ def load_pipeline(path: Path, overrides: Sequence[str] = ()) -> Loaded[Pipeline]
 
 def load_deployment(path: Path, overrides: Sequence[str] = ()) -> Loaded[Deployment]:
     return _check(_prepare(path, overrides), Deployment)
+
+
+def load_suite(path: Path) -> Loaded[Suite]:
+    """A suite. Its items, when they lie in a file of their own, are read by
+    `llmops.evaluation.items`."""
+    return _check(_prepare(path, ()), Suite)
 
 
 def load_target(path: Path, overrides: Sequence[str] = ()) -> Loaded[Any]:

@@ -9,11 +9,11 @@ from llmops.errors import BadInput
 from llmops.spec.suggest import did_you_mean
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-KINDS = ("recipe", "pipeline", "deployment")
+KINDS = ("recipe", "pipeline", "deployment", "suite")
 
 
 def schema_of(kind: str) -> dict[str, Any]:
-    """JSON Schema (2020-12) of a `recipe`, a `pipeline` or a `deployment`.
+    """JSON Schema (2020-12) of a `recipe`, a `pipeline`, a `deployment` or a `suite`.
 
     Raises BadInput for any other kind.
     """
@@ -34,6 +34,10 @@ def _body(kind: str) -> dict[str, Any]:
             from llmops.spec.deployment import Deployment
 
             schema = Deployment.model_json_schema()
+        case "suite":
+            from llmops.spec.suite import Suite
+
+            schema = Suite.model_json_schema()
         case _:
             raise BadInput(f"`{kind}` has no schema", fix=did_you_mean(kind, KINDS))
     schema.pop("title", None)
