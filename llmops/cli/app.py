@@ -13,6 +13,7 @@ from llmops.cli import (
     doctor,
     engines,
     init,
+    keys,
     models,
     plan,
     run,
@@ -39,6 +40,7 @@ app.add_typer(runs.app, name="runs")
 app.add_typer(models.app, name="models")
 app.command("serve")(serve.command)
 app.command("chat")(chat.command)
+app.add_typer(keys.app, name="keys")
 app.command("schema")(schema.command)
 
 

@@ -6,19 +6,28 @@ name, under the project's secret. Users are kept as HMACs under the same secret.
 """
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import os
+import re
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 LENGTH = 40
+SECRET_BYTES = 32
 _PREFIXES = ("chatcmpl-", "cmpl-")
+_SHAPE = re.compile(r"[0-9a-v]{40}")
 
 
 class NotAnId(ValueError):
     """What was given is no inference id of this deployment; says why."""
+
+
+class Foreign(NotAnId):
+    """It looks like an inference id, but another deployment or nobody gave it."""
 
 
 @dataclass(frozen=True)
@@ -39,14 +48,12 @@ class Identity:
         text: as the gateway gave it, with or without OpenAI's prefix. Raises NotAnId.
         """
         plain = bare(text)
-        try:
-            raw = base64.b32hexdecode(plain.upper())
-        except ValueError:
-            raw = b""
-        if len(plain) != LENGTH or len(raw) != 25:
-            raise NotAnId(f"`{text[:80]}` is no inference id")
+        shown = text[:80].encode("ascii", "replace").decode()
+        if not _SHAPE.fullmatch(plain):
+            raise NotAnId(f"`{shown}` is no inference id")
+        raw = base64.b32hexdecode(plain.upper())
         if not hmac.compare_digest(raw[15:], self._mac(raw[:15], deployment)):
-            raise NotAnId(f"`{text[:80]}` was not given by this deployment")
+            raise Foreign(f"`{shown}` was not given by this deployment")
         return int.from_bytes(raw[:6], "big") / 1000
 
     def user(self, name: str) -> str:
@@ -71,30 +78,76 @@ def _text(raw: bytes) -> str:
 
 def load_identity(path: Path) -> Identity:
     """The project's identity; its secret is made on first use (mode 0600), once, even by several
-    processes at a time. LLMOPS_SECRET, at least 32 characters, takes the file's place."""
-    from llmops.errors import BadInput
+    processes at a time. LLMOPS_SECRET, at least 32 characters, takes the file's place.
+
+    Raises BadInput for a secret that is too short, damaged or open to everybody, Failed when the
+    file can be neither read nor made.
+    """
+    from llmops.errors import BadInput, Failed
+    from llmops.spec.source import display
 
     given = os.environ.get("LLMOPS_SECRET")
     if given:
-        if len(given) < 32:
+        if len(given) < SECRET_BYTES:
             raise BadInput("LLMOPS_SECRET is too short", fix="give it at least 32 characters")
-        return Identity(given.encode())
+        return Identity(given.encode("utf-8", "surrogateescape"))
     try:
-        return Identity(bytes.fromhex(path.read_text().strip()))
+        secret = _read(path)
+        if secret is None:
+            _make(path)
+            secret = _read(path)
+    except OSError as error:
+        raise Failed(
+            f"the project's secret can be neither read nor made: {error.strerror or error}",
+            where=display(path),
+            fix="check the permissions of the project's directory, or set LLMOPS_SECRET",
+        ) from error
+    if secret is None or len(secret) < SECRET_BYTES:
+        raise BadInput(
+            "the project's secret is damaged",
+            where=display(path),
+            fix="restore it from a backup; without it no earlier answer can be rated",
+        )
+    return Identity(secret)
+
+
+def _read(path: Path) -> bytes | None:
+    """The secret; None when there is no file, empty when it is damaged."""
+    from llmops.errors import BadInput
+    from llmops.spec.source import display
+
+    try:
+        with path.open(encoding="ascii", errors="replace") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            text = file.read()
     except FileNotFoundError:
-        pass
-    except ValueError:
-        raise BadInput(f"{path} is damaged", fix="restore it from a backup") from None
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        return None
+    if mode & 0o007:
+        raise BadInput(
+            "everybody on this machine can read or change the project's secret",
+            where=display(path),
+            fix=f"chmod 600 {display(path)}",
+        )
     try:
-        os.write(handle, os.urandom(32).hex().encode())
-        os.fsync(handle)
-        os.link(temporary, path)
-    except FileExistsError:
-        pass
+        return bytes.fromhex(text.strip())
+    except ValueError:
+        return b""
+
+
+def _make(path: Path) -> None:
+    """Write a new secret, unless another process was quicker."""
+    from llmops.store.atomic import sync_directory
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(os.urandom(SECRET_BYTES).hex())
+            file.flush()
+            os.fsync(file.fileno())
+        # A link, not a rename: it leaves the secret that is there already.
+        with contextlib.suppress(FileExistsError):
+            os.link(temporary, path)
     finally:
-        os.close(handle)
-        temporary.unlink()
-    return load_identity(path)
+        os.unlink(temporary)
+    sync_directory(path.parent)

@@ -58,7 +58,8 @@ class InferenceRecord(TypedDict, total=False):
 class FeedbackRecord(TypedDict, total=False):
     """One feedback event.
 
-    id: the client's own `event_id`, or one made by the gateway; the same id twice is one event.
+    id: `EVENT_ID@INFERENCE` of a client's own `event_id`, or one made by the gateway; the same id
+    twice is one event.
     inference: what it is about. other: the second answer of a choice, or the one that a
     regenerated answer replaced. By kind:
       thumbs      value 1 (up) or 0 (down)

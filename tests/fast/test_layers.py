@@ -81,6 +81,7 @@ def test_quick_commands_import_nothing_heavy(args: tuple[str, ...]) -> None:
         *("init", "doctor", "plan", "run", "serve", "chat", "schema", "engines install"),
         *("engines list", "engines remove", "runs list", "runs show", "runs log"),
         *("models list", "models show", "models add"),
+        *("keys create", "keys list", "keys revoke"),
     ],
 )
 def test_every_command_shows_an_example(command: str) -> None:
