@@ -108,7 +108,7 @@ def read(segment: Segment, offset: int = 0, limit: int = READ_BYTES) -> Chunk:
 
     records: list[dict[str, Any]] = []
     damaged = []
-    for line in _whole_lines(segment.path, offset, limit).split(b"\n")[:-1]:
+    for line in whole_lines(segment.path, offset, limit).split(b"\n")[:-1]:
         try:
             record = orjson.loads(line)
             if not isinstance(record, dict):
@@ -133,7 +133,8 @@ def remove(segment: Segment) -> None:
             folder.rmdir()
 
 
-def _whole_lines(path: Path, offset: int, limit: int) -> bytes:
+def whole_lines(path: Path, offset: int, limit: int) -> bytes:
+    """About `limit` bytes of whole lines from `offset` on, at least one line; none without."""
     data = b""
     try:
         with path.open("rb") as file:
