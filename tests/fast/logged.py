@@ -72,7 +72,9 @@ def event(number: int = 0, **changes: Any) -> dict[str, Any]:
     }
 
 
-def write(paths: ProjectPaths, records: Iterable[Any], writer: str = "town-1", **sizes: Any) -> Path:
+def write(
+    paths: ProjectPaths, records: Iterable[Any], writer: str = "town-1", **sizes: Any
+) -> Path:
     """Write records (or raw lines, as bytes) with a journal that is closed then; its directory."""
 
     async def run() -> None:
