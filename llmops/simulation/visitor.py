@@ -78,6 +78,7 @@ class Visitor:
         self._client = _client(endpoint, recipe)
         self._deployment = deployment
         self._recipe = recipe
+        self._source = f"simulated:{recipe.name}"
         self._prompts = prompts
 
     def close(self) -> None:
@@ -107,12 +108,13 @@ class Visitor:
     def _thumb(self, visit: Visit, visited: Visited) -> None:
         answer = self._ask(visit, visited)
         up = likes(answer.text, visit, self._recipe.users.taste)
-        self._rate(visited, visit, answer, kind="thumbs", value="up" if up else "down")
+        value = "up" if up else "down"
+        self._rate(visited, visit, "thumbs", inference_id=answer.id, value=value)
 
     def _vote(self, visit: Visit, visited: Visited) -> None:
         first, second = self._compare(visit, visited)
         choice = prefers(first.text, second.text, visit, self._recipe.users.taste)
-        self._rate(visited, visit, first, kind="choice", other=second.id, choice=choice)
+        self._rate(visited, visit, "choice", inference_ids=[first.id, second.id], choice=choice)
 
     def _edit(self, visit: Visit, visited: Visited) -> None:
         answer = self._ask(visit, visited)
@@ -122,7 +124,7 @@ class Visitor:
         if visit.person.malicious:
             prompt = self._prompts[int(visit.coin * len(self._prompts))]
         if prompt.ideal is not None and prompt.ideal != answer.text:
-            self._rate(visited, visit, answer, kind="edit", text=prompt.ideal)
+            self._rate(visited, visit, "edit", inference_id=answer.id, text=prompt.ideal)
 
     def _regenerate(self, visit: Visit, visited: Visited) -> None:
         """Asks again for an answer that is disliked, and keeps the second if it is better."""
@@ -132,7 +134,8 @@ class Visitor:
             return
         second = self._ask(visit, visited)
         if prefers(first.text, second.text, visit, taste) == "second":
-            self._rate(visited, visit, second, kind="regenerate", other=first.id)
+            kept = {"inference_id": second.id, "replaces": first.id}
+            self._rate(visited, visit, "regenerate", **kept)
 
     def _ask(self, visit: Visit, visited: Visited) -> Answered:
         answer = _answered(self._complete(visit).model_dump())
@@ -155,10 +158,10 @@ class Visitor:
             extra_body=extra,
         )
 
-    def _rate(self, visited: Visited, visit: Visit, answer: Answered, **event: Any) -> None:
-        body = {"id": answer.id, "user": visit.person.name, **event}
+    def _rate(self, visited: Visited, visit: Visit, kind: str, **said: Any) -> None:
+        body = {"kind": kind, "user": visit.person.name, "source": self._source, **said}
         self._client.post("/feedback", cast_to=object, body=body)
-        visited.events.append(event["kind"])
+        visited.events.append(kind)
         visited.ended = time.time()
 
 
