@@ -5,6 +5,7 @@ each change; gateways read it and nothing else of the project's state. Every exp
 generation under which it was assigned.
 """
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Literal
@@ -15,7 +16,8 @@ from llmops.errors import Failed
 from llmops.spec.deployment import Unit
 from llmops.spec.grammar import Spec
 from llmops.spec.source import display
-from llmops.store.atomic import write_json
+from llmops.store.atomic import append_line, write_json
+from llmops.store.paths import DeploymentPaths
 
 
 class Upstream(Spec):
@@ -64,8 +66,35 @@ class Routes(Spec):
     window: float
 
 
+class Generation(Spec):
+    """What is remembered of a table when the next has taken its place."""
+
+    generation: int
+    written: str
+    variants: dict[str, RoutedVariant]
+
+
 def write_routes(path: Path, routes: Routes) -> None:
+    """Let gateways follow `routes`. Its weights and versions are remembered first, so that every
+    exposure's generation can be looked up."""
+    kept = Generation(
+        generation=routes.generation, written=routes.written, variants=routes.variants
+    )
+    append_line(DeploymentPaths(path.parent).generations, kept.model_dump_json())
     write_json(path, routes.model_dump(mode="json"))
+
+
+def read_generations(paths: DeploymentPaths) -> list[Generation]:
+    """The tables that a deployment had, oldest first; what a crash tore is left out."""
+    try:
+        lines = paths.generations.read_bytes().splitlines()
+    except FileNotFoundError:
+        return []
+    found = []
+    for line in lines:
+        with contextlib.suppress(ValidationError):
+            found.append(Generation.model_validate_json(line))
+    return found
 
 
 def read_routes(path: Path) -> Routes | None:

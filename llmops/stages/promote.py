@@ -1,9 +1,17 @@
-"""`promote: ... to: ALIAS` in a pipeline: moves an alias to a version, on record."""
+"""`promote: ... to: ALIAS` in a pipeline: moves an alias to a version, on record.
+
+`when: stage:NAME` asks for the evidence of an evaluation in the same pipeline, `when:
+experiment:NAME` for the decision of a running experiment, which may have yet to come; `once: true`
+moves only an alias that names nothing yet. The decision itself is experiments/decide.py's.
+"""
 
 from collections.abc import Mapping
+from typing import Any
 
-from llmops.errors import BadInput
-from llmops.registry.locate import Located
+from llmops.errors import BadInput, GateRefused, Waiting
+from llmops.registry.evidence import Evidence
+from llmops.registry.locate import Located, locate
+from llmops.registry.manifest import Manifest
 from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared
 from llmops.spec.pipeline import PipelineStage
 
@@ -15,47 +23,179 @@ class Promote:
 
     def inputs(self, spec: PipelineStage) -> dict[str, tuple[str, tuple[str | int, ...]]]:
         assert spec.promote is not None
-        return {"version": (spec.promote, ("promote",))}
+        found: dict[str, tuple[str, tuple[str | int, ...]]] = {
+            "version": (spec.promote, ("promote",))
+        }
+        if spec.when is not None and spec.when.startswith("stage:"):
+            found["evidence"] = (spec.when, ("when",))
+        return found
 
     def moves(self, spec: PipelineStage) -> str | None:
         return spec.to
 
-    def prepare(
-        self, node: Node, inputs: Mapping[str, Located | Pending], context: Context
-    ) -> Prepared:
-        version = inputs["version"]
+    def prepare(self, node: Node, inputs: Mapping[str, Any], context: Context) -> Prepared:
         alias = str(node.spec.to)
-        if isinstance(version, Pending):
-            return Prepared(
-                parts={"alias": alias, "version": f"pending: {version.node}"},
-                pending_on=(version.node,),
-                summary=f"{version.model}@{alias}",
-            )
-        if version.manifest is None:
-            where = node.declared.source.where(("stages", node.name, "promote"))
-            raise BadInput(f"`{version.id}` is not a registered version", where=where)
-        name = version.manifest.name
-        current = context.registry.aliases(name).get(alias)
-        there = current == version.manifest.number
-        before = f"{name}:v{current}" if current else "nothing"
-        return Prepared(
-            parts={"alias": f"{name}@{alias}", "version": version.id},
-            found=version if there else None,
-            output=None,
-            done=there,
-            reasons=() if there else (f"it names {before} now",),
-            summary=f"{name}@{alias} -> {version.id}",
-            payload=version,
-        )
+        name = _experiment(node.spec)
+        if name is not None:
+            from llmops.experiments.declared import find_experiment
+
+            find_experiment(name, context.settings, _where(node, "when"))
+        kept = _kept(inputs["version"], node, context)
+        if kept is not None:
+            return kept
+        pending = [item for item in inputs.values() if isinstance(item, Pending)]
+        if pending:
+            return _pending(inputs["version"], pending, inputs["after"], alias, node.spec.when)
+        return _move(node, inputs, alias, context)
 
     def execute(self, prepared: Prepared, attempt: Attempt, context: Context) -> Located:
-        version: Located = prepared.payload
+        version, evidence = prepared.payload
         assert version.manifest is not None
+        node = attempt.node
+        name = _experiment(node.spec)
+        if evidence is not None and not evidence.passed:
+            raise _refused(version, node, evidence)
+        if name is not None:
+            evidence = _decided(name, version, attempt, context)
+        why = f"stage {node.name} of {context.relative(node.declared.path)}"
         context.registry.move(
             version.manifest.name,
-            str(attempt.node.spec.to),
+            str(node.spec.to),
             version.manifest.number,
-            why=f"stage {attempt.node.name} of {context.relative(attempt.node.declared.path)}",
+            why=f"{why}; {evidence.summary} ({evidence.id})" if evidence else why,
             by=f"run {attempt.run}",
         )
-        return version
+        return version  # type: ignore[no-any-return]
+
+
+def _experiment(spec: PipelineStage) -> str | None:
+    """The experiment that a move waits for."""
+    if spec.when is None or not spec.when.startswith("experiment:"):
+        return None
+    return spec.when.removeprefix("experiment:")
+
+
+def _where(node: Node, key: str) -> str:
+    return node.declared.source.where(("stages", node.name, key))
+
+
+def _kept(version: Any, node: Node, context: Context) -> Prepared | None:
+    """`once`: the version that the alias names already, and stays at."""
+    if not node.spec.once:
+        return None
+    name = version.model if isinstance(version, Pending) else _manifest(version, node).name
+    number = context.registry.aliases(name).get(str(node.spec.to))
+    if number is None:
+        return None
+    current = locate(f"{name}:v{number}", context.registry, context.settings.root)
+    why = f"once, and it names {current.id}"
+    return Prepared(
+        parts={"alias": f"{name}@{node.spec.to}", "version": current.id},
+        found=current,
+        done=True,
+        reasons=(why,),
+        summary=f"{name}@{node.spec.to} stays ({why})",
+        payload=(current, None),
+    )
+
+
+def _pending(
+    version: Any, pending: list[Pending], after: tuple[Pending, ...], alias: str, when: str | None
+) -> Prepared:
+    """A move whose version or evidence is made first."""
+    known = version.model if isinstance(version, Pending) else version.id
+    named = f"{version.model}@{alias}" if isinstance(version, Pending) else f"{alias} -> {known}"
+    names = dict.fromkeys([item.node for item in pending] + [item.node for item in after])
+    return Prepared(
+        parts={"alias": alias, "version": f"pending: {known}"},
+        pending_on=tuple(names),
+        summary=named + _condition(when),
+    )
+
+
+def _condition(when: str | None) -> str:
+    return f", when {when} says so" if when else ""
+
+
+def _move(node: Node, inputs: Mapping[str, Any], alias: str, context: Context) -> Prepared:
+    version, evidence = inputs["version"], inputs.get("evidence")
+    manifest = _manifest(version, node)
+    name = manifest.name
+    if evidence is not None:
+        _about(evidence, version, node)
+    current = context.registry.aliases(name).get(alias)
+    there = current == manifest.number
+    before = f"{name}:v{current}" if current else "nothing"
+    parts = {"alias": f"{name}@{alias}", "version": version.id}
+    if node.spec.when is not None:
+        parts["when"] = evidence.digest if evidence is not None else node.spec.when
+    waits = tuple(item.node for item in inputs["after"])
+    return Prepared(
+        parts=parts,
+        found=version if there else None,
+        done=there,
+        pending_on=() if there else waits,
+        reasons=() if there else (f"it names {before} now",),
+        summary=f"{name}@{alias} -> {version.id}{'' if there else _condition(node.spec.when)}",
+        payload=(version, evidence),
+    )
+
+
+def _manifest(version: Located, node: Node) -> Manifest:
+    if version.manifest is None:
+        what = f"`{version.id}` is not a registered version"
+        raise BadInput(what, where=_where(node, "promote"))
+    return version.manifest
+
+
+def _about(evidence: Evidence, version: Located, node: Node) -> None:
+    """Evidence about one version says nothing about another."""
+    if evidence.version != version.id:
+        raise BadInput(
+            f"the evidence of `{node.spec.when}` is about {evidence.version}, "
+            f"not about {version.id}",
+            where=_where(node, "when"),
+            fix=f"let that stage evaluate `model: {node.spec.promote}`",
+        )
+
+
+def _refused(version: Located, node: Node, evidence: Evidence) -> GateRefused:
+    missing = "; ".join(evidence.missing) or evidence.summary
+    alias = node.spec.to
+    return GateRefused(
+        f"{version.id} does not become {alias}: {missing}",
+        where=_where(node, "when"),
+        fix=f"see {evidence.file}; to move it all the same: "
+        f"llmops models promote {version.id} {alias} --override --why TEXT",
+    )
+
+
+def _decided(name: str, version: Located, attempt: Attempt, context: Context) -> Evidence:
+    """The evidence of an experiment that the candidate won.
+
+    Raises GateRefused when it lost, Waiting while it has not been decided.
+    """
+    from llmops.experiments.decide import decide
+    from llmops.experiments.evidence import record
+
+    node = attempt.node
+    where = _where(node, "when")
+    decision = decide(name, context, where)
+    pair = decision.pair
+    if pair is not None and version.id != pair.candidate_version:
+        raise BadInput(
+            f"experiment `{name}` tries {pair.candidate_version}, not {version.id}",
+            where=where,
+            fix=f"let its candidate be {version.id} first (a stage before this one may move the "
+            "alias that it names)",
+        )
+    if decision.verdict == "undecided":
+        raise Waiting(
+            f"experiment `{name}`: {decision.why}",
+            where=where,
+            fix=f"see `llmops experiments show {name}`",
+        )
+    evidence = record(decision, context, by=f"run {attempt.run}")
+    if not decision.won:
+        raise _refused(version, node, evidence)
+    return evidence
