@@ -64,8 +64,21 @@ class ProjectPaths:
 
     @property
     def evaluations(self) -> Path:
-        """Results of evaluations: reports, and answers by item."""
+        """Results of evaluations: reports by version, and the answers that were given."""
         return self.state / "evaluations"
+
+    def evaluation(self, name: str, number: int, key: str) -> Path:
+        """The directory of one evaluation of a version."""
+        return self.evaluations / name / f"v{number}" / key
+
+    def answers(self, key: str) -> Path:
+        """The answers of one version (or one judge), asked in one way; a line for each prompt."""
+        return self.evaluations / ".answers" / f"{key}.jsonl"
+
+    @property
+    def experiments(self) -> Path:
+        """Reports of experiments that decided something."""
+        return self.state / "experiments"
 
     def simulation(self, fingerprint: str) -> Path:
         """The record of a finished simulation."""
@@ -192,6 +205,11 @@ class DeploymentPaths:
     def routes(self) -> Path:
         """What the gateway follows (llmops/gateway/routes.py)."""
         return self.root / "routes.json"
+
+    @property
+    def generations(self) -> Path:
+        """What each generation of the routes said, for whoever analyses exposures."""
+        return self.root / "generations.jsonl"
 
     @property
     def wanted(self) -> Path:
