@@ -53,7 +53,9 @@ def figures(progress: Progress) -> str:
 
 
 def steps(progress: Progress, *, word: str = "") -> str:
-    """How far training is; empty in any other phase."""
+    """How far training is, or work that is counted; empty in any other phase."""
+    if progress.phase != "training" and progress.total and progress.loss is None:
+        return f"{progress.step:,}/{progress.total:,}"
     if progress.phase != "training" or not progress.total:
         return ""
     text = f"{word}{progress.step}/{progress.total} {figures(progress)}"
@@ -148,7 +150,9 @@ class RichReporter:
         if progress.warning:
             self._bars.console.print(f"{stage}: warning: {progress.warning}", markup=False)
             return
-        text = steps(progress) or progress.phase
+        text = steps(progress)
+        if progress.phase != "training" or not text:
+            text = f"{progress.phase} {text}".rstrip()
         total = progress.total or None
         self._bars.update(self._tasks[stage], total=total, completed=progress.step)
         self._set(stage, ">", text)

@@ -30,6 +30,16 @@ def test_plain_lines_name_stage_and_position() -> None:
     assert any("training step 20/100 loss 1.2500" in line for line in lines)
 
 
+def test_work_that_is_counted_shows_how_far_it_is() -> None:
+    for kind in (PlainReporter, RichReporter):
+        stream = io.StringIO()
+        reporter: Reporter = kind(stream)
+        reporter.begin("r1", ["traffic"])
+        reporter.progress("traffic", Progress("visits", 120, 1500))
+        reporter.end()
+        assert "visits 120/1,500" in stream.getvalue()
+
+
 def test_lines_do_not_come_faster_than_anyone_reads() -> None:
     stream = io.StringIO()
     reporter = PlainReporter(stream)
