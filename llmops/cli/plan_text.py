@@ -43,6 +43,7 @@ def _stage(stage: Mapping[str, Any], width: int) -> list[str]:
             lines.append(f"{indent}{name}: from stage {item['pending']}")
         else:
             lines.append(f"{indent}{name}: {item['id']} ({item['digest'][:12]})")
+    lines += [f"{indent}{note}" for note in stage["notes"]]
     if stage["state"] != "reuse":
         lines += [f"{indent}why: {reason}" for reason in stage["reasons"]]
     needs = _needs(stage["estimate"])

@@ -126,6 +126,7 @@ def _describe_stage(stage: PlannedStage, context: Context) -> dict[str, Any]:
         "state": stage.state,
         "summary": prepared.summary,
         "reasons": list(prepared.reasons),
+        "notes": list(prepared.notes),
         "pending_on": list(prepared.pending_on),
         "inputs": {n: describe_input(i) for n, i in stage.inputs.items() if n != "after"},
         "output": prepared.found.id if prepared.found and stage.state == "reuse" else None,

@@ -85,7 +85,8 @@ class Prepared:
     parts: what the fingerprint covers, a digest by name; None while an input is pending.
     found: what is this stage's output already. output: what it makes, as later stages
     see it while it is pending. command: what would run, with placeholders where inputs are
-    pending; None for a stage that runs no engine. payload: the kind's own.
+    pending; None for a stage that runs no engine. notes: what a plan shows besides, up to date or
+    not. payload: the kind's own.
     """
 
     parts: dict[str, str]
@@ -97,6 +98,7 @@ class Prepared:
     estimate: Estimate = field(default_factory=Estimate)
     command: Command | None = None
     summary: str = ""
+    notes: tuple[str, ...] = ()
     payload: Any = None
 
 

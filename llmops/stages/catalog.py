@@ -2,8 +2,11 @@
 
 from llmops.runner.stage import Stage
 from llmops.stages.base import Base
+from llmops.stages.preferences import Preferences
 from llmops.stages.promote import Promote
 from llmops.stages.simulate import Simulate
 from llmops.stages.train import Train
 
-KINDS: dict[str, Stage] = {stage.kind: stage for stage in (Base(), Train(), Simulate(), Promote())}
+KINDS: dict[str, Stage] = {
+    stage.kind: stage for stage in (Base(), Train(), Preferences(), Simulate(), Promote())
+}

@@ -1,12 +1,60 @@
-"""The data of a recipe: found, checked, and as parts of a fingerprint."""
+"""The data of a recipe: found, checked, and as parts of a fingerprint.
 
-from collections.abc import Collection, Sequence
+Besides files, snapshots of preferences: as training data their rows that train, as validation
+those that are held out. One that an earlier stage of the run has yet to make is pending.
+"""
 
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from llmops.data.layouts import STAGE_LAYOUTS
 from llmops.engines.contract import DataSet
-from llmops.errors import BadInput
-from llmops.runner.stage import Context, Node
+from llmops.errors import BadInput, Failed
+from llmops.preferences.snapshot import HOLDOUT, TRAIN, Snapshot
+from llmops.runner.stage import Context, Node, Pending
 from llmops.spec.load import resolve_path
-from llmops.spec.recipe import DataFile, Layout
+from llmops.spec.recipe import DataFile, Layout, TrainRecipe
+from llmops.spec.source import display
+
+Item = DataSet | Pending
+Key = tuple[str | int, ...]
+
+
+def snapshot_inputs(recipe: TrainRecipe) -> dict[str, tuple[str, Key]]:
+    """The snapshots that a recipe trains on or validates with: by input name, reference and key."""
+    found: dict[str, tuple[str, Key]] = {}
+    for part in ("train", "validation"):
+        files = getattr(recipe.data, part)
+        for position, file in enumerate(files if isinstance(files, list) else ()):
+            if file.preferences is not None:
+                key = ("data", part, position, "preferences")
+                found[_input(part, position)] = (f"preferences:{file.preferences}", key)
+    return found
+
+
+def _input(part: str, position: int) -> str:
+    return f"data.{part}.{position}"
+
+
+def training_data(node: Node, part: str, inputs: Mapping[str, Any], context: Context) -> list[Item]:
+    """The data of `data.train` or `data.validation`, each file and snapshot checked; Pending for a
+    snapshot that is made first. Raises BadInput with the recipe's key and the file's row."""
+    recipe: TrainRecipe = node.spec
+    wanted = STAGE_LAYOUTS[recipe.stage]
+    found: list[Item] = []
+    for position, file in enumerate(getattr(recipe.data, part)):
+        key: Key = ("data", part, position)
+        if file.preferences is None:
+            found.append(_inspect(node, file, key, wanted, context))
+            continue
+        given = inputs[_input(part, position)]
+        _check_plain(node, file, key)
+        if isinstance(given, Pending):
+            found.append(given)
+        else:
+            found.append(_of_snapshot(node, file, given, key, wanted, context))
+    return found
 
 
 def inspect_all(
@@ -19,26 +67,99 @@ def inspect_all(
     """Each file found and checked. Raises BadInput with the recipe's key and the file's row."""
     found = []
     for position, file in enumerate(files):
-        place = node.declared.source.where((*key, position, "path"))
-        path = resolve_path(file.path, beside=node.declared.path, root=context.settings.root)
-        if path is None:
-            raise BadInput(
-                f"no such file: {file.path}",
-                where=place,
-                fix=f"looked beside {node.declared.path.name} and in the project's root",
-            )
-        found.append(context.inspections.inspect(file, path, where=place, wanted=wanted))
+        if file.preferences is not None:
+            where = node.declared.source.where((*key, position, "preferences"))
+            raise BadInput("preferences are data for `kind: train` only", where=where)
+        found.append(_inspect(node, file, (*key, position), wanted, context))
     return found
 
 
-def data_parts(prefix: str, items: Sequence[DataSet]) -> dict[str, str]:
+def _inspect(
+    node: Node, file: DataFile, key: Key, wanted: Collection[Layout], context: Context
+) -> DataSet:
+    place = node.declared.source.where((*key, "path"))
+    path = resolve_path(file.path, beside=node.declared.path, root=context.settings.root)
+    if path is None:
+        raise BadInput(
+            f"no such file: {file.path}",
+            where=place,
+            fix=f"looked beside {node.declared.path.name} and in the project's root",
+        )
+    return context.inspections.inspect(file, path, where=place, wanted=wanted)
+
+
+def _check_plain(node: Node, file: DataFile, key: Key) -> None:
+    """A snapshot knows its own layout."""
+    for name in ("layout", "columns"):
+        if getattr(file, name) is not None:
+            where = node.declared.source.where((*key, name))
+            raise BadInput(f"`{name}` has a meaning for files, not for preferences", where=where)
+
+
+def _of_snapshot(
+    node: Node,
+    file: DataFile,
+    snapshot: Snapshot,
+    key: Key,
+    wanted: Collection[Layout],
+    context: Context,
+) -> DataSet:
+    """The rows of a snapshot for one part of a recipe's data, known to be as they were written."""
+    part = TRAIN if key[1] == "train" else HOLDOUT
+    place = node.declared.source.where((*key, "preferences"))
+    _check_layout(snapshot, wanted, node, place)
+    count = snapshot.counts["train" if part == TRAIN else "holdout"]
+    if not count:
+        raise BadInput(
+            f"{snapshot.id} holds nothing {'to train on' if part == TRAIN else 'out'}",
+            where=place,
+            fix="raise `holdout` in the recipe that makes it" if part == HOLDOUT else "",
+        )
+    path: Path = snapshot.directory / part
+    if not path.is_file() or context.digests.file(path) != snapshot.manifest.files[part]:
+        raise Failed(
+            f"{snapshot.id} is damaged: {part} is not what was written",
+            where=display(path),
+            fix="remove its directory and run its recipe again; an erasure that was interrupted "
+            "is finished by running it again",
+        )
+    return context.inspections.inspect(file, path, where=place, wanted=wanted)
+
+
+def _check_layout(snapshot: Snapshot, wanted: Collection[Layout], node: Node, place: str) -> None:
+    if snapshot.layout in wanted:
+        return
+    other = "unpaired" if snapshot.layout == "preference" else "pairs"
+    stages = [stage for stage, layouts in STAGE_LAYOUTS.items() if snapshot.layout in layouts]
+    raise BadInput(
+        f"{snapshot.id} has the layout `{snapshot.layout}`, which stage "
+        f"`{node.spec.stage}` does not train on",
+        where=place,
+        fix=f"it is for stage {' or '.join(stages)}; `layout: {other}` makes the other kind",
+    )
+
+
+def data_parts(prefix: str, items: Sequence[Item]) -> dict[str, str]:
     """What a fingerprint covers of data: content, layout, columns and limit, not the path."""
     parts = {}
     for position, item in enumerate(items):
         name = f"{prefix}.{position}"
+        if isinstance(item, Pending):
+            parts[name] = f"pending: {item.node}"
+            continue
         parts[name] = item.sha256
         parts[f"{name}.layout"] = item.layout
         parts[f"{name}.columns"] = ",".join(f"{k}={v}" for k, v in sorted(item.columns.items()))
         if item.limit is not None:
             parts[f"{name}.limit"] = str(item.limit)
     return parts
+
+
+def promised(item: Item, wanted: Collection[Layout]) -> DataSet:
+    """A data set, with a placeholder for one that is yet to be made."""
+    if isinstance(item, DataSet):
+        return item
+    layout: Layout = "kto" if "kto" in wanted else "preference"
+    columns = ("messages", "label") if layout == "kto" else ("messages", "chosen", "rejected")
+    path = Path(f"/<{item.node}>") / TRAIN
+    return DataSet(path, layout, {name: name for name in columns}, samples=0, sha256="")

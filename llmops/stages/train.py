@@ -17,7 +17,7 @@ from llmops.engines.contract import (
 from llmops.registry.locate import Located
 from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared
 from llmops.spec.recipe import TrainRecipe
-from llmops.stages.datasets import data_parts, inspect_all
+from llmops.stages.datasets import Item, data_parts, promised, snapshot_inputs, training_data
 from llmops.stages.engine_run import register, run_engine
 from llmops.stages.estimate import Shape, estimate_training, shape_of, steps_of
 from llmops.stages.history import checkpoint_of, looked_up, planning_environment
@@ -34,8 +34,8 @@ class _Payload:
     engine: Engine
     environment: Environment | None
     base: Located | Pending
-    train: Sequence[DataSet]
-    validation: Sequence[DataSet] | float | None
+    train: Sequence[Item]
+    validation: Sequence[Item] | float | None
 
 
 class Train:
@@ -44,31 +44,33 @@ class Train:
     kind = "train"
 
     def inputs(self, spec: TrainRecipe) -> dict[str, tuple[str, tuple[str | int, ...]]]:
-        return {"base": (spec.base, ("base",))}
+        return {"base": (spec.base, ("base",)), **snapshot_inputs(spec)}
 
     def moves(self, spec: TrainRecipe) -> str | None:
         return None
 
-    def prepare(
-        self, node: Node, inputs: Mapping[str, Located | Pending], context: Context
-    ) -> Prepared:
+    def prepare(self, node: Node, inputs: Mapping[str, Any], context: Context) -> Prepared:
         recipe: TrainRecipe = node.spec
         where = node.declared.source.where(("engine",))
         engine = find_engine(recipe.engine, cache=context.cache.options, where=where)
         environment, version = planning_environment(recipe.engine, context)
         if environment is not None:
             engine.check(node.declared, environment)
-        base = inputs["base"]
-        train, validation = self._data(node, context)
+        base: Located | Pending = inputs["base"]
+        train = training_data(node, "train", inputs, context)
+        validation = self._validation(node, inputs, context)
         payload = _Payload(engine, environment, base, train, validation)
         parts = _parts(recipe, version, train, validation, base)
         found, reasons, earlier = looked_up(node, recipe.output.model, parts, context)
         if environment is None:
             reasons = (*reasons, f"{recipe.engine} is not installed: options unchecked")
         shape = _shape(base)
-        samples = sum(item.limit or item.samples for item in train)
+        known = [item for item in train if isinstance(item, DataSet)]
+        samples = sum(item.limit or item.samples for item in known)
         steps = steps_of(recipe.args, samples, recipe.resources.devices, recipe.stage)
-        pending = (base.node,) if isinstance(base, Pending) else ()
+        if len(known) < len(train) and int(recipe.args.get("max_steps", -1)) <= 0:
+            steps = None
+        pending = _pending_on(base, train, validation)
         done = found is not None and not pending
         kind = "adapter" if recipe.args.get("finetuning_type", "lora") == "lora" else "full"
         return Prepared(
@@ -80,7 +82,7 @@ class Train:
             reasons=reasons,
             estimate=estimate_training(shape, recipe.args, recipe.stage, steps, earlier),
             command=self._preview(node, payload, context),
-            summary=_summary(recipe, samples, steps, sum(item.same_answers for item in train)),
+            summary=_summary(recipe, train, samples, steps),
             payload=payload,
         )
 
@@ -101,19 +103,16 @@ class Train:
             engine=payload.engine,
             parts=prepared.parts,
             base=payload.base,
-            data=payload.train,
+            data=[item for item in payload.train if isinstance(item, DataSet)],
         )
 
-    def _data(
-        self, node: Node, context: Context
-    ) -> tuple[list[DataSet], list[DataSet] | float | None]:
-        recipe: TrainRecipe = node.spec
-        wanted = STAGE_LAYOUTS[recipe.stage]
-        train = inspect_all(node, recipe.data.train, ("data", "train"), wanted, context)
-        share = recipe.data.validation
+    def _validation(
+        self, node: Node, inputs: Mapping[str, Any], context: Context
+    ) -> list[Item] | float | None:
+        share = node.spec.data.validation
         if isinstance(share, list):
-            return train, inspect_all(node, share, ("data", "validation"), wanted, context)
-        return train, share
+            return training_data(node, "validation", inputs, context)
+        return share  # type: ignore[no-any-return]
 
     def _preview(self, node: Node, payload: _Payload, context: Context) -> Any:
         """The command with placeholders for what is pending; None without the engine."""
@@ -132,12 +131,16 @@ class Train:
 
 
 def _job(node: Node, payload: _Payload, base: ModelFiles, attempt: AttemptPaths) -> TrainJob:
-    prompts = [prompt for item in payload.train for prompt in item.first_prompts]
+    wanted = STAGE_LAYOUTS[node.spec.stage]
+    train = [promised(item, wanted) for item in payload.train]
+    held = payload.validation
+    validation = [promised(item, wanted) for item in held] if isinstance(held, Sequence) else held
+    prompts = [prompt for item in train for prompt in item.first_prompts]
     return TrainJob(
         recipe=node.declared,
         base=base,
-        train=payload.train,
-        validation=payload.validation,
+        train=train,
+        validation=validation,
         attempt=attempt,
         golden=prompts[:GOLDEN_PROMPTS],
     )
@@ -146,8 +149,8 @@ def _job(node: Node, payload: _Payload, base: ModelFiles, attempt: AttemptPaths)
 def _parts(
     recipe: TrainRecipe,
     version: str,
-    train: Sequence[DataSet],
-    validation: Sequence[DataSet] | float | None,
+    train: Sequence[Item],
+    validation: Sequence[Item] | float | None,
     base: Located | Pending,
 ) -> dict[str, str]:
     """What the fingerprint covers. The output's name is not part of it: it is where one looks."""
@@ -177,9 +180,21 @@ def _shape(base: Located | Pending) -> Shape | None:
     return base.shape if isinstance(base, Pending) else shape_of(base.files.directory)
 
 
-def _summary(recipe: TrainRecipe, samples: int, steps: int | None, same: int) -> str:
-    """same: pairs whose two answers are one, from which nothing is learned."""
+def _pending_on(
+    base: Located | Pending, train: Sequence[Item], validation: Sequence[Item] | float | None
+) -> tuple[str, ...]:
+    """The stages that make what this one reads, each once."""
+    others = validation if isinstance(validation, Sequence) else ()
+    items = [base, *train, *others]
+    return tuple(dict.fromkeys(item.node for item in items if isinstance(item, Pending)))
+
+
+def _summary(recipe: TrainRecipe, train: Sequence[Item], samples: int, steps: int | None) -> str:
+    """With the number of pairs whose two answers are one, from which nothing is learned."""
     kind = recipe.args.get("finetuning_type", "lora")
-    text = f"{recipe.stage} {kind}, {samples:,} samples"
+    same = sum(item.same_answers for item in train if isinstance(item, DataSet))
+    made = [f"the pairs of stage {item.node}" for item in train if isinstance(item, Pending)]
+    text = f"{samples:,} samples" if samples or not made else ""
     text += f" ({same:,} with the same answer twice)" if same else ""
-    return text + (f", {steps:,} steps" if steps else "")
+    text = " and ".join(filter(None, [text, *made]))
+    return f"{recipe.stage} {kind}, {text}" + (f", {steps:,} steps" if steps else "")

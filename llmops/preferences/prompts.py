@@ -1,0 +1,57 @@
+"""Prompts of the log as turns that an engine can train on.
+
+A chat of texts: at most one system turn, then user and assistant in turns, the user's last. Tools,
+images and other parts are not covered: their pairs are left out, with a count.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import polars as pl
+
+# A quote inside a JSON string is escaped, so this is found at keys only.
+_PARTS = r'"content"\s*:\s*[\[{]'
+_ORDER = r"^s?(ua)*u$"
+
+
+def turns(messages: "pl.Series") -> "pl.DataFrame":
+    """Unique prompts (JSON texts) as a frame of `messages` and `turns`: a list of role and
+    content, null where it cannot be trained on."""
+    import polars as pl
+
+    prompts = messages.drop_nulls().unique().alias("messages").to_frame()
+    prompts = prompts.filter(~pl.col("messages").str.contains(_PARTS))
+    read = prompts.with_columns(turns=_decoded(prompts["messages"]))
+    role = pl.element().struct.field("role")
+    letters = role.replace_strict(
+        ["system", "user", "assistant"], ["s", "u", "a"], default="?", return_dtype=pl.String
+    )
+    texts = pl.element().struct.field("content").is_not_null()
+    good = pl.col("turns").list.eval(letters).list.join("").str.contains(_ORDER)
+    good &= pl.col("turns").list.eval(texts).list.all()
+    good &= ~pl.col("messages").str.contains(r'"tool_calls"\s*:\s*\[\s*\{')
+    return read.filter(good.fill_null(False))
+
+
+def _decoded(prompts: "pl.Series") -> "pl.Series":
+    import polars as pl
+
+    kind = pl.List(pl.Struct({"role": pl.String, "content": pl.String}))
+    try:
+        return prompts.str.json_decode(kind)
+    except pl.exceptions.ComputeError:
+        # Something in the log is no list of messages: only then is each looked at alone.
+        return pl.Series([_one(text) for text in prompts], dtype=kind)
+
+
+def _one(text: str) -> list[dict[str, str]] | None:
+    import json
+
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    good = isinstance(value, list) and all(isinstance(turn, dict) for turn in value)
+    if not good or not all(isinstance(turn.get("content"), str) for turn in value):
+        return None
+    return [{"role": str(turn.get("role")), "content": turn["content"]} for turn in value]

@@ -1,0 +1,60 @@
+"""The rows of a snapshot as files: Parquet, and JSON Lines in the layouts that engines read."""
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llmops.preferences.snapshot import HOLDOUT, PAIRS, TRAIN, SnapshotLayout
+from llmops.store.digest import sha256_file
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_SLICE = 20_000
+
+
+def layout_of(rows: "pl.DataFrame") -> SnapshotLayout:
+    return "kto" if "label" in rows.columns else "preference"
+
+
+def digest(rows: "pl.DataFrame") -> str:
+    """sha256 over all that the rows say, in their order."""
+    found = hashlib.sha256(layout_of(rows).encode())
+    for part in rows.iter_slices(_SLICE):
+        found.update(part.write_ndjson().encode())
+    return found.hexdigest()
+
+
+def trained(rows: "pl.DataFrame") -> "pl.DataFrame":
+    """The columns of data layout `preference` or `kto` (llmops/data/layouts.py)."""
+    import polars as pl
+
+    def turn(text: str) -> "pl.Expr":
+        return pl.struct(role=pl.lit("assistant"), content=pl.col(text))
+
+    if layout_of(rows) == "kto":
+        answered = pl.concat_list("prompt", turn("answer"))
+        return rows.select(messages=answered, label="label")
+    return rows.select(messages="prompt", chosen=turn("chosen"), rejected=turn("rejected"))
+
+
+def write(rows: "pl.DataFrame", directory: Path) -> dict[str, str]:
+    """Write the data files of a snapshot; sha256 by name."""
+    return {**write_lines(rows, directory), PAIRS: write_pairs(rows, directory / PAIRS)}
+
+
+def write_lines(rows: "pl.DataFrame", directory: Path) -> dict[str, str]:
+    """train.jsonl and holdout.jsonl; sha256 by name."""
+    import polars as pl
+
+    digests = {}
+    for name, split in ((TRAIN, "train"), (HOLDOUT, "holdout")):
+        trained(rows.filter(pl.col("split") == split)).write_ndjson(directory / name)
+        digests[name] = sha256_file(directory / name)
+    return digests
+
+
+def write_pairs(rows: "pl.DataFrame", file: Path) -> str:
+    """pairs.parquet; its sha256."""
+    rows.write_parquet(file)
+    return sha256_file(file)

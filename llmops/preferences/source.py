@@ -1,0 +1,91 @@
+"""Where the rows of a log come from: the project's database, with what the journal holds by now.
+
+A plan reads the log too: it first moves what the journal holds into the database, as the ingester
+does (idempotent; nothing of it is lost or read twice), so there is one reading of the log, not two.
+"""
+
+import time
+from typing import TYPE_CHECKING
+
+from llmops.errors import BadInput
+from llmops.preferences.log import EVENT_COLUMNS, INFERENCE_COLUMNS, Log
+from llmops.spec.preferences import PreferencesRecipe
+from llmops.spec.settings import Settings
+from llmops.spec.suggest import did_you_mean
+from llmops.store.paths import ProjectPaths
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+
+def read_log(
+    settings: Settings, recipe: PreferencesRecipe, *, where: str = "", pending: bool = False
+) -> Log:
+    """All that the log holds of the recipe's deployment. where: a place for errors; pending: what
+    fills the log has yet to run, so an empty one is no mistake.
+
+    Raises BadInput when it holds nothing, Failed when the database cannot be read.
+    """
+    from llmops.feedback import frames
+    from llmops.feedback.ingest import fresh
+
+    paths = ProjectPaths(settings.root)
+    if not has_log(settings, paths):
+        if pending:
+            return empty_log()
+        raise _empty(recipe.deployment, where, [])
+    database = fresh(settings, paths)
+    try:
+        log = Log(
+            frames.inferences(database, recipe.deployment, columns=INFERENCE_COLUMNS),
+            frames.events(database, recipe.deployment).select(EVENT_COLUMNS),
+            int(time.time() * 1000),
+        )
+        if not log.inferences.height and not pending:
+            raise _empty(recipe.deployment, where, _deployments(database))
+        return log
+    finally:
+        database.dispose()
+
+
+def has_log(settings: Settings, paths: ProjectPaths) -> bool:
+    """Whether there is anything to read, without making a database for it."""
+    if settings.database is not None or paths.database.exists():
+        return True
+    return paths.journal.is_dir() and any(paths.journal.iterdir())
+
+
+def empty_log() -> Log:
+    import polars as pl
+
+    whole = {"time": pl.Int64, "redacted": pl.Int64, "value": pl.Float64}
+    frames = [
+        pl.DataFrame(schema={name: whole.get(name, pl.String) for name in columns})
+        for columns in (INFERENCE_COLUMNS, EVENT_COLUMNS)
+    ]
+    return Log(frames[0], frames[1], 0)
+
+
+def _deployments(database: "sa.Engine") -> list[str]:
+    import sqlalchemy as sa
+
+    from llmops.store.database import reading
+    from llmops.store.tables import inferences
+
+    with reading(database) as connection:
+        query = sa.select(inferences.c.deployment).distinct()
+        return sorted(connection.execute(query).scalars())
+
+
+def _empty(deployment: str, where: str, known: list[str]) -> BadInput:
+    if known:
+        return BadInput(
+            f"the log holds nothing of deployment `{deployment}`",
+            where=where,
+            fix=did_you_mean(deployment, known),
+        )
+    return BadInput(
+        f"the feedback log is empty: nobody has asked deployment `{deployment}` anything",
+        where=where,
+        fix=f"serve it, and point clients at it: llmops serve serving/{deployment}.yaml",
+    )
