@@ -1,10 +1,13 @@
 """Executing a plan, stage by stage. What is finished stays finished: a run that was killed is
-started again by the same command, and reuses every stage whose output exists."""
+started again by the same command, and reuses every stage whose output exists; or goes on as it was
+(resume.py). A stage whose evidence has yet to come ends it as `waiting`."""
 
+import math
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -12,12 +15,16 @@ from filelock import FileLock, Timeout
 from llmops.environments.machine import size_text
 from llmops.errors import Failed, GateRefused, Interrupted, LlmopsError, Waiting
 from llmops.runner.fingerprint import fingerprint
+from llmops.runner.patience import Patience
 from llmops.runner.plan import Plan, PlannedStage, describe, is_forced, plan_stage
 from llmops.runner.progress import Reporter
-from llmops.runner.record import RunLog, RunRecord
+from llmops.runner.record import RunLog, RunRecord, StageRecord
+from llmops.runner.resume import Resumed, declared_digest
 from llmops.runner.stage import Attempt, Context, Node, Stage
 from llmops.spec.source import display
 from llmops.store.atomic import write_json
+
+TELL_SECONDS = 30.0
 
 
 def execute(
@@ -28,21 +35,21 @@ def execute(
     reporter: Reporter,
     overrides: Sequence[str] = (),
     force: bool = False,
+    patience: Patience | None = None,
+    resumed: Resumed | None = None,
 ) -> RunRecord:
-    """Run all the stages of a plan. The record of the run, done.
+    """Run all the stages of a plan. The record of the run: done, or waiting for evidence.
 
-    Raises Failed (the run is recorded as failed) or Interrupted (as interrupted).
+    patience: how long to wait for that (default: not at all). resumed: the run that this plan goes
+    on with. Raises Failed (the run is recorded as failed), GateRefused (as refused) or Interrupted
+    (as interrupted).
     """
     graph = plan.graph
-    log = RunLog.begin(
-        context.paths,
-        graph.name,
-        display(graph.target.path),
-        list(overrides),
-        [(node.name, node.kind) for node in graph.nodes],
-    )
-    write_json(log.paths.plan, describe(plan, context))
-    run = _Run(plan, context, kinds, reporter, log, force)
+    log = resumed.log if resumed else _begin(plan, context, overrides, force=force)
+    made = dict(resumed.made) if resumed else {}
+    if resumed is None:
+        write_json(log.paths.plan, describe(plan, context))
+    run = _Run(plan, context, kinds, reporter, log, force, patience or Patience(), made)
     reporter.begin(log.record.id, [node.name for node in graph.nodes])
     try:
         for node in graph.nodes:
@@ -51,14 +58,14 @@ def execute(
         log.end("interrupted")
         raise Interrupted(
             "interrupted; the stages that were done are kept",
-            fix="the same command goes on from there",
+            fix=f"the same command goes on from there, `llmops run --resume {log.record.id}` "
+            "with exactly what they made",
         ) from error
     except GateRefused:
         log.end("refused")
         raise
-    except Waiting as wait:
+    except Waiting:
         log.end("waiting")
-        reporter.waiting(wait.where, wait.what)
         return log.record
     except BaseException:
         log.end("failed")
@@ -70,6 +77,22 @@ def execute(
     return log.record
 
 
+def _begin(plan: Plan, context: Context, overrides: Sequence[str], *, force: bool) -> RunLog:
+    graph = plan.graph
+    return RunLog.begin(
+        context.paths,
+        graph.name,
+        display(graph.target.path),
+        list(overrides),
+        [
+            StageRecord(name=node.name, kind=node.kind, declared=declared_digest(node))
+            for node in graph.nodes
+        ],
+        file=context.relative(graph.target.path.resolve()),
+        force=force,
+    )
+
+
 @dataclass
 class _Run:
     plan: Plan
@@ -78,9 +101,41 @@ class _Run:
     reporter: Reporter
     log: RunLog
     force: bool
-    outputs: dict[str, Any] = field(default_factory=dict)
+    patience: Patience
+    outputs: dict[str, Any]
+    """What the stages made; of a resumed run, from the beginning."""
+    _told: float = -math.inf
 
     def stage(self, node: Node) -> None:
+        """Do one stage, waiting for its evidence as long as there is patience."""
+        if node.name in self.outputs:
+            made = self.outputs[node.name]
+            self.reporter.reused(node.name, made.id if made else "done before")
+            return
+        number = self._next_attempt(node)
+        while True:
+            try:
+                self._once(node, number)
+                return
+            except Waiting as wait:
+                self._tell(node, wait)
+                if not self.patience.pause():
+                    raise
+
+    def _tell(self, node: Node, wait: Waiting) -> None:
+        """What it waits for, now and then."""
+        now = time.monotonic()
+        if now - self._told >= TELL_SECONDS:
+            self.reporter.waiting(node.name, wait.what)
+            self._told = now
+
+    def _next_attempt(self, node: Node) -> int:
+        number = 1
+        while self.log.paths.attempt(node.name, number).root.exists():
+            number += 1
+        return number
+
+    def _once(self, node: Node, number: int) -> None:
         """Plan the stage again, now that its inputs exist; reuse its output or make it."""
         forced = is_forced(node, self.plan.graph, self.force)
         planned = plan_stage(node, self.outputs, self.context, self.kinds, forced=forced)
@@ -90,23 +145,25 @@ class _Run:
             if planned.state == "reuse":
                 self._reuse(node, planned)
             else:
-                self._make(node, planned, forced=forced)
+                self._make(node, planned, number, forced=forced)
 
     def _reuse(self, node: Node, planned: PlannedStage) -> None:
         found = planned.prepared.found
         self.outputs[node.name] = found
         name = found.id if found else None
-        self.log.stage(node.name, "reused", output=name)
+        digest = found.digest if found else None
+        self.log.stage(node.name, "reused", output=name, digest=digest, error=None)
         self.reporter.reused(node.name, name or planned.prepared.summary)
 
-    def _make(self, node: Node, planned: PlannedStage, *, forced: bool) -> None:
+    def _make(self, node: Node, planned: PlannedStage, number: int, *, forced: bool) -> None:
         self._refuse_small_disk(planned)
-        number = 1
         paths = self.log.paths.attempt(node.name, number)
-        paths.root.mkdir(parents=True)
+        again = paths.root.exists()  # it has waited
+        paths.root.mkdir(parents=True, exist_ok=True)
         write_json(paths.record, {"fingerprint": fingerprint(planned.prepared.parts)})
         self.log.stage(node.name, "running", attempt=number)
-        self.reporter.started(node.name, planned.prepared.summary, planned.reasons)
+        if not again:
+            self.reporter.started(node.name, planned.prepared.summary, planned.reasons)
         attempt = Attempt(
             self.log.record.id,
             node,
@@ -123,7 +180,7 @@ class _Run:
             raise
         except Waiting as wait:
             self.log.stage(node.name, "waiting", error=wait.what)
-            raise Waiting(wait.what, where=node.name, fix=wait.fix) from wait
+            raise
         except GateRefused as error:
             self.log.stage(node.name, "refused", error=error.what)
             self.reporter.failed(node.name, error.what)
@@ -138,7 +195,8 @@ class _Run:
             self.reporter.failed(node.name, str(error))
             raise Failed(f"stage {node.name}: {error}", where=display(paths.root)) from error
         self.outputs[node.name] = made
-        self.log.stage(node.name, "done", output=made.id if made else None)
+        output, digest = (made.id, made.digest) if made else (None, None)
+        self.log.stage(node.name, "done", output=output, digest=digest, error=None)
         self.reporter.done(node.name, made.id if made else planned.prepared.summary)
 
     def _refuse_small_disk(self, planned: PlannedStage) -> None:

@@ -45,6 +45,7 @@ def build_graph(
         name = path.stem
     nodes = builder.ordered(target)
     _refuse_moving_what_is_read(nodes, kinds)
+    _refuse_gates_without_evidence(nodes)
     return Graph(name=name, target=target, nodes=nodes)
 
 
@@ -242,6 +243,30 @@ def _refuse_moving_what_is_read(nodes: list[Node], kinds: dict[str, Stage]) -> N
                     where=node.declared.source.where(item.key),
                     fix="refer to the version, or to `stage:NAME`, instead of the alias",
                 )
+
+
+def _refuse_gates_without_evidence(nodes: list[Node]) -> None:
+    """`when: stage:NAME` asks for the evidence of an evaluation that can say no."""
+    by_name = {node.name: node for node in nodes}
+    for node in nodes:
+        item = node.inputs.get("evidence")
+        if item is None or item.node is None:
+            continue
+        source = by_name[item.node]
+        place = node.declared.source.where(item.key)
+        if source.kind != "evaluate":
+            evaluations = [name for name, one in by_name.items() if one.kind == "evaluate"]
+            raise BadInput(
+                f"stage `{source.name}` ({source.kind}) gives no evidence",
+                where=place,
+                fix=f"name an evaluation: {', '.join(evaluations) or 'there is none here'}",
+            )
+        if not source.spec.gate:
+            raise BadInput(
+                f"the evaluation `{source.name}` has no `gate`: it would let anything pass",
+                where=place,
+                fix=f"say in {display(source.declared.path)} what its evidence must show",
+            )
 
 
 def _model_of(node: Node, by_name: dict[str, Node]) -> str | None:

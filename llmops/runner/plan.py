@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from llmops.registry.locate import locate
@@ -48,9 +49,25 @@ def make_plan(
     """The plan of a recipe or pipeline. force: run every stage again, the declared one alone when
     the target is a recipe."""
     graph = build_graph(path, overrides, root=context.settings.root, kinds=kinds)
-    outputs: dict[str, Any] = {}
+    return plan_graph(graph, context=context, kinds=kinds, force=force)
+
+
+def plan_graph(
+    graph: Graph,
+    *,
+    context: Context,
+    kinds: dict[str, Stage],
+    force: bool = False,
+    made: Mapping[str, Made | None] = MappingProxyType({}),
+) -> Plan:
+    """As `make_plan`. made: what stages of this very run made before, by stage."""
+    outputs: dict[str, Any] = dict(made)
     stages = []
     for node in graph.nodes:
+        if node.name in made:
+            kept = Prepared({}, found=made[node.name], done=True, summary="done before")
+            stages.append(PlannedStage(node, kept, "reuse"))
+            continue
         planned = plan_stage(node, outputs, context, kinds, forced=is_forced(node, graph, force))
         outputs[node.name] = (
             planned.prepared.found if planned.state == "reuse" else _promised(planned)

@@ -24,24 +24,31 @@ State = Literal["waiting", "running", "reused", "done", "failed", "refused", "in
 
 
 class StageRecord(Spec):
-    """One stage of a run. attempt: None for a stage that was reused or has not begun."""
+    """One stage of a run. state: `waiting` also for one that has not begun. attempt: None for one
+    that was reused or has not begun. declared: sha256 of its declaration (runner/resume.py);
+    output, digest: what it made."""
 
     name: str
     kind: str
+    declared: str = ""
     state: State = "waiting"
     attempt: int | None = None
     output: str | None = None
+    digest: str | None = None
     started: str | None = None
     seconds: float | None = None
     error: str | None = None
 
 
 class RunRecord(Spec):
-    """pid and process_started tell a living run from a dead one whose pid was given away."""
+    """file: the target, relative to the project. pid and process_started tell a living run from a
+    dead one whose pid was given away."""
 
     id: str
     target: str
+    file: str = ""
     overrides: list[str] = Field(default_factory=list)
+    force: bool = False
     state: State = "running"
     started: str
     ended: str | None = None
@@ -74,20 +81,46 @@ class RunLog:
 
     @classmethod
     def begin(
-        cls, project: ProjectPaths, name: str, target: str, overrides: list[str], stages: list[Any]
+        cls,
+        project: ProjectPaths,
+        name: str,
+        target: str,
+        overrides: list[str],
+        stages: list[StageRecord],
+        *,
+        file: str = "",
+        force: bool = False,
     ) -> "RunLog":
-        """A new run directory. stages: (name, kind) pairs."""
+        """A new run directory. name: of the target, for the run's id; the rest as in RunRecord."""
         paths = _new_run(project, name)
         record = RunRecord(
             id=paths.root.name,
             target=target,
+            file=file,
             overrides=overrides,
+            force=force,
             started=utc_now(),
             pid=os.getpid(),
             process_started=process_mark(os.getpid()),
-            stages=[StageRecord(name=n, kind=k) for n, k in stages],
+            stages=stages,
         )
         log = cls(paths, record)
+        log._write()
+        return log
+
+    @classmethod
+    def resume(cls, project: ProjectPaths, record: RunRecord) -> "RunLog":
+        """Go on with a run in this process; what was not done is still to come."""
+        kept = ("done", "reused")
+        stages = [
+            stage
+            if stage.state in kept
+            else StageRecord(name=stage.name, kind=stage.kind, declared=stage.declared)
+            for stage in record.stages
+        ]
+        mine = {"pid": os.getpid(), "process_started": process_mark(os.getpid())}
+        changed = {**mine, "state": "running", "ended": None, "stages": stages}
+        log = cls(project.run(record.id), record.model_copy(update=changed))
         log._write()
         return log
 

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from llmops.errors import BadInput, Interrupted
 from llmops.runner.execute import execute
-from llmops.runner.plan import Plan, make_plan
+from llmops.runner.patience import Patience
+from llmops.runner.plan import Plan, make_plan, plan_graph
 from llmops.runner.progress import Reporter
 from llmops.runner.record import RunRecord
+from llmops.runner.resume import resume
 from llmops.runner.stage import Context, Stage
 
 
@@ -22,10 +24,12 @@ def start_run(
     kinds: dict[str, Stage],
     reporter: Reporter,
     force: bool = False,
+    patience: Patience | None = None,
 ) -> RunRecord:
-    """Plan and run a recipe or a pipeline; the record of the finished run.
+    """Plan and run a recipe or a pipeline; the record of the run, done or waiting.
 
-    Raises BadInput before anything is started, Failed, or Interrupted.
+    patience: how long it waits for evidence that has yet to come (default: it ends as `waiting`).
+    Raises BadInput before anything is started, Failed, GateRefused, or Interrupted.
     """
     with termination_as_interrupt():
         plan = make_plan(target, overrides, context=context, kinds=kinds, force=force)
@@ -38,6 +42,39 @@ def start_run(
             reporter=reporter,
             overrides=overrides,
             force=force,
+            patience=patience,
+        )
+
+
+def resume_run(
+    run: str,
+    *,
+    context: Context,
+    kinds: dict[str, Stage],
+    reporter: Reporter,
+    patience: Patience | None = None,
+) -> RunRecord:
+    """Go on with a run, by its id or `last`; otherwise as `start_run`."""
+    with termination_as_interrupt():
+        resumed = resume(run, context=context, kinds=kinds)
+        force = resumed.log.record.force
+        try:
+            plan = plan_graph(
+                resumed.graph, context=context, kinds=kinds, force=force, made=resumed.made
+            )
+            _require_engines(plan, context)
+            refuse_beside_servers(plan, context)
+        except BaseException:
+            resumed.log.end("failed")
+            raise
+        return execute(
+            plan,
+            context=context,
+            kinds=kinds,
+            reporter=reporter,
+            force=force,
+            patience=patience,
+            resumed=resumed,
         )
 
 

@@ -88,13 +88,12 @@ def _kept(version: Any, node: Node, context: Context) -> Prepared | None:
     if number is None:
         return None
     current = locate(f"{name}:v{number}", context.registry, context.settings.root)
-    why = f"once, and it names {current.id}"
     return Prepared(
         parts={"alias": f"{name}@{node.spec.to}", "version": current.id},
         found=current,
         done=True,
-        reasons=(why,),
-        summary=f"{name}@{node.spec.to} stays ({why})",
+        summary=f"{name}@{node.spec.to} stays {current.id}",
+        notes=("once: it names a version already",),
         payload=(current, None),
     )
 

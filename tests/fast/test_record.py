@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from llmops.errors import BadInput
-from llmops.runner.record import RunLog, find_log, find_run, list_runs
+from llmops.runner.record import RunLog, StageRecord, find_log, find_run, list_runs
 from llmops.store.atomic import write_json
 from llmops.store.liveness import process_mark
 from llmops.store.paths import ProjectPaths
@@ -15,7 +15,9 @@ from llmops.store.paths import ProjectPaths
 
 @pytest.fixture
 def log(project: Path) -> RunLog:
-    return RunLog.begin(ProjectPaths(project), "town", "p.yaml", ["a=1"], [("sft", "train")])
+    return RunLog.begin(
+        ProjectPaths(project), "town", "p.yaml", ["a=1"], [StageRecord(name="sft", kind="train")]
+    )
 
 
 def test_a_run_is_found_again(project: Path, log: RunLog) -> None:
