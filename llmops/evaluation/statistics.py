@@ -1,4 +1,4 @@
-"""Intervals for rates, for paired differences and for perplexity, over items that may hang together.
+"""Intervals for rates, paired differences and perplexity, over items that may hang together.
 
 Rates: Wilson's score interval. Paired differences of rates: Tango's score interval (Statistics in
 Medicine 17, 1998, 891-908), which is not empty where no answer differs, as a bootstrap's is.
@@ -16,8 +16,8 @@ Does not cover unequal weights, nor clusters within clusters.
 """
 
 import math
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 PRIOR_SOURCES = 0.5
@@ -39,24 +39,23 @@ class Interval:
 
 @dataclass(frozen=True)
 class Clusters:
-    """How the items hang together. sizes: items of each source."""
+    """How items hang together. items: how many; count: of sources; worth: how many independent
+    items they are worth at least, when those of a source are all alike."""
 
-    sizes: tuple[int, ...]
+    items: int
+    count: int
+    worth: float
 
     @classmethod
-    def of(cls, sources: Iterable[str]) -> "Clusters":
-        counts: dict[str, int] = defaultdict(int)
-        for source in sources:
-            counts[source] += 1
-        return cls(tuple(counts.values()))
+    def of(cls, sources: Sequence[str]) -> "Clusters":
+        sizes = Counter(sources).values()
+        items = len(sources)
+        return cls(items, len(sizes), items * items / sum(size * size for size in sizes))
 
-    @property
-    def items(self) -> int:
-        return sum(self.sizes)
-
-    @property
-    def count(self) -> int:
-        return len(self.sizes)
+    def scaled(self, count: int) -> "Clusters":
+        """So many sources of the same shape."""
+        share = count / self.count
+        return Clusters(round(self.items * share), count, self.worth * share)
 
     @property
     def independent(self) -> bool:
@@ -65,11 +64,11 @@ class Clusters:
 
     def quantile(self, probability: float) -> float:
         """Of the normal distribution, or of Student's where items hang together."""
-        from scipy.stats import norm, t
+        from scipy.special import ndtri, stdtrit  # scipy.stats takes a second to import
 
         if self.independent:
-            return float(norm.ppf(probability))
-        return float(t.ppf(probability, self.count - 1)) if self.count > 1 else math.inf
+            return float(ndtri(probability))
+        return float(stdtrit(self.count - 1, probability)) if self.count > 1 else math.inf
 
 
 def rate(outcomes: Sequence[float], sources: Sequence[str], confidence: float) -> Interval:
@@ -104,7 +103,7 @@ def log_ratio(
     """The mean negative log-likelihood per token, or a difference of two such. totals: for each
     item the sum over its tokens, and their number. Linearised ratio of totals over sources, with
     Student's quantile (Cochran, Sampling Techniques, chapter 6)."""
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     clusters = Clusters.of(sources)
     tokens = sum(count for _, count in totals)
@@ -117,7 +116,7 @@ def log_ratio(
     if count < 2:
         return Interval(mean, -math.inf, math.inf, len(totals), count, count, words)
     variance = count / (count - 1) * sum(r * r for r in residuals.values()) / tokens**2
-    half = float(t.ppf(0.5 + confidence / 2, count - 1)) * math.sqrt(variance)
+    half = float(stdtrit(count - 1, 0.5 + confidence / 2)) * math.sqrt(variance)
     return Interval(mean, mean - half, mean + half, len(totals), count, count, words)
 
 
@@ -143,20 +142,14 @@ def design_effect(values: Sequence[float], sources: Sequence[str], least: float 
     weight = PRIOR_SOURCES * usual
     items = clusters.items + 2 * weight
     mean = (sum(values) + weight * (1 + least)) / items
-    sizes: dict[str, int] = defaultdict(int)
-    for source in sources:
-        sizes[source] += 1
+    sizes = Counter(sources)
     ends = [(end - mean) ** 2 for end in (1.0, least)]
     between = sum((totals[s] - mean * sizes[s]) ** 2 for s in totals)
     between += PRIOR_SOURCES * usual**2 * sum(ends)
     count = clusters.count + 2 * PRIOR_SOURCES
     within = sum((value - mean) ** 2 for value in values) + weight * sum(ends)
-    return min(max(1.0, count / (count - 1) * between / within), _largest(clusters))
-
-
-def _largest(clusters: Clusters) -> float:
-    """The design effect of items that are all alike in each source."""
-    return sum(size * size for size in clusters.sizes) / clusters.items
+    largest = clusters.items / clusters.worth
+    return min(max(1.0, count / (count - 1) * between / within), largest)
 
 
 def wilson(successes: float, items: float, quantile: float) -> tuple[float, float]:

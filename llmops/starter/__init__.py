@@ -1,4 +1,5 @@
-"""The starter project that `llmops init` copies: the example recipes, pipelines and deployments.
+"""The starter project that `llmops init` copies: the example recipes, pipelines,
+deployments and suites.
 
 They are the repository's own. A wheel carries them inside this package; an editable install has
 them in the repository's root, beside the package. `find_starter` finds either.
@@ -12,7 +13,7 @@ from llmops.spec.settings import FILE
 from llmops.spec.source import display
 from llmops.store.atomic import full_disk
 
-FOLDERS = ("recipes", "pipelines", "serving")
+FOLDERS = ("recipes", "pipelines", "serving", "suites")
 
 SETTINGS = """\
 # Settings of this llmops project. This file also marks the project's root.

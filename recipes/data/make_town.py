@@ -321,16 +321,23 @@ def make_prompts(facts: Facts, rng: random.Random) -> list[Row]:
 
 
 def make_questions(facts: Facts) -> list[Row]:
-    """Ask for every fact once, taking turns between the held-out phrasings."""
+    """Ask for every fact once, taking turns between the held-out phrasings.
+
+    `others` are the values that would be wrong; `source` is the town, whose four questions stand
+    on the same entries of the guide and are no independent evidence.
+    """
     rows: list[Row] = []
     for index, town in enumerate(TOWNS):
         for relation in RELATIONS:
             phrasing = relation.held_out[index % len(relation.held_out)]
+            answer = facts[town, relation.name]
             rows.append(
                 {
                     "id": f"{relation.name}-{town.lower()}",
+                    "source": town,
                     "prompt": phrasing.format(town=town),
-                    "answer": facts[town, relation.name],
+                    "answer": answer,
+                    "others": [value for value in relation.values if value != answer],
                     "relation": relation.name,
                 }
             )

@@ -1,0 +1,254 @@
+"""`kind: evaluate`: a version asked by suites, through the serving path, and what a gate makes of
+it: a piece of evidence, kept with the version.
+
+Whether the gate passes does not fail this stage; what acts on the evidence (promote.py) does.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llmops.engines.contract import Progress
+from llmops.evaluation.requirements import abilities, refuse_unmeasured
+from llmops.registry.evidence import Evidence, EvidenceLog
+from llmops.registry.locate import Located
+from llmops.registry.manifest import VersionId
+from llmops.runner.fingerprint import fingerprint
+from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared
+from llmops.spec.deployment import Deployment, VllmBackend
+from llmops.spec.evaluation import EvaluateRecipe
+from llmops.spec.load import Loaded, load_deployment, resolve_path
+from llmops.spec.source import display
+from llmops.stages.history import planning_environment
+from llmops.store.digest import sha256_json
+
+if TYPE_CHECKING:
+    from llmops.evaluation.items import Asked
+    from llmops.evaluation.measure import Answering
+    from llmops.evaluation.report import Record
+
+UNGATED = "measurement"
+"""The kind of a Pending evaluation without a gate; with one, it is `evidence`."""
+
+
+@dataclass(frozen=True)
+class _Payload:
+    """What executing needs beyond what planning shows. served_with: the backend and its options,
+    as far as they decide what is answered."""
+
+    suites: tuple["Asked", ...]
+    through: Path
+    served_with: str
+    model: Located | Pending
+    baseline: Located | Pending | None
+
+
+class Evaluate:
+    """The stage kind of evaluations."""
+
+    kind = "evaluate"
+
+    def inputs(self, spec: EvaluateRecipe) -> dict[str, tuple[str, tuple[str | int, ...]]]:
+        found: dict[str, tuple[str, tuple[str | int, ...]]] = {"model": (spec.model, ("model",))}
+        if spec.baseline is not None:
+            found["baseline"] = (spec.baseline, ("baseline",))
+        return found
+
+    def moves(self, spec: EvaluateRecipe) -> str | None:
+        return None
+
+    def prepare(self, node: Node, inputs: Mapping[str, Any], context: Context) -> Prepared:
+        recipe: EvaluateRecipe = node.spec
+        model, baseline = inputs["model"], inputs.get("baseline")
+        for key, one in (("model", model), ("baseline", baseline)):
+            _refuse_unregistered(one, key, node)
+        suites = _suites(node, context)
+        refuse_unmeasured(node.declared, suites)
+        through, served_with = _backend(node, context)
+        payload = _Payload(suites, through, served_with, model, baseline)
+        parts = _parts(recipe, payload)
+        pending = tuple(one.node for one in (model, baseline) if isinstance(one, Pending))
+        found = None if pending else _found(parts, model, context)
+        notes = _outcome(found) if found else abilities(node.declared, suites)
+        return Prepared(
+            parts=parts,
+            output=Pending(node.name, "evidence" if recipe.gate else UNGATED, _name(model)),
+            found=found,
+            pending_on=tuple(dict.fromkeys(pending)),
+            done=found is not None,
+            reasons=() if found or pending else (f"no such evidence about {model.id}",),
+            summary=_summary(recipe, suites),
+            notes=tuple(notes),
+            payload=payload,
+        )
+
+    def execute(self, prepared: Prepared, attempt: Attempt, context: Context) -> Evidence:
+        from llmops.evaluation.report import REPORT, write
+        from llmops.store.digest import sha256_file
+
+        payload: _Payload = prepared.payload
+        assert isinstance(payload.model, Located)
+        mark = fingerprint(prepared.parts)[:16]
+        record = _asked(payload, attempt, context, mark)
+        version = VersionId.parse(payload.model.id)
+        stamp = record.time.replace(":", "").replace("-", "").partition("+")[0]
+        folder = context.paths.evaluation(version.name, version.number, f"{stamp}-{mark}")
+        write(record, folder)
+        evidence = Evidence(
+            id=record.id,
+            time=record.time,
+            kind="evaluation",
+            version=record.version,
+            against=record.against,
+            passed=record.passed,
+            summary=record.summary,
+            missing=record.missing,
+            file=context.relative(folder / REPORT),
+            digest=sha256_file(folder / REPORT),
+            by=f"run {attempt.run}",
+        )
+        EvidenceLog(context.paths).add(evidence)
+        for note in _outcome(evidence):
+            attempt.report(Progress("judged", warning=note))
+        return evidence
+
+
+def _asked(payload: _Payload, attempt: Attempt, context: Context, mark: str) -> "Record":
+    """Ask the version, and the baseline, all the suites."""
+    from llmops.evaluation.gate import judged
+    from llmops.evaluation.measure import Session, Subject
+    from llmops.evaluation.report import Record
+
+    recipe: EvaluateRecipe = attempt.node.spec
+    model, baseline = payload.model, payload.baseline
+    assert isinstance(model, Located)
+    assert not isinstance(baseline, Pending)
+    wanted = [one for one in (model, baseline) if one is not None]
+
+    def report(what: str, done: int, total: int) -> None:
+        attempt.report(Progress(f"asking {what}", step=done, total=total))
+
+    def subject(one: Located, answering: "Answering") -> Subject:
+        return Subject(one.id, one.digest, one.base_digest, answering, payload.served_with)
+
+    names = list(dict.fromkeys(one.id for one in wanted))
+    with context.servers.answering(payload.through, names, attempt.report) as answering:
+        session = Session(
+            version=subject(model, answering[model.id]),
+            baseline=None if baseline is None else subject(baseline, answering[baseline.id]),
+            sampling=recipe.sampling,
+            confidence=recipe.confidence,
+            paths=context.paths,
+            report=report,
+        )
+        results = [session.measure(asked) for asked in payload.suites]
+        backend = answering[model.id].backend
+    measured = [one for result in results for one in result.measured]
+    return Record(
+        id=f"evidence:{model.id}/{attempt.node.name}-{mark}",
+        time=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        version=model.id,
+        version_digest=model.digest,
+        against=None if baseline is None else baseline.id,
+        backend=backend,
+        sampling=recipe.sampling.model_dump(),
+        confidence=recipe.confidence,
+        results=results,
+        verdicts=judged(recipe.gate, measured, recipe.confidence),
+    )
+
+
+def _refuse_unregistered(one: Located | Pending | None, key: str, node: Node) -> None:
+    """Evidence is kept with a version of the registry, and the server knows it by that name."""
+    if isinstance(one, Located) and one.manifest is None:
+        raise node.declared.bad(
+            f"`{one.id}` is not a registered version",
+            (key,),
+            fix="register it first: `llmops models add NAME PATH`",
+        )
+
+
+def _suites(node: Node, context: Context) -> tuple["Asked", ...]:
+    from llmops.evaluation.items import read_suite
+
+    found: dict[str, Asked] = {}
+    for position, text in enumerate(node.spec.suites):
+        path = _file(node, text, ("suites", position), context)
+        asked = read_suite(path, context.settings.root)
+        name = asked.suite.name
+        if name in found:
+            raise node.declared.bad(f"two suites are called `{name}`", ("suites", position))
+        found[name] = asked
+    return tuple(found.values())
+
+
+def _file(node: Node, text: str, key: tuple[str | int, ...], context: Context) -> Path:
+    path = resolve_path(text, beside=node.declared.path, root=context.settings.root)
+    if path is None:
+        fix = f"looked beside {display(node.declared.path)} and in the project's root"
+        raise node.declared.bad(f"no such file: {text}", key, fix=fix)
+    return path
+
+
+def _backend(node: Node, context: Context) -> tuple[Path, str]:
+    """The deployment's file, and its backend as far as it decides the answers."""
+    path = _file(node, node.spec.through, ("through",), context)
+    deployment: Loaded[Deployment] = load_deployment(path)
+    backend = deployment.spec.backend
+    if isinstance(backend, VllmBackend):
+        version = planning_environment("vllm", context)[1]
+        return path, f"vllm {version} {sha256_json(backend.args)[:12]}"
+    return path, f"openai {backend.url}"
+
+
+def _parts(recipe: EvaluateRecipe, payload: _Payload) -> dict[str, str]:
+    """What the fingerprint covers: all that decides the evidence."""
+    parts = {
+        "stage": "evaluate",
+        "model": _digest(payload.model),
+        "backend": payload.served_with,
+        "sampling": sha256_json(recipe.sampling.model_dump()),
+        "confidence": str(recipe.confidence),
+        "gate": sha256_json([asks.model_dump() for asks in recipe.gate]),
+    }
+    if payload.baseline is not None:
+        parts["baseline"] = _digest(payload.baseline)
+    for asked in payload.suites:
+        parts[f"suites.{asked.suite.name}"] = asked.digest
+    return parts
+
+
+def _digest(one: Located | Pending) -> str:
+    """The version's own name is part of it: evidence is about a version, not about bytes."""
+    if isinstance(one, Pending):
+        return f"pending: {one.node}"
+    return f"{one.id} {one.digest} {one.base_digest or ''}".rstrip()
+
+
+def _found(parts: Mapping[str, str], model: Located, context: Context) -> Evidence | None:
+    """The newest evidence of the same fingerprint whose report is still there."""
+    mark = f"-{fingerprint(parts)[:16]}"
+    known = EvidenceLog(context.paths).of(VersionId.parse(model.id).name, model.id)
+    for evidence in reversed(known):
+        if evidence.kind == "evaluation" and evidence.id.endswith(mark) and evidence.file:
+            return evidence if (context.settings.root / evidence.file).is_file() else None
+    return None
+
+
+def _outcome(evidence: Evidence | None) -> list[str]:
+    """What a gate made of evidence; nothing where there is none, or no gate."""
+    if evidence is None or evidence.passed:
+        return []
+    return [f"the gate refuses: {words}" for words in evidence.missing]
+
+
+def _name(model: Located | Pending) -> str:
+    return model.model if isinstance(model, Pending) else VersionId.parse(model.id).name
+
+
+def _summary(recipe: EvaluateRecipe, suites: tuple["Asked", ...]) -> str:
+    asked = ", ".join(f"{one.suite.name} ({len(one.items):,} items)" for one in suites)
+    gate = f"{len(recipe.gate)} requirements" if recipe.gate else "no gate"
+    return f"asks {asked} through {recipe.through}, {gate}"
