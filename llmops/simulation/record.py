@@ -12,8 +12,9 @@ from llmops.store.paths import ProjectPaths
 
 
 class SimulationRecord(Spec):
-    """versions: by variant, None for one that named nothing then; answers: by version; events: by
-    kind. Times in seconds since 1970; last_event: when the last rating was acknowledged."""
+    """versions: by variant, None for one that named nothing then; answers: by version, those of
+    comparisons apart, which are blind; events: by kind. Times in seconds since 1970; last_event:
+    when the last rating was acknowledged."""
 
     name: str
     fingerprint: str
@@ -32,7 +33,9 @@ class SimulationRecord(Spec):
     @property
     def id(self) -> str:
         rated = sum(self.events.values())
-        return f"simulated:{self.name}, {self.visits} visits, {rated} ratings"
+        return (
+            f"simulated:{self.name}/{self.fingerprint[:8]} ({self.visits} visits, {rated} ratings)"
+        )
 
     @property
     def digest(self) -> str:
@@ -52,6 +55,13 @@ def find_simulation(fingerprint: str, paths: ProjectPaths) -> SimulationRecord |
             where=display(path),
             fix="remove it to simulate again",
         ) from error
+
+
+def simulations(paths: ProjectPaths) -> list[SimulationRecord]:
+    """All that have finished, oldest first. Raises as `find_simulation`."""
+    folder = paths.simulation("x").parent
+    found = [find_simulation(file.stem, paths) for file in folder.glob("*.json")]
+    return sorted((one for one in found if one is not None), key=lambda one: one.started)
 
 
 def keep(record: SimulationRecord, paths: ProjectPaths) -> None:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 KEY = "LLMOPS_API_KEY"
 """Where the key is looked for that a gateway beyond loopback asks for."""
 TIMEOUT = 120.0
+BLIND = "side by side"
+"""What stands for the version of an answer that does not tell it."""
 RETRIES = 4
 """Of the client, with pauses: a gateway whose backend restarts says when to come again."""
 
@@ -143,8 +145,13 @@ class Visitor:
         return answer
 
     def _compare(self, visit: Visit, visited: Visited) -> tuple[Answered, Answered]:
+        """Two answers side by side, blind."""
         body = self._complete(visit, {"side_by_side": True}).model_dump()
-        first, second = (_answered(one) for one in body["answers"])
+        ids = body["side_by_side"]["inference_ids"]
+        first, second = (
+            Answered(id, BLIND, _text(choice))
+            for id, choice in zip(ids, body["choices"], strict=True)
+        )
         visited.answers += [first.version, second.version]
         return first, second
 
@@ -188,5 +195,8 @@ def _client(endpoint: Endpoint, recipe: SimulateRecipe) -> "OpenAI":
 def _answered(body: dict[str, Any]) -> Answered:
     """A chat completion as it came."""
     choices = body.get("choices") or [{}]
-    text = (choices[0].get("message") or {}).get("content") or ""
-    return Answered(body["id"], str(body.get("model", "")), text)
+    return Answered(body["id"], str(body.get("model", "")), _text(choices[0]))
+
+
+def _text(choice: dict[str, Any]) -> str:
+    return (choice.get("message") or {}).get("content") or ""
