@@ -12,6 +12,7 @@ from llmops.cli import (
     chat,
     doctor,
     engines,
+    experiments,
     init,
     keys,
     models,
@@ -38,6 +39,7 @@ app.command("plan")(plan.command)
 app.command("run")(run.command)
 app.add_typer(runs.app, name="runs")
 app.add_typer(models.app, name="models")
+app.add_typer(experiments.app, name="experiments")
 app.command("serve")(serve.command)
 app.command("chat")(chat.command)
 app.add_typer(keys.app, name="keys")

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from llmops.registry.aliases import Move
     from llmops.registry.store import Registry
 
-app = typer.Typer(no_args_is_help=True, help="List, show, add, verify and alias model versions.")
+app = typer.Typer(
+    no_args_is_help=True, help="List, show, add and verify model versions; move their aliases."
+)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -93,13 +96,76 @@ def add(
         registry.move(name, alias, manifest.number, why="added", by=_user())
 
 
+@app.command()
+def promote(
+    version: Annotated[str, typer.Argument(metavar="NAME:vN", help="Or NAME@ALIAS.")],
+    alias: Annotated[str, typer.Argument(help="The alias that moves, such as production.")],
+    override: Annotated[
+        bool, typer.Option("--override", help="Without passed evidence; --why is kept with it.")
+    ] = False,
+    why: Annotated[str, typer.Option(metavar="TEXT", help="The reason, for the record.")] = "",
+) -> None:
+    """Let an alias name a version whose newest evidence has passed. Exit code 3 when not.
+
+    Example: llmops models promote town:v3 production
+    """
+    from llmops.cli.output import note
+    from llmops.registry.evidence import EvidenceLog
+    from llmops.registry.promotion import promote
+
+    registry = _registry()
+    log = EvidenceLog(registry.paths)
+    move = promote(version, alias, registry, log, override=override, why=why, by=_user())
+    if move is None:
+        target = registry.resolve(version)
+        note(f"{target.name}@{alias} already names {target.id}")
+    else:
+        _print_move(move)
+
+
+@app.command()
+def rollback(
+    name: str,
+    alias: Annotated[str, typer.Argument(help="The alias that moves back.")] = "production",
+    why: Annotated[str, typer.Option(metavar="TEXT", help="The reason, for the record.")] = "",
+) -> None:
+    """Let an alias name what it named before, in one recorded move; again: the one before that.
+
+    Example: llmops models rollback town --why "answers in French"
+    """
+    from llmops.registry.promotion import rollback
+
+    _print_move(rollback(name, alias, _registry(), why=why, by=_user()))
+
+
+@app.command()
+def evidence(
+    version: Annotated[str, typer.Argument(metavar="NAME[:vN]", help="A model, or a version.")],
+    json: Json = False,
+) -> None:
+    """Show what was measured of a model's versions, and what was overridden, oldest first.
+
+    Example: llmops models evidence town:v3
+    """
+    from llmops.cli.output import note, print_json, print_table
+    from llmops.registry.report import EVIDENCE_COLUMNS, evidence_of, evidence_row
+
+    found = evidence_of(version, _registry())
+    if json:
+        print_json([piece.model_dump() for piece in found])
+    elif found:
+        print_table("", EVIDENCE_COLUMNS, [evidence_row(piece) for piece in found])
+    else:
+        note(f"there is no evidence about {version}")
+
+
 @app.command("alias")
 def alias_(
     version: Annotated[str, typer.Argument(metavar="NAME:vN", help="Or NAME@ALIAS.")],
     alias: Annotated[str, typer.Argument(help="The alias that moves, such as production.")],
     why: Annotated[str, typer.Option(metavar="TEXT", help="The reason, for the record.")] = "",
 ) -> None:
-    """Let an alias name a version. The move is recorded.
+    """Let an alias name a version, whatever is known of it. The move is recorded.
 
     Example: llmops models alias town:v3 production --why "v4 answers in French"
     """
@@ -111,7 +177,7 @@ def alias_(
     if move is None:
         note(f"{target.name}@{alias} already names {target.id}")
     else:
-        print(f"{target.name}@{alias}: {move.before or 'nothing'} -> {move.version}")
+        _print_move(move)
 
 
 @app.command()
@@ -150,6 +216,11 @@ def _registry() -> "Registry":
     from llmops.store.paths import ProjectPaths
 
     return Registry(ProjectPaths(load_settings().root))
+
+
+def _print_move(move: "Move") -> None:
+    name = move.version.rpartition(":")[0]
+    print(f"{name}@{move.alias}: {move.before or 'nothing'} -> {move.version}")
 
 
 def _user() -> str:

@@ -1,36 +1,90 @@
 """`llmops run`: execute a recipe or a pipeline."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from llmops.runner.patience import Patience
+    from llmops.runner.record import RunRecord
+
 
 def command(
-    target: Annotated[Path, typer.Argument(help="A recipe or a pipeline.")],
+    target: Annotated[Path | None, typer.Argument(help="A recipe or a pipeline.")] = None,
     overrides: Annotated[
         list[str] | None, typer.Argument(help="KEY=VALUE, e.g. args.learning_rate=1e-3")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Run again what is up to date.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait for evidence that has yet to come.")
+    ] = False,
+    wait_at_most: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="Wait so long for it: 30m, 24h, 7d.")
+    ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(metavar="RUN|last", help="Go on with a run, with what it made so far."),
+    ] = None,
 ) -> None:
     """Run a recipe, with what it stands on, or a pipeline. What is up to date is reused.
 
+    A stage whose evidence has yet to come ends the run as `waiting` (exit code 0), unless it is
+    told to wait; --resume asks again. A gate that refuses ends it with exit code 3.
+
     Example: llmops run recipes/sft.yaml args.learning_rate=1e-3
     """
+    from llmops.errors import BadInput
     from llmops.runner.progress import reporter
     from llmops.runner.stage import Context
-    from llmops.runner.start import start_run
+    from llmops.runner.start import resume_run, start_run
     from llmops.spec.settings import load_settings
     from llmops.stages.catalog import KINDS
 
-    context = Context(load_settings())
-    record = start_run(
-        target,
-        overrides or [],
-        context=context,
-        kinds=KINDS,
-        reporter=reporter(),
-        force=force,
-    )
+    if (target is None) == (resume is None) or (resume is not None and (overrides or force)):
+        raise BadInput(
+            "a run needs a recipe or a pipeline, or --resume and nothing else of it",
+            fix="`llmops run TARGET` or `llmops run --resume RUN`",
+        )
+    context, patience = Context(load_settings()), _patience(wait, wait_at_most)
+    if target is None:
+        record = resume_run(
+            str(resume), context=context, kinds=KINDS, reporter=reporter(), patience=patience
+        )
+    else:
+        record = start_run(
+            target,
+            overrides or [],
+            context=context,
+            kinds=KINDS,
+            reporter=reporter(),
+            force=force,
+            patience=patience,
+        )
+    _print(record)
+
+
+def _patience(wait: bool, at_most: str | None) -> "Patience":
+    import re
+
+    from llmops.errors import BadInput
+    from llmops.runner.patience import Patience
+    from llmops.spec.grammar import seconds
+
+    if at_most is None:
+        return Patience(None if wait else 0.0)
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?[smhdw]", at_most):
+        raise BadInput(f"`{at_most}` is not a duration", fix="such as 45s, 30m, 24h, 7d or 2w")
+    return Patience(seconds(at_most))
+
+
+def _print(record: "RunRecord") -> None:
+    from llmops.cli.output import note
+
     for stage in record.stages:
-        print(f"{stage.name}\t{stage.state}\t{stage.output or ''}")
+        print(f"{stage.name}\t{stage.shown}\t{stage.output or ''}")
+    for stage in record.stages:
+        if stage.shown == "waiting":
+            note(f"stage {stage.name} waits: {stage.error}")
+    if record.state == "waiting":
+        note(f"ask again: llmops run --resume {record.id}")

@@ -23,7 +23,7 @@ def list_(json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False
         print_json([run.model_dump() for run in runs])
         return
     rows = [
-        (r.id, r.state, r.target, r.started, ", ".join(f"{s.name} {s.state}" for s in r.stages))
+        (r.id, r.state, r.target, r.started, ", ".join(f"{s.name} {s.shown}" for s in r.stages))
         for r in runs
     ]
     print_table("", ("run", "state", "target", "started", "stages"), rows)
@@ -38,8 +38,9 @@ def show(
 
     Example: llmops runs show last
     """
-    from llmops.cli.output import print_json, print_table
+    from llmops.cli.output import note, print_json, print_table
     from llmops.runner.record import find_run
+    from llmops.runner.resume import GOES_ON
     from llmops.spec.settings import load_settings
     from llmops.store.paths import ProjectPaths
 
@@ -50,7 +51,7 @@ def show(
     rows = [
         (
             s.name,
-            s.state,
+            s.shown,
             s.output or "",
             "" if s.seconds is None else f"{s.seconds:.1f} s",
             s.error or "",
@@ -59,7 +60,9 @@ def show(
     ]
     changed = f" {' '.join(record.overrides)}" if record.overrides else ""
     title = f"{record.id}: {record.state} ({record.target}{changed})"
-    print_table(title, ("stage", "state", "output", "took", "error"), rows)
+    print_table(title, ("stage", "state", "output", "took", "why"), rows)
+    if record.state in GOES_ON:
+        note(f"go on with it: llmops run --resume {record.id}")
 
 
 @app.command("log")

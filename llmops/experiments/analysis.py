@@ -43,7 +43,8 @@ class Analysis:
 
     gain: by how much the candidate is better (of `regenerate`: how much rarer), and its interval;
     None while there is no whole block. blocks: of units. constant: whether all outcomes are the
-    same. since: the first generation and time (milliseconds) of the exposures.
+    same. share: the candidate's weight, of the two. since: the first generation and time
+    (milliseconds) of the exposures.
     """
 
     control: Shown
@@ -53,6 +54,7 @@ class Analysis:
     blocks: int
     constant: bool
     method: Method
+    share: float
     ratio: RatioCheck
     exposures: int
     since: tuple[int, int] | None
@@ -95,6 +97,7 @@ def analyse(
         blocks=len(steps),
         constant=len(seen.values) > 0 and seen.values.min() == seen.values.max(),
         method=method,
+        share=share,
         ratio=check_ratio(came, shares),
         exposures=shown.height,
         since=(shown["generation"][0], shown["time"][0]) if shown.height else None,

@@ -70,7 +70,7 @@ def _analysis(
     deployment: Deployment, experiment: Experiment, pair: "Pair", share: float, context: Context
 ) -> "Analysis":
     from llmops.experiments.analysis import analyse
-    from llmops.experiments.outcomes import INFERENCE_COLUMNS
+    from llmops.experiments.outcomes import EVENT_COLUMNS, INFERENCE_COLUMNS
     from llmops.feedback.frames import events, inferences
     from llmops.feedback.ingest import ingest
     from llmops.store.database import open_database
@@ -80,7 +80,7 @@ def _analysis(
         ingest(context.paths, database)
         return analyse(
             inferences(database, deployment.name, columns=INFERENCE_COLUMNS),
-            events(database, deployment.name),
+            events(database, deployment.name, columns=EVENT_COLUMNS),
             experiment,
             pair,
             share=share,

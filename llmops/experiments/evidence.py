@@ -31,8 +31,9 @@ def describe(decision: Decision) -> dict[str, Any]:
     if analysis is None:
         return found
     sides = [asdict(analysis.control), asdict(analysis.candidate)]
-    for side in sides:
+    for side, weight in zip(sides, (1 - analysis.share, analysis.share), strict=True):
         side["interval"] = _ends(side["interval"])
+        side["weight"] = weight
     return {
         **found,
         "variants": sides,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 REGENERATE_WINDOW = 10 * 60 * 1000
 """Milliseconds after a unit's first answer in which it may ask again."""
 INFERENCE_COLUMNS = ("id", "time", "variant", "version", "generation", "unit", "group_id", "source")
+EVENT_COLUMNS = ("id", "time", "received", "inference", "other", "kind", "name", "value", "source")
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,12 @@ from typing import Any
 
 from llmops.environments.machine import size_text
 from llmops.errors import BadInput, Failed
+from llmops.registry.evidence import Evidence, EvidenceLog
 from llmops.registry.manifest import Golden, Manifest
 from llmops.registry.store import Registry
 from llmops.spec.source import display
 
+EVIDENCE_COLUMNS = ("time", "version", "kind", "passed", "what it shows", "against", "by", "report")
 COLUMNS = ("version", "kind", "stage", "base", "aliases", "size", "created", "fingerprint")
 
 
@@ -54,7 +56,34 @@ def shown(manifest: Manifest, registry: Registry) -> dict[str, Any]:
             move.model_dump() for move in history if version in (move.version, move.before)
         ],
         "children": [str(child.id) for child in registry.children(manifest.id)],
+        "evidence": [piece.model_dump() for piece in evidence_of(version, registry)],
     }
+
+
+def evidence_of(text: str, registry: Registry) -> list[Evidence]:
+    """The evidence about a model (NAME) or one of its versions (NAME:vN, NAME@ALIAS), oldest
+    first. Raises BadInput when there is no such one."""
+    log = EvidenceLog(registry.paths)
+    if ":" in text or "@" in text:
+        version = registry.resolve(text).id
+        return log.of(version.name, str(version))
+    registry.history(text)  # refuses a model that is not there
+    return log.of(text)
+
+
+def evidence_row(piece: Evidence) -> tuple[str, ...]:
+    """A piece of evidence as the cells of EVIDENCE_COLUMNS."""
+    overridden = piece.kind == "override" and piece.missing
+    return (
+        piece.time[:16].replace("T", " "),
+        piece.version,
+        piece.kind,
+        "yes" if piece.passed else "no",
+        piece.summary + (f" (missing: {'; '.join(piece.missing)})" if overridden else ""),
+        piece.against or "-",
+        piece.by or "-",
+        piece.file or "-",
+    )
 
 
 def lines(found: dict[str, Any]) -> list[str]:
@@ -84,6 +113,7 @@ def lines(found: dict[str, Any]) -> list[str]:
     out += _section("data", [_data(item) for item in lineage["data"]])
     out += _section("metrics", [f"{key:32} {value:g}" for key, value in found["metrics"].items()])
     out += _section("files", [f"{digest[:12]}  {name}" for name, digest in found["files"].items()])
+    out += _section("evidence", [_evidence(piece) for piece in found["evidence"]])
     return out + _section("alias moves", [_move(move) for move in found["history"]])
 
 
@@ -143,6 +173,12 @@ def _section(title: str, items: list[str]) -> list[str]:
 
 def _data(item: dict[str, Any]) -> str:
     return f"{item['sha256'][:12]}  {item['path']}  {item['samples']} samples"
+
+
+def _evidence(piece: dict[str, Any]) -> str:
+    word = "" if piece["kind"] == "override" else " passed" if piece["passed"] else " failed"
+    file = f"  {piece['file']}" if piece["file"] else ""
+    return f"{piece['time']}  {piece['kind']}{word}: {piece['summary']}{file}"
 
 
 def _move(move: dict[str, Any]) -> str:

@@ -36,7 +36,7 @@ class Registry:
     """The models of a project. Reading creates nothing on disk."""
 
     def __init__(self, paths: ProjectPaths, digests: Digests | None = None) -> None:
-        self._paths = paths
+        self._paths = self.paths = paths
         self.digests = digests if digests is not None else Digests(paths)
         self.alias_log = Aliases(paths)
         self._manifests: dict[VersionId, tuple[tuple[int, int, int], Manifest]] = {}

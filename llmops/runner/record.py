@@ -39,6 +39,11 @@ class StageRecord(Spec):
     seconds: float | None = None
     error: str | None = None
 
+    @property
+    def shown(self) -> str:
+        """The state in a word for people: one that waits for evidence says what for."""
+        return "to come" if self.state == "waiting" and self.error is None else self.state
+
 
 class RunRecord(Spec):
     """file: the target, relative to the project. pid and process_started tell a living run from a

@@ -1,0 +1,112 @@
+"""Moves of an alias by hand: on evidence or by a recorded override, and one step back.
+
+`llmops models alias` moves without asking; pipelines move in stages/promote.py.
+"""
+
+import hashlib
+from datetime import UTC, datetime
+
+from llmops.errors import BadInput, GateRefused
+from llmops.registry.aliases import Move, check_alias
+from llmops.registry.evidence import Evidence, EvidenceLog
+from llmops.registry.manifest import VersionId
+from llmops.registry.store import Registry
+
+
+def promote(
+    version: str,
+    alias: str,
+    registry: Registry,
+    evidence: EvidenceLog,
+    *,
+    override: bool,
+    why: str,
+    by: str,
+) -> Move | None:
+    """Let `alias` name `version` (NAME:vN or NAME@ALIAS). None when it does already.
+
+    Its newest evaluation or experiment must have passed. override: move all the same; what was
+    missing is kept with the reason as evidence of its own.
+    Raises GateRefused without such evidence, BadInput for an override without a reason.
+    """
+    check_alias(alias)
+    target = registry.resolve(version)
+    if override and not why.strip():
+        raise BadInput("an override needs a reason", fix="--why TEXT; it is kept with the version")
+    if registry.aliases(target.name).get(alias) == target.number:
+        return None
+    newest = _newest(target.id, evidence)
+    missing = _missing(target.id, newest)
+    if missing and not override:
+        raise GateRefused(
+            f"{target.id} does not become {alias}: {'; '.join(missing)}",
+            fix="evaluate it (`kind: evaluate` with a gate), or move it all the same: --override "
+            "--why TEXT",
+        )
+    reason = why
+    if missing:
+        piece = _override(target.id, alias, missing, why=why, by=by)
+        evidence.add(piece)
+        reason = f"override ({piece.id}): {why}"
+    elif newest is not None:
+        reason = "; ".join(part for part in (why, f"{newest.summary} ({newest.id})") if part)
+    return registry.move(target.name, alias, target.number, why=reason, by=by)
+
+
+def _newest(version: VersionId, evidence: EvidenceLog) -> Evidence | None:
+    """The last thing that was measured; what was overridden once is no measurement."""
+    pieces = [one for one in evidence.of(version.name, str(version)) if one.kind != "override"]
+    return pieces[-1] if pieces else None
+
+
+def _missing(version: VersionId, newest: Evidence | None) -> list[str]:
+    if newest is None:
+        return [f"there is no evidence about {version}"]
+    return [] if newest.passed else [*(newest.missing or [newest.summary])]
+
+
+def _override(version: VersionId, alias: str, missing: list[str], *, why: str, by: str) -> Evidence:
+    time = datetime.now(UTC).isoformat(timespec="milliseconds")
+    digest = hashlib.sha256(f"{version} {alias} {time} {why}".encode()).hexdigest()
+    return Evidence(
+        id=f"override-{digest[:16]}",
+        time=time,
+        kind="override",
+        version=str(version),
+        passed=True,
+        summary=f"to {alias}: {why}",
+        missing=missing,
+        digest=digest,
+        by=by,
+    )
+
+
+def rollback(name: str, alias: str, registry: Registry, *, why: str, by: str) -> Move:
+    """Let an alias name again what it named before it came to its version, in one move.
+
+    Raises BadInput when it never named anything else.
+    """
+    moves = [move for move in registry.history(name) if move.alias == alias]
+    stack: list[str] = []
+    for move in moves:
+        if len(stack) > 1 and stack[-2] == move.version:
+            stack.pop()  # it went back; rolling back again goes further back, not forth
+        else:
+            stack.append(move.version)
+    if not stack:
+        known = ", ".join(f"`{one}`" for one in sorted(registry.aliases(name)))
+        raise BadInput(
+            f"model `{name}` has no alias `{alias}`",
+            fix=f"it has {known}" if known else "nothing was ever promoted",
+        )
+    if len(stack) < 2:
+        raise BadInput(
+            f"{name}@{alias} named nothing before {stack[-1]}; there is nothing to go back to",
+            fix=f"see `llmops models history {name}`, or name a version: "
+            f"`llmops models alias {name}:vN {alias}`",
+        )
+    number = VersionId.parse(stack[-2]).number
+    reason = f"rollback from {stack[-1]}" + (f": {why}" if why else "")
+    moved = registry.move(name, alias, number, why=reason, by=by)
+    assert moved is not None
+    return moved
