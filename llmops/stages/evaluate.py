@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from llmops.evaluation.measure import Answering
     from llmops.evaluation.report import Record
 
-UNGATED = "measurement"
-"""The kind of a Pending evaluation without a gate; with one, it is `evidence`."""
-
 
 @dataclass(frozen=True)
 class _Payload:
@@ -74,7 +71,7 @@ class Evaluate:
         notes = _outcome(found) if found else abilities(node.declared, suites)
         return Prepared(
             parts=parts,
-            output=Pending(node.name, "evidence" if recipe.gate else UNGATED, _name(model)),
+            output=Pending(node.name, "evidence", _name(model)),
             found=found,
             pending_on=tuple(dict.fromkeys(pending)),
             done=found is not None,

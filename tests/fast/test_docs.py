@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from llmops.spec.load import load_deployment, load_pipeline, load_recipe
+from llmops.spec.load import load_deployment, load_pipeline, load_recipe, load_suite
 from llmops.spec.settings import Settings
 from tests.conftest import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
-SHIPPED = sorted(f for d in ("recipes", "pipelines", "serving") for f in (ROOT / d).glob("*.yaml"))
+SHIPPED = sorted(
+    f for d in ("recipes", "pipelines", "serving", "suites") for f in (ROOT / d).glob("*.yaml")
+)
 
 
 def blocks(language: str) -> list[tuple[str, str]]:
@@ -39,6 +41,8 @@ def load(file: Path) -> object:
     data = yaml.safe_load(file.read_text(encoding="utf-8"))
     if "stages" in data:
         return load_pipeline(file)
+    if "metrics" in data:
+        return load_suite(file)
     return load_deployment(file) if "variants" in data else load_recipe(file)
 
 

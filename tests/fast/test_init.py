@@ -7,7 +7,7 @@ from typer.testing import CliRunner, Result
 
 from llmops.cli.init import command
 from llmops.errors import BadInput
-from llmops.spec.load import load_deployment, load_pipeline, load_recipe
+from llmops.spec.load import load_deployment, load_pipeline, load_recipe, load_suite
 from llmops.spec.settings import find_root, load_settings
 from llmops.starter import FOLDERS, copy_starter, find_starter, starter_files
 
@@ -33,7 +33,12 @@ def test_each_file_has_the_content_of_the_starters(tmp_path: Path) -> None:
 
 def test_every_declaration_of_the_copy_loads(tmp_path: Path) -> None:
     copy_starter(tmp_path)
-    loaders = {"recipes": load_recipe, "pipelines": load_pipeline, "serving": load_deployment}
+    loaders = {
+        "recipes": load_recipe,
+        "pipelines": load_pipeline,
+        "serving": load_deployment,
+        "suites": load_suite,
+    }
     loaded = [loaders[f](p) for f in FOLDERS for p in sorted((tmp_path / f).rglob("*.yaml"))]
     assert len(loaded) >= 3
 

@@ -19,6 +19,7 @@ SHIPPED = [
         ("recipe", "recipes"),
         ("pipeline", "pipelines"),
         ("deployment", "serving"),
+        ("suite", "suites"),
     )
     for path in sorted((ROOT / folder).rglob("*.yaml"))
 ]
