@@ -80,7 +80,6 @@ class Visitor:
         self._client = _client(endpoint, recipe)
         self._deployment = deployment
         self._recipe = recipe
-        self._source = f"simulated:{recipe.name}"
         self._prompts = prompts
 
     def close(self) -> None:
@@ -166,7 +165,7 @@ class Visitor:
         )
 
     def _rate(self, visited: Visited, visit: Visit, kind: str, **said: Any) -> None:
-        body = {"kind": kind, "user": visit.person.name, "source": self._source, **said}
+        body = {"kind": kind, "user": visit.person.name, **said}
         self._client.post("/feedback", cast_to=object, body=body)
         visited.events.append(kind)
         visited.ended = time.time()
