@@ -12,8 +12,9 @@ from llmops.preferences.builders import BUILDERS, ORDER
 from llmops.preferences.holdout import split
 from llmops.preferences.log import KINDS, Log, countable
 from llmops.preferences.majority import comparable, decide
+from llmops.preferences.opinions import COLUMNS as OPINION_COLUMNS
 from llmops.preferences.prompts import turns
-from llmops.preferences.report import Length, Report, Tally
+from llmops.preferences.report import Report, Tally, Unit
 from llmops.spec.preferences import PreferencesRecipe
 
 if TYPE_CHECKING:
@@ -39,54 +40,78 @@ def build(log: Log, recipe: PreferencesRecipe) -> Built:
 
     tally = Tally()
     events = countable(log, recipe, tally)
+    made: dict[str, int] = {}
     if recipe.layout == "unpaired":
-        rows = build_unpaired(events, recipe, tally)
-        made: dict[str, int] = {}
+        rows = build_unpaired(events, log, recipe, tally)
     else:
-        opinions, made = _opinions(events, recipe, tally)
-        rows = _pairs(opinions, recipe, tally)
+        opinions = _opinions(events, log, recipe, tally)
+        made = {name: frame.height for name, frame in opinions.items()}
+        rows = _pairs(opinions, log, recipe, tally)
     return Built(rows, _report(log, events, rows, made, tally))
 
 
 def _opinions(
-    events: "pl.DataFrame", recipe: PreferencesRecipe, tally: Tally
-) -> tuple["pl.DataFrame", dict[str, int]]:
+    events: "pl.DataFrame", log: Log, recipe: PreferencesRecipe, tally: Tally
+) -> dict[str, "pl.DataFrame"]:
     import polars as pl
 
-    found, made = [], {}
+    found = {}
     for name, options in recipe.builders.used.items():
         if name in BUILDERS:
             own = events.filter(pl.col("kind") == KINDS[name])
-            opinions = BUILDERS[name](own, options, tally)
-            made[name] = opinions.height
-            found.append(opinions)
-    return pl.concat(found), made
+            with tally.of(name):
+                found[name] = BUILDERS[name](own, log, options, tally).select(OPINION_COLUMNS)
+    return found
 
 
-def _pairs(opinions: "pl.DataFrame", recipe: PreferencesRecipe, tally: Tally) -> "pl.DataFrame":
+def _pairs(
+    opinions: dict[str, "pl.DataFrame"], log: Log, recipe: PreferencesRecipe, tally: Tally
+) -> "pl.DataFrame":
+    import polars as pl
 
-    pairs = decide(comparable(opinions, tally), recipe.agreement, tally)
+    said = [
+        frame.with_columns(builder=pl.lit(ORDER.index(name), pl.Int8))
+        for name, frame in opinions.items()
+    ]
+    pairs = decide(comparable(pl.concat(said), tally), log, recipe.agreement, tally)
     whole = pairs.filter("whole")
     tally.drop(pairs.height - whole.height, "pairs", "the chosen answer is unfinished")
-    pairs = with_prompts(whole, tally, "pairs").with_columns(split=split(recipe.holdout))
+    texts = log.inferences["response"]
+    names = pl.col("builder").replace_strict(dict(enumerate(ORDER)), return_dtype=pl.String)
+    pairs = whole.with_columns(
+        names,
+        texts.gather(whole["chosen_row"]).alias("chosen"),
+        texts.gather(whole["rejected_row"]).alias("rejected"),
+        log.events["text"].gather(whole["edit"]).alias("edited"),
+    ).with_columns(chosen=pl.coalesce("edited", "chosen"))
+    pairs = with_prompts(pairs, log, pairs["rejected_row"], tally, "pairs")
+    pairs = pairs.with_columns(source(), split=split(recipe.holdout))
     pairs = pairs.sort("prompt_hash", "chosen", "rejected")
-    pairs = length.limited(pairs, recipe.length_bias, tally)
-    return pairs.with_columns(source=source()).select(PAIR_COLUMNS)
+    return length.limited(pairs, recipe.length_bias, tally).select(PAIR_COLUMNS)
 
 
 def source() -> "pl.Expr":
     import polars as pl
 
-    return pl.when("simulated").then(pl.lit("simulated")).otherwise(None)
+    return pl.when("simulated").then(pl.lit("simulated")).alias("source")
 
 
-def with_prompts(rows: "pl.DataFrame", tally: Tally, unit: str) -> "pl.DataFrame":
-    """`prompt`: the turns, for rows whose prompt can be trained on."""
-    asked = turns(rows["messages"]).rename({"turns": "prompt"})
-    kept = rows.join(asked, on="messages", how="inner", maintain_order="left")
+def with_prompts(
+    found: "pl.DataFrame", log: Log, asked: "pl.Series", tally: Tally, unit: Unit
+) -> "pl.DataFrame":
+    """`prompt_hash` and `prompt` (the turns), for rows whose prompt can be trained on.
+
+    asked: for each row an inference with its prompt.
+    """
+    messages = log.inferences["messages"].gather(asked).alias("messages")
+    known = turns(messages).rename({"turns": "prompt"})
+    rows = found.drop("prompt").with_columns(
+        log.inferences["prompt_hash"].gather(asked).alias("prompt_hash"), messages
+    )
+    kept = rows.join(known, on="messages", how="inner", maintain_order="left")
     reason = "the prompt is no plain chat (tools, parts, or turns out of order)"
-    tally.drop(rows.height - kept.height, "answers" if unit == "answers" else "pairs", reason)
-    return kept
+    tally.drop(rows.height - kept.height, unit, reason)
+    return kept.drop("messages")
 
 
 def _report(
@@ -98,7 +123,6 @@ def _report(
     train = rows.filter(pl.col("split") == "train")
     unpaired = "label" in rows.columns
     by = dict(rows.group_by("builder").len().iter_rows())
-    lengths: Length = length.measured_singly(train) if unpaired else length.measured(train)
     return Report(
         events=kinds,
         inferences=log.inferences.height,
@@ -111,6 +135,6 @@ def _report(
         holdout=rows.height - train.height,
         good=int(rows["label"].sum()) if unpaired else None,
         drops=tally.drops(),
-        length=lengths,
+        length=length.measured_singly(train) if unpaired else length.measured(train),
         simulated=rows["source"].is_not_null().sum(),
     )

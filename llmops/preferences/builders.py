@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from llmops.preferences.edits import edits
+from llmops.preferences.log import Log
 from llmops.preferences.ratings import ratings
 from llmops.preferences.regenerations import regenerations
 from llmops.preferences.report import Tally
@@ -14,7 +15,7 @@ from llmops.preferences.votes import votes
 if TYPE_CHECKING:
     import polars as pl
 
-Builder = Callable[["pl.DataFrame", Any, Tally], "pl.DataFrame"]
+Builder = Callable[["pl.DataFrame", Log, Any, Tally], "pl.DataFrame"]
 
 BUILDERS: dict[str, Builder] = {
     "votes": votes,
@@ -23,6 +24,6 @@ BUILDERS: dict[str, Builder] = {
     "ratings": ratings,
     "thumbs": thumbs,
 }
-"""Events of its kind, its options and the tally of drops -> opinions (opinions.py). The judge is
-none of them: it asks a model (judge.py)."""
+"""Events of its kind, the log, its options and the tally of drops -> opinions (opinions.py). The
+judge is none of them: it asks a model (judge.py)."""
 ORDER = (*BUILDERS, "judge")

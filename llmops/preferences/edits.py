@@ -2,49 +2,53 @@
 
 from typing import TYPE_CHECKING
 
-from llmops.preferences.log import keyed
+from llmops.preferences.log import Log, keys, sieve
 from llmops.preferences.report import Tally
 from llmops.spec.preferences import Edits
 
 if TYPE_CHECKING:
     import polars as pl
 
-NAME = "edits"
 
-
-def edits(events: "pl.DataFrame", options: Edits, tally: Tally) -> "pl.DataFrame":
+def edits(events: "pl.DataFrame", log: Log, options: Edits, tally: Tally) -> "pl.DataFrame":
     """Opinions of the `edit` events."""
     import polars as pl
 
-    kept = events
     if options.min_change > 0:
-        kept = events.filter(_changed() >= options.min_change)
-        tally.drop(events.height - kept.height, "events", "too little was changed", NAME)
-    return kept.select(
-        *("prompt_hash", "messages"),
-        chosen="text",
-        rejected="response",
-        chosen_key=keyed("text"),
+        share = _changed(events, log)
+        low = pl.lit(share) < options.min_change - 1e-9
+        events = sieve(events, [(low, "too little was edited")], tally)
+    return events.select(
+        prompt="prompt",
+        chosen_key=keys(log.events["text"].gather(events["event"])),
         rejected_key="key",
-        chosen_by=pl.lit(None, pl.String),
+        chosen_row=pl.lit(None, pl.UInt32),
+        rejected_row="inference",
+        edit="event",
+        chosen_by=pl.lit(None, pl.UInt32),
         rejected_by="inference",
         whole=pl.lit(True),
         rater="rater",
-        event="id",
-        time="time",
-        builder=pl.lit(NAME),
+        event="event",
         simulated="simulated",
     )
 
 
-def _changed() -> "pl.Expr":
+def _changed(events: "pl.DataFrame", log: Log) -> "pl.Series":
     """The share of the distinct words of both texts that stand in one of them only."""
     import polars as pl
 
+    texts = pl.DataFrame(
+        {
+            "before": log.inferences["response"].gather(events["inference"]),
+            "after": log.events["text"].gather(events["event"]),
+        }
+    )
     before, after = (
-        pl.col(text).fill_null("").str.extract_all(r"\S+").list.unique()
-        for text in ("response", "text")
+        pl.col(side).fill_null("").str.extract_all(r"\S+").list.unique()
+        for side in ("before", "after")
     )
     words = before.list.set_union(after).list.len()
     only = before.list.set_symmetric_difference(after).list.len()
-    return pl.when(words == 0).then(0.0).otherwise(only / words)
+    share = pl.when(words == 0).then(0.0).otherwise(only / words)
+    return texts.select(share.alias("share"))["share"]

@@ -1,9 +1,13 @@
 """Opinions: what one rater thinks of two answers to one prompt. Builders make them of events.
 
-A frame with a row for each: prompt_hash, messages (JSON text), chosen, rejected (texts),
-chosen_key, rejected_key (of the texts, white space aside), chosen_by, rejected_by (the inference
-that gave it, or null), whole (the chosen side was finished), rater, event, time, builder,
-simulated.
+A frame with a row for each, oldest first:
+  prompt, chosen_key, rejected_key   numbers for the texts (log.keys), null for a blank one
+  chosen_row, rejected_row           the inferences with the texts; chosen_row null for an edit
+  edit                               the event whose text is the chosen one, else null
+  chosen_by, rejected_by             the inferences that the rater speaks of, or null
+  whole                              the chosen side was finished
+  rater, event, simulated            who says so, where, and whether a simulated one
+All that is a row is one of the log's frames.
 """
 
 from typing import TYPE_CHECKING
@@ -12,12 +16,12 @@ if TYPE_CHECKING:
     import polars as pl
 
 COLUMNS = (
-    *("prompt_hash", "messages", "chosen", "rejected", "chosen_key", "rejected_key"),
-    *("chosen_by", "rejected_by", "whole", "rater", "event", "time", "builder", "simulated"),
+    *("prompt", "chosen_key", "rejected_key", "chosen_row", "rejected_row", "edit"),
+    *("chosen_by", "rejected_by", "whole", "rater", "event", "simulated"),
 )
 
 
-def between(events: "pl.DataFrame", builder: str, first_wins: "pl.Expr") -> "pl.DataFrame":
+def between(events: "pl.DataFrame", first_wins: "pl.Expr") -> "pl.DataFrame":
     """Opinions of events that name two answers, `inference` and `other`.
 
     first_wins: whether `inference` is the better one; never null.
@@ -28,17 +32,16 @@ def between(events: "pl.DataFrame", builder: str, first_wins: "pl.Expr") -> "pl.
         return pl.when(first_wins if chosen else ~first_wins).then(first).otherwise(second)
 
     return events.select(
-        *("prompt_hash", "messages"),
-        chosen=side("response", "response_other", chosen=True),
-        rejected=side("response", "response_other", chosen=False),
+        prompt="prompt",
         chosen_key=side("key", "key_other", chosen=True),
         rejected_key=side("key", "key_other", chosen=False),
+        chosen_row=side("inference", "other", chosen=True),
+        rejected_row=side("inference", "other", chosen=False),
+        edit=pl.lit(None, pl.UInt32),
         chosen_by=side("inference", "other", chosen=True),
         rejected_by=side("inference", "other", chosen=False),
         whole=side("whole", "whole_other", chosen=True),
         rater="rater",
-        event="id",
-        time="time",
-        builder=pl.lit(builder),
+        event="event",
         simulated="simulated",
     )

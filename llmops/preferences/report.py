@@ -3,7 +3,8 @@
 The same report stands in the plan, on the card and in snapshot.json. Counts only; no texts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Literal
 
 from pydantic import Field
@@ -101,10 +102,20 @@ class Tally:
 
     def __init__(self) -> None:
         self._drops: dict[tuple[str, Unit, str | None], int] = {}
+        self._builder: str | None = None
 
-    def drop(self, count: int, unit: Unit, reason: str, builder: str | None = None) -> None:
+    @contextmanager
+    def of(self, builder: str) -> Iterator[None]:
+        """What is dropped meanwhile is dropped by this builder."""
+        self._builder = builder
+        try:
+            yield
+        finally:
+            self._builder = None
+
+    def drop(self, count: int, unit: Unit, reason: str) -> None:
         if count:
-            key = (reason, unit, builder)
+            key = (reason, unit, self._builder)
             self._drops[key] = self._drops.get(key, 0) + count
 
     def drops(self) -> list[Drop]:

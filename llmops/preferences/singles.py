@@ -6,6 +6,7 @@ other way round, against it.
 
 from typing import TYPE_CHECKING
 
+from llmops.preferences.log import sieve
 from llmops.preferences.opinions import COLUMNS
 from llmops.preferences.report import Tally
 
@@ -15,52 +16,52 @@ if TYPE_CHECKING:
 SIDES = ("chosen_key", "rejected_key")
 
 
-def judged(events: "pl.DataFrame", builder: str, tally: Tally) -> "pl.DataFrame":
+def judged(events: "pl.DataFrame", tally: Tally) -> "pl.DataFrame":
     """The newest judgement of each rater on each text of a prompt."""
     import polars as pl
 
-    full = events.filter(pl.col("key").is_not_null() & pl.col("value").is_not_null())
-    tally.drop(events.height - full.height, "events", "about an answer without text", builder)
-    kept = full.unique(["rater", "prompt_hash", "key"], keep="last", maintain_order=True)
-    reason = "on the same text as a later one of the same rater"
-    tally.drop(full.height - kept.height, "events", reason, builder)
-    return kept
+    later = ~pl.struct("rater", "prompt", "key").is_last_distinct()
+    bad = [
+        (pl.col("key").is_null() | pl.col("value").is_null(), "about an answer without text"),
+        (later, "on the same text as a later one of the same rater"),
+    ]
+    return sieve(events, bad, tally)
 
 
 def texts(events: "pl.DataFrame", by: list[str]) -> "pl.DataFrame":
-    """The texts of each group `by`, with the mean of their judgements (0 to 1) and how many."""
+    """The texts of each group `by`: the mean of their judgements (0 to 1), how many there are, and
+    `first`, the place of the first one."""
     import polars as pl
 
-    return events.group_by([*by, "key"], maintain_order=True).agg(
-        mean=pl.col("value").mean(), count=pl.len(), first=pl.col("inference").first()
+    placed = events.with_row_index("place")
+    return placed.group_by([*by, "key"], maintain_order=True).agg(
+        mean=pl.col("value").mean(), count=pl.len(), first=pl.col("place").first()
     )
 
 
-def opinions(
-    events: "pl.DataFrame", pairs: "pl.DataFrame", by: list[str], builder: str
-) -> "pl.DataFrame":
+def opinions(events: "pl.DataFrame", pairs: "pl.DataFrame", by: list[str]) -> "pl.DataFrame":
     """What the judgements of both sides say of each pair.
 
     pairs: `by`, chosen_key, rejected_key and middle (0 to 1).
     """
     import polars as pl
 
-    best = events.sort("whole", descending=True, maintain_order=True)
-    shown = best.unique(["prompt_hash", "key"], keep="first", maintain_order=True)
-    shown = shown.select("prompt_hash", "messages", "key", "response", "whole")
-    sides = [_of_side(events, pairs, by, side) for side in SIDES]
-    found = pl.concat(sides).filter(pl.col("favour") != 0)
+    found = pl.concat([_of_side(events, pairs, by, side) for side in SIDES])
+    found = found.filter(pl.col("favour") != 0)
+    shown = _shown(events)
     for side in SIDES:
         name = side.removesuffix("_key")
-        text = shown.select(
-            "prompt_hash",
-            pl.col("key").alias(side),
-            pl.col("response").alias(name),
-            pl.col("whole").alias(f"{name}_whole"),
-            *(["messages"] if side == SIDES[0] else []),
-        )
-        found = found.join(text, on=["prompt_hash", side], how="left")
-    return _turned(found).with_columns(builder=pl.lit(builder)).select(COLUMNS)
+        text = shown.rename({"key": side, "row": f"{name}_row", "whole": f"{name}_whole"})
+        found = found.join(text, on=["prompt", side], how="left", maintain_order="left")
+    edit = pl.lit(None, pl.UInt32).alias("edit")
+    return _turned(found).with_columns(edit).sort("event").select(COLUMNS)
+
+
+def _shown(events: "pl.DataFrame") -> "pl.DataFrame":
+    """For each text of a prompt an inference that gave it, a finished one if there is any."""
+    best = events.sort("whole", descending=True, maintain_order=True)
+    first = best.unique(["prompt", "key"], keep="first", maintain_order=True)
+    return first.select("prompt", "key", "whole", row="inference")
 
 
 def _of_side(
@@ -69,22 +70,16 @@ def _of_side(
     """favour: 1 for the pair, -1 against it, 0 for neither."""
     import polars as pl
 
-    said = events.select(
-        *dict.fromkeys(("prompt_hash", *by)),
-        pl.col("key").alias(side),
-        "value",
-        *(["rater"] if "rater" not in by else []),
-        event="id",
-        time="time",
-        simulated="simulated",
-        own="inference",
-    )
+    said = events.rename({"key": side, "inference": "own"})
+    said = said.select("prompt", "rater", side, "value", "event", "simulated", "own")
     above = (pl.col("value") - pl.col("middle")).sign().cast(pl.Int8)
-    return pairs.join(said, on=[*by, side]).select(
-        *("prompt_hash", "rater", *SIDES, "event", "time", "simulated"),
-        favour=above if side == SIDES[0] else -above,
-        chosen_by="own" if side == SIDES[0] else pl.lit(None, pl.String),
-        rejected_by="own" if side == SIDES[1] else pl.lit(None, pl.String),
+    chosen = side == SIDES[0]
+    none = pl.lit(None, pl.UInt32)
+    return said.join(pairs, on=[*by, side]).select(
+        *("prompt", "rater", *SIDES, "event", "simulated"),
+        favour=above if chosen else -above,
+        chosen_by="own" if chosen else none,
+        rejected_by=none if chosen else "own",
     )
 
 
@@ -92,17 +87,12 @@ def _turned(found: "pl.DataFrame") -> "pl.DataFrame":
     """Judgements against a pair are for the pair with its sides exchanged."""
     import polars as pl
 
-    for_it = pl.col("favour") > 0
-
     def either(chosen: str, rejected: str) -> "pl.Expr":
-        return pl.when(for_it).then(chosen).otherwise(rejected)
+        return pl.when(pl.col("favour") > 0).then(chosen).otherwise(rejected)
 
-    return found.with_columns(
-        chosen=either("chosen", "rejected"),
-        rejected=either("rejected", "chosen"),
-        chosen_key=either("chosen_key", "rejected_key"),
-        rejected_key=either("rejected_key", "chosen_key"),
-        chosen_by=either("chosen_by", "rejected_by"),
-        rejected_by=either("rejected_by", "chosen_by"),
-        whole=either("chosen_whole", "rejected_whole"),
-    )
+    exchanged = {
+        f"{side}_{name}": either(f"{side}_{name}", f"{other}_{name}")
+        for side, other in (("chosen", "rejected"), ("rejected", "chosen"))
+        for name in ("key", "row", "by")
+    }
+    return found.with_columns(whole=either("chosen_whole", "rejected_whole"), **exchanged)

@@ -6,29 +6,28 @@ Not every good answer meets every bad one: each takes part at least once, up to 
 from typing import TYPE_CHECKING
 
 from llmops.preferences import singles
+from llmops.preferences.log import Log
 from llmops.preferences.report import Tally
 from llmops.spec.preferences import Thumbs
 
 if TYPE_CHECKING:
     import polars as pl
 
-NAME = "thumbs"
 
-
-def thumbs(events: "pl.DataFrame", options: Thumbs, tally: Tally) -> "pl.DataFrame":
+def thumbs(events: "pl.DataFrame", log: Log, options: Thumbs, tally: Tally) -> "pl.DataFrame":
     """Opinions of the `thumbs` events (value 1 up, 0 down)."""
     import polars as pl
 
-    by = ["prompt_hash"] if options.across_users else ["prompt_hash", "rater"]
-    said = singles.judged(events, NAME, tally)
+    by = ["prompt"] if options.across_users else ["prompt", "rater"]
+    said = singles.judged(events, tally)
     texts = singles.texts(said, by).with_columns(net=(2 * pl.col("mean") - 1) * pl.col("count"))
     undecided = texts.filter(pl.col("net").abs() < 0.5).height
-    tally.drop(undecided, "answers", "as many thumbs up as down", NAME)
+    tally.drop(undecided, "answers", "as many thumbs up as down")
     good, bad = texts.filter(pl.col("net") > 0.5), texts.filter(pl.col("net") < -0.5)
     pairs = _matched(good, bad, by, options.per_prompt)
     lone = good.height + bad.height - _taking_part(pairs, by)
-    tally.drop(lone, "answers", "no partner with the other thumb on the same prompt", NAME)
-    return singles.opinions(said, pairs.with_columns(middle=pl.lit(0.5)), by, NAME)
+    tally.drop(lone, "answers", "no partner with the other thumb on the same prompt")
+    return singles.opinions(said, pairs.with_columns(middle=pl.lit(0.5)), by)
 
 
 def _matched(

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from llmops.preferences import singles
 from llmops.preferences.holdout import split
+from llmops.preferences.log import Log, sieve
 from llmops.preferences.report import Tally
 from llmops.spec.preferences import PreferencesRecipe
 
@@ -17,52 +18,54 @@ COLUMNS = (
 
 
 def build_unpaired(
-    events: "pl.DataFrame", recipe: PreferencesRecipe, tally: Tally
+    events: "pl.DataFrame", log: Log, recipe: PreferencesRecipe, tally: Tally
 ) -> "pl.DataFrame":
     """A row for each text of a prompt that enough raters agree on."""
     import polars as pl
 
     from llmops.preferences.build import source, with_prompts
 
-    said = singles.judged(events.filter(pl.col("kind") == "thumbs"), "thumbs", tally)
-    full = said.filter(pl.col("response").str.contains(r"\S"))
-    tally.drop(said.height - full.height, "events", "about an empty answer")
-    voted = full.group_by("prompt_hash", "key", maintain_order=True).agg(
-        pl.col("messages").first(),
-        answer=pl.col("response").first(),
-        up=pl.col("value").mean(),
+    said = singles.judged(events, tally).with_columns(label=pl.col("value") > 0.5)
+    voted = said.group_by("prompt", "key", maintain_order=True).agg(
+        pl.col("inference").first(),
+        up=pl.col("label").mean(),
         raters=pl.len().cast(pl.Int64),
         whole=pl.col("whole").any(),
     )
     voted = voted.with_columns(label=pl.col("up") > 0.5, agreement=(pl.col("up") - 0.5).abs() + 0.5)
-    answers = _agreed(voted, recipe.agreement, tally)
-    whole = answers.filter(pl.col("whole") | ~pl.col("label"))
-    tally.drop(answers.height - whole.height, "answers", "good, but unfinished")
-    rows = with_prompts(_with_origin(whole, full), tally, "answers")
-    rows = rows.with_columns(split=split(recipe.holdout), source=source(), builder=pl.lit("thumbs"))
+    share = pl.col("agreement")
+    bad = [
+        (share < 0.5 + 1e-9, "contradictory: as many thumbs up as down"),
+        (
+            share < recipe.agreement - 1e-9,
+            f"contradictory: less than {recipe.agreement:.0%} of the raters agree",
+        ),
+        (pl.col("label") & ~pl.col("whole"), "good, but unfinished"),
+    ]
+    kept = _with_origin(sieve(voted, bad, tally, "answers"), said, log)
+    kept = kept.with_columns(
+        log.inferences["response"].gather(kept["inference"]).alias("answer"),
+        source(),
+        builder=pl.lit("thumbs"),
+    )
+    rows = with_prompts(kept, log, kept["inference"], tally, "answers")
+    rows = rows.with_columns(split=split(recipe.holdout))
     return rows.sort("prompt_hash", "answer").select(COLUMNS)
 
 
-def _agreed(voted: "pl.DataFrame", agreement: float, tally: Tally) -> "pl.DataFrame":
-    import polars as pl
-
-    clear = voted.filter((pl.col("up") - 0.5).abs() > 1e-9)
-    tally.drop(voted.height - clear.height, "answers", "contradictory: as many up as down")
-    kept = clear.filter(pl.col("agreement") >= agreement - 1e-9)
-    reason = f"contradictory: less than {agreement:.0%} of the raters agree"
-    tally.drop(clear.height - kept.height, "answers", reason)
-    return kept
-
-
-def _with_origin(answers: "pl.DataFrame", events: "pl.DataFrame") -> "pl.DataFrame":
+def _with_origin(answers: "pl.DataFrame", said: "pl.DataFrame", log: Log) -> "pl.DataFrame":
     """The events that say the same as the majority, and the inferences that they are about."""
     import polars as pl
 
-    said = events.with_columns(label=pl.col("value") > 0.5)
-    origin = said.group_by("prompt_hash", "key", "label").agg(
+    named = said.with_columns(
+        log.events["id"].gather(said["event"]).alias("event"),
+        log.inferences["id"].gather(said["inference"]).alias("inference"),
+    )
+    origin = named.group_by("prompt", "key", "label").agg(
         votes=pl.len().cast(pl.Int64),
-        inferences=pl.col("inference").unique().sort(),
-        events=pl.col("id").unique().sort(),
+        inferences=pl.col("inference"),
+        events=pl.col("event"),
         simulated=pl.col("simulated").any(),
     )
-    return answers.join(origin, on=["prompt_hash", "key", "label"], how="left")
+    origin = origin.with_columns(pl.col("inferences", "events").list.unique().list.sort())
+    return answers.join(origin, on=["prompt", "key", "label"], how="left", maintain_order="left")
