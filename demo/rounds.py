@@ -2,9 +2,7 @@
 evaluations and experiments, snapshots, simulations and the feedback log. Starts nothing."""
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -195,12 +193,3 @@ def _seconds(
     parts = {said: float(_stage(run, name).seconds) for name, said in PARTS.items()}
     rest = answered - traffic.last_event - sum(parts.values())
     return {**parts, SWAP: max(rest, 0.0)}
-
-
-def total(seconds: Iterable[float]) -> float:
-    return sum(seconds)
-
-
-def day(text: str) -> str:
-    """An ISO time as a person reads it."""
-    return datetime.fromisoformat(text).strftime("%d %b %Y, %H:%M UTC")
