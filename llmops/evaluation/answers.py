@@ -26,6 +26,10 @@ Value = dict[str, Any]
 Ask = Callable[[], Value]
 
 
+class Unanswerable(Failed):
+    """Asking again would not help."""
+
+
 class Kept:
     """The answers of one file of JSON lines, by the digest of what was asked. Lines that a crash
     cut off are left aside."""
@@ -123,6 +127,8 @@ def _persist(ask: Ask, stop: threading.Event, pauses: tuple[float, ...]) -> Valu
     for pause in pauses:
         try:
             return ask()
+        except Unanswerable:
+            raise
         except Failed:
             if stop.wait(pause):
                 raise

@@ -50,10 +50,9 @@ def _results(metric: Metric, answer: Outcome, fields: Fields) -> Iterator[bool]:
             yield check(given, answer, fields)
 
 
-def _exact(given: Any, answer: Outcome, fields: Fields) -> bool:
-    exact = given if isinstance(given, Exact) else Exact(text=given)
-    said = _plain(answer.text, exact)
-    return any(said == _plain(one, exact) for one in texts(exact.text, fields))
+def _exact(given: Exact, answer: Outcome, fields: Fields) -> bool:
+    said = _plain(answer.text, given)
+    return any(said == _plain(one, given) for one in texts(given.text, fields))
 
 
 def _plain(text: str, exact: Exact) -> str:
@@ -73,23 +72,22 @@ def _plain(text: str, exact: Exact) -> str:
     return text.strip()
 
 
-def _contains(given: Any, answer: Outcome, fields: Fields) -> bool:
-    """A list stands for all of its texts."""
-    rule = given if isinstance(given, Contains) else Contains(all=given)
-    if not texts(rule.any if rule.any is not None else rule.all or [], fields):
+def _contains(given: Contains, answer: Outcome, fields: Fields) -> bool:
+    if not _wanted_texts(given, fields):
         raise ValueError("`contains` has nothing to look for: the list is empty")
-    return _holds(rule, answer, fields)
+    return _holds(given, answer, fields)
 
 
-def _not_contains(given: Any, answer: Outcome, fields: Fields) -> bool:
-    """A list stands for any of its texts: none of them may be there."""
-    rule = given if isinstance(given, Contains) else Contains(any=given)
-    return not _holds(rule, answer, fields)
+def _not_contains(given: Contains, answer: Outcome, fields: Fields) -> bool:
+    return not _wanted_texts(given, fields) or not _holds(given, answer, fields)
+
+
+def _wanted_texts(rule: Contains, fields: Fields) -> list[str]:
+    return texts(rule.any if rule.any is not None else rule.all or [], fields)
 
 
 def _holds(rule: Contains, answer: Outcome, fields: Fields) -> bool:
-    wanted = texts(rule.any if rule.any is not None else rule.all or [], fields)
-    found = [_is_in(text, answer.text, rule) for text in wanted]
+    found = [_is_in(text, answer.text, rule) for text in _wanted_texts(rule, fields)]
     return any(found) if rule.any is not None else all(found)
 
 
@@ -119,8 +117,7 @@ def _not_regex(given: str, answer: Outcome, fields: Fields) -> bool:
     return not _regex(given, answer, fields)
 
 
-def _numeric(given: Any, answer: Outcome, fields: Fields) -> bool:
-    rule = given if isinstance(given, Numeric) else Numeric(value=given)
+def _numeric(rule: Numeric, answer: Outcome, fields: Fields) -> bool:
     wanted = _wanted(rule, fields)
     said = numbers(answer.text)
     if not said or (rule.take == "only" and len(said) > 1):

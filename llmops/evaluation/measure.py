@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from llmops.errors import Failed
 from llmops.evaluation import judge, perplexity, statistics
-from llmops.evaluation.answers import Ask, Kept, collect
+from llmops.evaluation.answers import PAUSES, Ask, Kept, collect
 from llmops.evaluation.checks import Outcome, outcome
 from llmops.evaluation.fields import filled
 from llmops.evaluation.items import Asked, Item
@@ -90,7 +90,7 @@ class SuiteResult:
 @dataclass(frozen=True)
 class Session:
     """What all the suites of one evaluation share. report: what is asked, how many are answered,
-    of all."""
+    of all. pauses: seconds before a question that failed is asked again."""
 
     version: Subject
     baseline: Subject | None
@@ -98,6 +98,7 @@ class Session:
     confidence: float
     paths: ProjectPaths
     report: Callable[[str, int, int], None]
+    pauses: tuple[float, ...] = PAUSES
 
     def measure(self, asked: Asked) -> SuiteResult:
         """Raises Failed when a server does not answer; what was answered by then is kept."""
@@ -130,6 +131,7 @@ class Session:
                 kept,
                 name=lambda key: f"item `{names[key]}` of {asked.suite.name}, by {subject.id},",
                 report=lambda done, total: self.report(told, done, total),
+                pauses=self.pauses,
             )
         return [Outcome(found[key]["text"], found[key]["finish"] != "length") for key in keys]
 
@@ -257,6 +259,7 @@ class Session:
                 kept,
                 name=lambda key: f"the likelihood of item `{names[key]}`, by {subject.id},",
                 report=lambda done, total: self.report(f"{subject.id} likelihoods", done, total),
+                pauses=self.pauses,
             )
         totals = [(float(found[key]["nll"]), float(found[key]["tokens"])) for key in keys]
         if not sum(count for _, count in totals):

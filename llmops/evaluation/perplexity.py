@@ -6,8 +6,7 @@ text has no probability and does not count.
 
 from typing import TYPE_CHECKING
 
-from llmops.errors import Failed
-from llmops.evaluation.answers import Ask, Value
+from llmops.evaluation.answers import Ask, Unanswerable, Value
 from llmops.serving.endpoint import post
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ def question(client: "httpx.Client", model: str, text: str) -> Ask:
         choices = post(client, "/v1/completions", body).get("choices") or [{}]
         rows = choices[0].get("prompt_logprobs")
         if not rows:
-            raise Failed(
+            raise Unanswerable(
                 "the server tells no `prompt_logprobs`, without which there is no perplexity",
                 where="POST /v1/completions",
                 fix="evaluate through a vLLM backend, or leave the metric out",

@@ -6,7 +6,7 @@ else are themselves, so that regular expressions keep their `{2,4}`.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from llmops.spec.grammar import Name, Spec
 
@@ -60,16 +60,21 @@ class JudgeCheck(Spec):
     max_tokens: int = Field(16, ge=1)
 
 
+def _short(value: Any, key: str, kinds: tuple[type, ...]) -> Any:
+    """`contains: TEXT` means `contains: {all: TEXT}`."""
+    return {key: value} if isinstance(value, kinds) else value
+
+
 class Metric(Spec):
     """What must hold of an answer: everything that is given. The metric is the share of the items
     for which it does; a judge and perplexity stand alone."""
 
-    exact: Texts | Exact | None = None
-    contains: Texts | Contains | None = None
-    not_contains: Texts | Contains | None = None
+    exact: Exact | None = None
+    contains: Contains | None = Field(None, description="a list alone: all of its texts")
+    not_contains: Contains | None = Field(None, description="a list alone: none of its texts")
     regex: str | None = None
     not_regex: str | None = None
-    numeric: str | float | Numeric | None = None
+    numeric: Numeric | None = None
     json_schema: dict[str, Any] | str | None = Field(
         None, description="a JSON Schema, or the file that holds one"
     )
@@ -85,6 +90,26 @@ class Metric(Spec):
     finished: bool = Field(False, description="the answer was not cut off at max_tokens")
     judge: JudgeCheck | None = None
     perplexity: str | None = Field(None, description="of this text, e.g. {text}; vLLM only")
+
+    @field_validator("exact", mode="before", json_schema_input_type=Texts | Exact | None)
+    @classmethod
+    def _exact_text(cls, value: Any) -> Any:
+        return _short(value, "text", (str, list))
+
+    @field_validator("contains", mode="before", json_schema_input_type=Texts | Contains | None)
+    @classmethod
+    def _all_of(cls, value: Any) -> Any:
+        return _short(value, "all", (str, list))
+
+    @field_validator("not_contains", mode="before", json_schema_input_type=Texts | Contains | None)
+    @classmethod
+    def _none_of(cls, value: Any) -> Any:
+        return _short(value, "any", (str, list))
+
+    @field_validator("numeric", mode="before", json_schema_input_type=str | float | Numeric | None)
+    @classmethod
+    def _number(cls, value: Any) -> Any:
+        return _short(value, "value", (str, int, float))
 
     @model_validator(mode="after")
     def _something(self) -> "Metric":
