@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 INFERENCE_COLUMNS = (
-    *("id", "time", "variant", "version", "user", "session", "unit", "prompt_hash", "messages"),
-    *("response", "finish", "error", "source", "redacted", "endpoint"),
+    *("id", "user", "session", "unit", "prompt_hash", "messages", "response", "finish", "error"),
+    *("source", "redacted", "endpoint"),
 )
 EVENT_COLUMNS = (
     *("id", "time", "inference", "other", "kind", "value", "choice", "text", "user", "source"),
@@ -184,7 +184,7 @@ def _newest(events: "pl.DataFrame", tally: Tally) -> "pl.DataFrame":
     low, high = pl.min_horizontal("inference", "other"), pl.max_horizontal("inference", "other")
     said = pl.struct("rater", "kind", low.alias("low"), high.alias("high"))
     last = events.select(last=said.is_last_distinct())["last"]
-    tally.drop(events.height - last.sum(), "events", "replaced by the same rater later on")
+    tally.drop(int((~last).sum()), "events", "replaced by the same rater later on")
     return events.filter(last)
 
 

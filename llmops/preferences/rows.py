@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 _SLICE = 20_000
+_TEXTS = ("chosen", "rejected", "answer")
 
 
 def layout_of(rows: "pl.DataFrame") -> SnapshotLayout:
@@ -18,10 +19,22 @@ def layout_of(rows: "pl.DataFrame") -> SnapshotLayout:
 
 
 def digest(rows: "pl.DataFrame") -> str:
-    """sha256 over all that the rows say, in their order."""
-    found = hashlib.sha256(layout_of(rows).encode())
-    for part in rows.iter_slices(_SLICE):
-        found.update(part.write_ndjson().encode())
+    """sha256 over all that the rows say, in their order; the prompt by its hash."""
+    import polars as pl
+
+    def parts(name: str) -> list["pl.Expr"]:
+        column, kind = pl.col(name), rows.schema[name]
+        if kind == pl.List(pl.String):
+            return [column.list.join(",")]
+        if name in _TEXTS:  # with its length, so that no text is taken for the next column
+            return [column.str.len_bytes().cast(pl.String), column]
+        return [column.cast(pl.String).fill_null("")]
+
+    columns = [part for name in rows.columns if name != "prompt" for part in parts(name)]
+    line = pl.concat_str(columns, separator="\n")
+    found = hashlib.sha256(",".join(rows.columns).encode())
+    for piece in rows.iter_slices(_SLICE):
+        found.update(piece.select(line.str.join("\n")).item().encode())
     return found.hexdigest()
 
 

@@ -98,7 +98,7 @@ class Snapshot:
 
 def snapshot_names(paths: ProjectPaths) -> list[str]:
     """The names that there are snapshots of."""
-    folder = paths.snapshots("x").parent
+    folder = paths.preferences
     found = folder.iterdir() if folder.is_dir() else []
     named = [p.name for p in found if re.fullmatch(NAME, p.name) and _numbers(p)]
     return sorted(named)

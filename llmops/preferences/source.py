@@ -38,7 +38,7 @@ def read_log(
     try:
         log = Log(
             frames.inferences(database, recipe.deployment, columns=INFERENCE_COLUMNS),
-            frames.events(database, recipe.deployment).select(EVENT_COLUMNS),
+            frames.events(database, recipe.deployment, columns=EVENT_COLUMNS),
             int(time.time() * 1000),
         )
         if not log.inferences.height and not pending:

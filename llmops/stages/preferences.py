@@ -2,23 +2,32 @@
 
 Planning builds the rows in memory, so that a plan can say what the log yields, and what was left
 out and why, before anything trains; the fingerprint is the content of those rows. Executing writes
-them. Rows that a snapshot has already are that snapshot.
+them. Rows that a snapshot has already are that snapshot. While the log stays as it was, what it
+yields is remembered (preferences/mark.py).
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llmops.errors import BadInput
+from llmops.preferences.mark import Yield, Yields, mark
 from llmops.preferences.report import Report
 from llmops.preferences.snapshot import Snapshot, snapshots
 from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared
 from llmops.spec.preferences import PreferencesRecipe
+
+if TYPE_CHECKING:
+    from llmops.preferences.build import Built
 
 
 class Preferences:
     """The stage kind of recipes that turn feedback into pairs."""
 
     kind = "preferences"
+
+    def __init__(self) -> None:
+        self._last: tuple[str, Built] | None = None
+        """What was built last and under which mark: planning comes before executing."""
 
     def inputs(self, spec: PreferencesRecipe) -> dict[str, tuple[str, tuple[str | int, ...]]]:
         return {}
@@ -27,38 +36,78 @@ class Preferences:
         return None
 
     def prepare(self, node: Node, inputs: Mapping[str, Any], context: Context) -> Prepared:
-        from llmops.preferences import rows
-        from llmops.preferences.build import build
-        from llmops.preferences.source import read_log
-
         recipe: PreferencesRecipe = node.spec
         waiting = tuple(pending.node for pending in inputs.get("after", ()))
-        where = node.declared.source.where(("deployment",))
-        log = read_log(context.settings, recipe, where=where, pending=bool(waiting))
-        built = build(log, recipe)
+        now = self._yield(node, context, pending=bool(waiting))
         if not waiting:
-            refuse_few(built.report, recipe, node.declared.source.where(("builders",)))
+            refuse_few(now.report, recipe, node.declared.source.where(("builders",)))
         name = recipe.output.preferences
-        digest = rows.digest(built.rows)
         known = snapshots(name, context.paths)
-        found = next((one for one in reversed(known) if one.digest == digest), None)
+        found = next((one for one in reversed(known) if one.digest == now.digest), None)
         done = found is not None and not waiting
+        self._last = None if done else self._last
+        summary = now.report.summary()
         return Prepared(
-            parts={"preferences": name, "rows": digest},
+            parts={"preferences": name, "rows": now.digest},
             output=Pending(node.name, "preferences", name),
             found=found if done else None,
             pending_on=waiting,
             done=done,
             reasons=() if done else _reasons(known),
-            summary=built.report.summary(),
-            notes=tuple(built.report.lines()),
-            payload=built,
+            summary=f"as the log is now, {summary}" if waiting else summary,
+            notes=tuple(now.report.lines()),
         )
 
     def execute(self, prepared: Prepared, attempt: Attempt, context: Context) -> Snapshot:
         from llmops.preferences.save import save
 
-        return save(prepared.payload, attempt.node.spec, context.paths, run=attempt.run)
+        node = attempt.node
+        built = self._built(node, context, pending=False)
+        self._last = None
+        # Feedback goes on coming in: what is written may be more than what was planned.
+        refuse_few(built.report, node.spec, node.declared.source.where(("builders",)))
+        return save(built, node.spec, context.paths, run=attempt.run)
+
+    def _yield(self, node: Node, context: Context, *, pending: bool) -> Yield:
+        """What the log yields; remembered, as long as the log stays as it was."""
+        from llmops.preferences.rows import digest
+
+        yields = Yields(context.paths)
+        remembered = yields.get(node.spec, mark(context.settings, node.spec))
+        if remembered is not None:
+            return remembered
+        built = self._built(node, context, pending=pending)
+        found = Yield(digest=digest(built.rows), report=built.report)
+        if self._last is not None:
+            yields.put(node.spec, self._last[0], found)
+        return found
+
+    def _built(self, node: Node, context: Context, *, pending: bool) -> "Built":
+        from llmops.preferences.build import build
+        from llmops.preferences.source import read_log
+
+        before = mark(context.settings, node.spec)
+        if self._last is not None and self._last[0] == before:
+            return self._last[1]
+        where = node.declared.source.where(("deployment",))
+        log = read_log(context.settings, node.spec, where=where, pending=pending)
+        built = build(log, node.spec)
+        # Only a log that held still while it was read can be told to be the same later on.
+        still = before is not None and before == mark(context.settings, node.spec)
+        self._last = (before, built) if before is not None and still else None
+        return built
+
+
+def _nothing_yet(node: Node, waiting: tuple[str, ...]) -> Prepared:
+    """Before the first answer was given: planned without importing what reads a log."""
+    name = node.spec.output.preferences
+    return Prepared(
+        parts={"preferences": name, "rows": "pending"},
+        output=Pending(node.name, "preferences", name),
+        pending_on=waiting,
+        reasons=("never run",),
+        summary=f"the pairs of deployment {node.spec.deployment}; its log is empty yet",
+    )
 
 
 def _reasons(known: list[Snapshot]) -> tuple[str, ...]:
@@ -77,7 +126,7 @@ def refuse_few(report: Report, recipe: PreferencesRecipe, where: str) -> None:
         raise BadInput(
             f"all {report.total:,} judged answers are {kind}: KTO needs both kinds",
             where=where,
-            fix=lost or "collect thumbs of the other kind too",
+            fix=f"left out: {lost}" if lost else "collect thumbs of the other kind too",
         )
     if report.train >= recipe.min_pairs:
         return

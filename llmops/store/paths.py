@@ -58,9 +58,24 @@ class ProjectPaths:
         """What one gateway process wrote to the journal."""
         return WriterPaths(self.journal / name)
 
+    @property
+    def preferences(self) -> Path:
+        """Snapshots of preference pairs, by name."""
+        return self.state / "preferences"
+
     def snapshots(self, name: str) -> Path:
         """The snapshots of preference pairs of one name, each a numbered directory."""
-        return self.state / "preferences" / name
+        return self.preferences / name
+
+    @property
+    def yields(self) -> Path:
+        """What each preference recipe made of the log, as long as the log stays as it is."""
+        return self.cache / "preferences.json"
+
+    @property
+    def verdicts(self) -> Path:
+        """What judges said of sampled answers, as lines of JSON."""
+        return self.cache / "verdicts.jsonl"
 
     @property
     def evaluations(self) -> Path:
