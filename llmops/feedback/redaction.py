@@ -16,10 +16,12 @@ from llmops.feedback.rows import FEEDBACK_COLUMNS, INFERENCE_COLUMNS, Row
 from llmops.store.database import told, writing
 from llmops.store.tables import feedback, inferences, tombstones
 
-INFERENCE_TEXTS = ("messages", "parameters", "choices", "response", "error")
+INFERENCE_TEXTS = ("messages", "parameters", "choices", "response")
 FEEDBACK_TEXTS = ("text", "detail")
+ERASED = "erased"
+"""Stands for an error's words, so that it still counts as one."""
 _IDS = 500
-_CLEARED = {
+_CLEARED: dict[str, Any] = {
     **dict.fromkeys(INFERENCE_TEXTS),
     **dict.fromkeys(FEEDBACK_TEXTS),
     "prompt_hash": "",
@@ -28,8 +30,10 @@ _CLEARED = {
 
 def redacted_row(row: Row, columns: Sequence[str], now: int) -> Row:
     """The row without its texts. now: milliseconds since 1970."""
-    kept = (_CLEARED.get(column, value) for column, value in zip(columns, row, strict=True))
-    return (*itertools.islice(kept, len(columns) - 1), now)
+    cleared = {**_CLEARED, "redacted": now}
+    if "error" in columns and row[columns.index("error")] is not None:
+        cleared["error"] = ERASED
+    return tuple(cleared.get(name, value) for name, value in zip(columns, row, strict=True))
 
 
 def forgotten(connection: sa.Connection) -> dict[str, int]:
@@ -40,7 +44,9 @@ def forgotten(connection: sa.Connection) -> dict[str, int]:
 
 def redact_inferences(connection: sa.Connection, where: Any, now: int) -> int:
     """Redact the inferences that a condition names; how many."""
-    values = {"redacted": now, "prompt_hash": "", **dict.fromkeys(INFERENCE_TEXTS)}
+    error = sa.case((inferences.c.error.is_not(None), ERASED))
+    texts = dict.fromkeys(INFERENCE_TEXTS)
+    values = {"redacted": now, "prompt_hash": "", "error": error, **texts}
     todo = sa.update(inferences).where(where, inferences.c.redacted.is_(None)).values(values)
     return connection.execute(todo).rowcount
 

@@ -142,7 +142,7 @@ def feedback_row(record: Mapping[str, Any], received: int) -> Row:
     )
 
 
-def inference_record(row: Mapping[str, Any]) -> dict[str, Any]:
+def inference_record(row: Mapping[Any, Any]) -> dict[str, Any]:
     """The InferenceRecord that a row came from, as far as it is kept."""
     same = {key: row[key] for key in INFERENCE_COLUMNS if key not in _REWRITTEN}
     messages, chat = _loaded(row["messages"]), row["endpoint"] != "completions"
@@ -160,7 +160,7 @@ def inference_record(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def feedback_record(row: Mapping[str, Any]) -> dict[str, Any]:
+def feedback_record(row: Mapping[Any, Any]) -> dict[str, Any]:
     """The FeedbackRecord that a row came from."""
     same = {key: row[key] for key in FEEDBACK_COLUMNS if key not in ("detail", "received")}
     return {"format": FORMAT, "type": "feedback", **same, "detail": _loaded(row["detail"]) or {}}
