@@ -7,8 +7,8 @@ READY := $(VENV)/.ready
 
 .PHONY: demo test test-fast lint setup system engines bench clean
 
-demo: engines  ## the whole path once, on the real engines
-	$(BIN)/python demo/town.py
+demo: engines  ## the loop, turning twice on the real engines
+	$(BIN)/python -m demo.town
 
 test: system engines lint  ## every test, those on the real engines included
 	$(BIN)/python -m pytest
