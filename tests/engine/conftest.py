@@ -1,10 +1,12 @@
 """One tiny model for all the engine tests, made once by the product itself on the real engines.
 
 `starter` is a project as `llmops init` makes it; `tiny_base` has its base model; `town_project`
-has run its pipeline (about three minutes on two cores); `town_server` serves it.
+has turned the loop once (about four minutes on two cores); `loop_project` is a copy of it as that
+left it; `town_server` serves `town_project`.
 """
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,11 +67,26 @@ def tiny_base(starter: Path, llamafactory: Environment) -> Path:
 
 
 @pytest.fixture(scope="session")
-def town_project(starter: Path, tiny_base: Path) -> Path:
-    """The project after `llmops run pipelines/town.yaml`: town:v1 (SFT), town:v2 (DPO)."""
+def first_round(starter: Path, tiny_base: Path) -> Path:
+    """The project after `llmops run pipelines/town.yaml`: town:v1 (SFT), town:v2 (DPO on what
+    simulated users said), which is in production."""
     done = run_llmops("run", "pipelines/town.yaml", cwd=starter)
     assert done.returncode == 0, done.stderr
     return starter
+
+
+@pytest.fixture(scope="session")
+def loop_project(first_round: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy in which the loop can turn on, while others use the first one."""
+    return Path(shutil.copytree(first_round, tmp_path_factory.mktemp("loop") / "town"))
+
+
+@pytest.fixture(scope="session")
+def town_project(first_round: Path, loop_project: Path) -> Path:
+    """The project after its first turn, with town:v1 in production and town:v2 its candidate."""
+    done = run_llmops("models", "rollback", "town", cwd=first_round)
+    assert done.returncode == 0, done.stderr
+    return first_round
 
 
 @pytest.fixture(scope="session")
