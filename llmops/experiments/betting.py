@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-STAKES: Floats = np.geomspace(0.005, 0.9, 24)
+STAKES: Floats = np.geomspace(0.01, 0.9, 20)
 """Small stakes find small differences late, large ones large differences soon."""
 
 

@@ -21,8 +21,11 @@ from llmops.experiments.betting import Floats
 FIRST = 8
 """Blocks until the proportion is looked at again."""
 _LARGEST = 20
-_WEIGHT = 20
+_WEIGHT = 200
 """For so many units the declared weights count, beside the units that were seen."""
+_SPARE = 0.9
+"""A block takes a little less of the frequent variant than comes, so that the rare one, on which
+the width of the interval depends, never waits for it."""
 
 
 def differences(candidate: NDArray[np.bool_], values: Floats, share: float) -> Floats:
@@ -57,5 +60,5 @@ def _sizes(control: float, candidate: float) -> tuple[int, int]:
         second, first = _sizes(candidate, control)
         return first, second
     ratio = control / candidate if candidate > 0 else _LARGEST
-    near = Fraction(min(ratio, _LARGEST)).limit_denominator(3)
+    near = Fraction(min(max(1.0, _SPARE * ratio), _LARGEST)).limit_denominator(3)
     return near.numerator, near.denominator

@@ -145,8 +145,9 @@ def _nothing_yet(analysis: "Analysis", experiment: Experiment) -> str:
     for side in (control, candidate):
         if not side.units:
             return f"no unit has met {side.variant} ({side.version}) yet"
+    for side in (control, candidate):
         if not side.outcomes:
-            return f"{side.units} units met {side.variant}, none gave `{experiment.outcome}` yet"
+            return f"{side.variant}: none of {side.units} units gave `{experiment.outcome}` yet"
     return f"{control.outcomes} and {candidate.outcomes} outcomes, too few to compare"
 
 
