@@ -12,7 +12,9 @@ from llmops.cli import (
     chat,
     doctor,
     engines,
+    eval,
     experiments,
+    gateway,
     init,
     keys,
     models,
@@ -40,7 +42,9 @@ app.command("run")(run.command)
 app.add_typer(runs.app, name="runs")
 app.add_typer(models.app, name="models")
 app.add_typer(experiments.app, name="experiments")
+app.add_typer(eval.app, name="eval")
 app.command("serve")(serve.command)
+app.command("gateway")(gateway.command)
 app.command("chat")(chat.command)
 app.add_typer(keys.app, name="keys")
 app.command("schema")(schema.command)

@@ -23,10 +23,11 @@ def command(
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="With --plan: as JSON.")] = False,
 ) -> None:
-    """Serve the variants of a deployment side by side, by vLLM.
+    """Serve the variants of a deployment side by side: vLLM, and a gateway in front of it.
 
     Every version is copied, verified and compared with its golden prompts before it is ready.
-    Ctrl-C stops it and all that it started.
+    When an alias moves, traffic follows without a lost request. Ctrl-C stops it and all that it
+    started.
 
     Example: llmops serve serving/town.yaml
     """
@@ -44,45 +45,56 @@ def command(
     if plan:
         _print_plan(planned, as_json=json)
     else:
-        serve(planned, settings, report=note, on_ready=_print_ready)
+        serve(planned, settings, report=note, on_ready=print_ready)
 
 
 def _print_plan(plan: "ServingPlan", *, as_json: bool) -> None:
     from llmops.cli.output import note, print_json, print_table
-    from llmops.serving.plan import describe
+    from llmops.serving.describe import describe
 
     shown = describe(plan)
     if as_json:
         print_json(shown)
         return
-    print(f"{shown['deployment']}: {shown['backend']} on {shown['base']} at {shown['listen']}")
+    on = f" on {shown['base']}" if shown["base"] else ""
+    keys = ", for clients with a key" if shown["keys"] else ""
+    print(f"{shown['deployment']}: {shown['backend']}{on}, gateway at {shown['listen']}{keys}")
     print_table(
         "",
-        ("variant", "version", "kind", "golden prompts"),
+        ("variant", "version", "kind", "base", "share", "golden prompts"),
         [
-            (row["variant"], row["version"], row["kind"], str(row["golden_prompts"]))
+            (
+                row["variant"],
+                row["version"] or f"waits for {row['waits_for']}",
+                row["kind"] or "",
+                row["base"] or "",
+                f"{row['share']:.0%}",
+                str(row["golden_prompts"]),
+            )
             for row in shown["variants"]
         ],
     )
+    for line in shown["while_serving"]:
+        print(line)
     for warning in shown["warnings"]:
         note(f"warning: {warning}")
 
 
-def _print_ready(server: "Supervisor") -> None:
+def print_ready(server: "Supervisor") -> None:
+    """What one needs to know to use it."""
     import json
     import shlex
 
     from llmops.cli.output import note, print_table
     from llmops.spec.source import display
 
-    print(f"{server.plan.name} is ready at {server.endpoint}")
-    print_table("", ("variant", "model"), server.variants.items())
-    body = {
-        "model": next(iter(server.variants.values())),
-        "messages": [{"role": "user", "content": "Hello"}],
-    }
+    print(f"{server.plan.name} is ready at {server.endpoint}", flush=True)
+    print_table("", ("variant", "version"), server.variants.items())
+    body = {"model": server.plan.name, "messages": [{"role": "user", "content": "Hello"}]}
     reach = ["--unix-socket", server.endpoint.uds] if server.endpoint.uds else []
     url = f"{server.endpoint.url}/v1/chat/completions"
-    curl = ["curl", *reach, url, "-H", "Content-Type: application/json", "-d", json.dumps(body)]
+    key = [] if server.plan.listen.is_private else ["-H", "Authorization: Bearer KEY"]
+    typed = ["-H", "Content-Type: application/json"]
+    curl = ["curl", *reach, url, *typed, *key, "-d", json.dumps(body)]
     note(f"try:  {shlex.join(curl)}")
     note(f"or:   llmops chat {display(server.plan.file)}\nCtrl-C stops it")

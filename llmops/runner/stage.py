@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from llmops.data.memory import Inspections
 from llmops.engines.contract import Command, Environment, Estimate, Progress
@@ -18,6 +18,9 @@ from llmops.spec.reference import Reference
 from llmops.spec.settings import Settings
 from llmops.store.digest import Digests
 from llmops.store.paths import AttemptPaths, CachePaths, ProjectPaths
+
+if TYPE_CHECKING:
+    from llmops.serving.servers import Servers
 
 
 class Made(Protocol):
@@ -143,11 +146,23 @@ class Context:
     def registry(self) -> Registry:
         return Registry(self.paths, self.digests)
 
+    @cached_property
+    def servers(self) -> "Servers":
+        """The deployments that stages use; what they start ends with the run."""
+        from llmops.serving.servers import Servers
+
+        return Servers(self.settings)
+
     def environment(self, engine: str) -> Environment:
         """Raises BadInput when the engine is not installed."""
         from llmops.environments.environment import find
 
         return find(engine, self.settings, self.cache)
+
+    def close(self) -> None:
+        """End what was started for a run."""
+        if "servers" in self.__dict__:
+            self.servers.close()
 
     def remember(self) -> None:
         """Keep what was found out about files for the next process."""

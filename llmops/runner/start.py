@@ -35,15 +35,18 @@ def start_run(
         plan = make_plan(target, overrides, context=context, kinds=kinds, force=force)
         _require_engines(plan, context)
         refuse_beside_servers(plan, context)
-        return execute(
-            plan,
-            context=context,
-            kinds=kinds,
-            reporter=reporter,
-            overrides=overrides,
-            force=force,
-            patience=patience,
-        )
+        try:
+            return execute(
+                plan,
+                context=context,
+                kinds=kinds,
+                reporter=reporter,
+                overrides=overrides,
+                force=force,
+                patience=patience,
+            )
+        finally:
+            context.close()
 
 
 def resume_run(
@@ -67,15 +70,18 @@ def resume_run(
         except BaseException:
             resumed.log.end("failed")
             raise
-        return execute(
-            plan,
-            context=context,
-            kinds=kinds,
-            reporter=reporter,
-            force=force,
-            patience=patience,
-            resumed=resumed,
-        )
+        try:
+            return execute(
+                plan,
+                context=context,
+                kinds=kinds,
+                reporter=reporter,
+                force=force,
+                patience=patience,
+                resumed=resumed,
+            )
+        finally:
+            context.close()
 
 
 def _require_engines(plan: Plan, context: Context) -> None:
@@ -93,19 +99,14 @@ def _require_engines(plan: Plan, context: Context) -> None:
 
 
 def refuse_beside_servers(plan: Plan, context: Context) -> None:
-    """`while_serving: refuse`: the machine is for the server as long as one runs."""
-    from llmops.serving.state import running
+    """`while_serving: refuse`, and `sleep` where the server cannot: told before anything runs."""
+    from llmops.serving.hold import refuse
 
     for stage in plan.stages:
         resources = getattr(stage.node.spec, "resources", None)
-        if resources is None or resources.while_serving != "refuse" or stage.state == "reuse":
-            continue
-        for server in running(context.paths.serving):
-            raise BadInput(
-                f"stage {stage.node.name} does not run while deployment `{server.name}` is served",
-                where=stage.node.declared.source.where(("resources", "while_serving")),
-                fix="stop the server first, or write `while_serving: share`",
-            )
+        if resources is not None and stage.state != "reuse":
+            where = stage.node.declared.source.where(("resources", "while_serving"))
+            refuse(resources.while_serving, context.paths, stage=stage.node.name, where=where)
 
 
 @contextmanager

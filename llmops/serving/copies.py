@@ -10,13 +10,13 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from llmops.errors import Failed
 from llmops.registry.files import ADAPTER_CONFIG, model_files
 from llmops.registry.intake import copy_file, name_base
-from llmops.serving.plan import Served, ServingPlan
+from llmops.serving.served import Served
 from llmops.spec.source import display
 from llmops.store.atomic import new_directory
 from llmops.store.digest import Digests
@@ -41,21 +41,33 @@ class Copies:
         self._digests = digests
         self._report = report
 
-    def make(self, plan: ServingPlan) -> dict[str, Path]:
-        """The directory of each version of the plan, by its name; others are removed.
+    def make(self, versions: Iterable[Served]) -> dict[str, Path]:
+        """The directory of each version by its name; that of an adapter's base is made too.
 
         Raises Failed when a version's files are not what was registered, or the disk is full.
         """
-        base = self._one(plan.base, None)
-        made = {plan.base.name: base}
-        made |= {adapter.name: self._one(adapter, base) for adapter in plan.adapters}
-        self._sweep(keep={path.name for path in made.values()})
+        made: dict[str, Path] = {}
+        for one in versions:
+            if one.root.name not in made:
+                made[one.root.name] = self._one(one.root, None)
+            if one.base is not None:
+                made[one.name] = self._one(one, made[one.base.name])
         self._digests.save()
         return made
 
+    def remove(self, copy: Path) -> None:
+        """One that no backend may read any more."""
+        shutil.rmtree(copy, ignore_errors=True)
+
+    def sweep(self, keep: Iterable[Served] = ()) -> None:
+        """Remove the copies of all versions but these: what an earlier server left behind."""
+        names = {_folder(one) for version in keep for one in (version, version.root)}
+        for path in self._root.iterdir() if self._root.is_dir() else ():
+            if path.name not in names:
+                shutil.rmtree(path, ignore_errors=True)
+
     def _one(self, served: Served, base: Path | None) -> Path:
-        label = re.sub(r"[^A-Za-z0-9._-]+", "-", served.name).strip("-")[-60:]
-        target = self._root / f"{label}-{served.digest[:12]}"
+        target = self._root / _folder(served)
         if target.exists():
             if self._is_whole(target, base):
                 return target
@@ -84,10 +96,10 @@ class Copies:
             return False
         return there == files and mark["base"] == str(base or "")
 
-    def _sweep(self, keep: set[str]) -> None:
-        for path in self._root.iterdir():
-            if path.name not in keep:
-                shutil.rmtree(path, ignore_errors=True)
+
+def _folder(served: Served) -> str:
+    label = re.sub(r"[^A-Za-z0-9._-]+", "-", served.name).strip("-")[-60:]
+    return f"{label}-{served.digest[:12]}"
 
 
 class _Progress:

@@ -5,6 +5,7 @@ from the environment are left aside, because they would swallow requests to 127.
 """
 
 import json
+import os
 import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,21 +22,28 @@ _SNIPPET = 300
 @dataclass(frozen=True)
 class Endpoint:
     """The root of an OpenAI-compatible server. url: without `/v1`; uds: the Unix socket to reach
-    it by, if any (the host in `url` is then only a name)."""
+    it by, if any (the host in `url` is then only a name); key_env: the environment variable with
+    the key that it asks for."""
 
     url: str
     uds: str | None = None
+    key_env: str | None = None
 
     def __str__(self) -> str:
         return f"unix:{self.uds}" if self.uds else self.url
 
     def listens(self) -> bool:
         """Whether something accepts connections there now."""
-        family = socket.AF_UNIX if self.uds else socket.AF_INET
-        with socket.socket(family) as probe:
+        if self.uds is None:
+            try:
+                socket.create_connection(_address(self.url), timeout=2.0).close()
+            except OSError:
+                return False
+            return True
+        with socket.socket(socket.AF_UNIX) as probe:
             probe.settimeout(2.0)
             try:
-                probe.connect(self.uds or _address(self.url))
+                probe.connect(self.uds)
             except OSError:
                 return False
             return True
@@ -44,8 +52,10 @@ class Endpoint:
         """timeout: seconds without a byte; connecting may take 5."""
         import httpx
 
+        key = os.environ.get(self.key_env, "") if self.key_env else ""
         return httpx.Client(
             base_url=self.url,
+            headers={"Authorization": f"Bearer {key}"} if key else {},
             transport=httpx.HTTPTransport(uds=self.uds) if self.uds else None,
             timeout=httpx.Timeout(timeout, connect=5.0),
             trust_env=False,
@@ -68,6 +78,18 @@ def post(client: "httpx.Client", path: str, body: dict[str, Any]) -> dict[str, A
     except httpx.TransportError as error:
         raise unreachable(error, client) from error
     return decoded(response.status_code, response.text, f"POST {path}")
+
+
+def order(client: "httpx.Client", path: str, body: dict[str, Any] | None = None) -> None:
+    """POST where the answer is only that it was done. Raises Failed as `post` does."""
+    import httpx
+
+    try:
+        response = client.post(path, json=body)
+    except httpx.TransportError as error:
+        raise unreachable(error, client) from error
+    if response.status_code != 200:
+        decoded(response.status_code, response.text, f"POST {path}")
 
 
 def get(client: "httpx.Client", path: str) -> dict[str, Any]:

@@ -1,32 +1,88 @@
-"""Whether the place to listen at is free, and who holds it when it is not.
+"""Where a server listens: whether the place is free, and who holds it when it is not.
 
 vLLM binds its port with SO_REUSEPORT, so two servers would share one silently: it is checked
-before the start. Between the check and the start another process can still take it; then vLLM's
-own error is what the user sees.
+before the start. Between the check and the start another process can still take it; then the
+server's own error is what the user sees.
 """
 
 import contextlib
+import ipaddress
 import os
 import socket
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from llmops.errors import BadInput
+from llmops.serving.endpoint import Endpoint
+from llmops.spec.deployment import Listen
 
 HOST = "127.0.0.1"
-_LONGEST_SOCKET_PATH = 107  # bytes; sun_path of Linux, without its final NUL
+LONGEST_SOCKET_PATH = 107  # bytes; sun_path of Linux, without its final NUL
 _LISTENING = "0A"
 
 
-def claim_port(port: int) -> int:
+@dataclass(frozen=True)
+class Place:
+    """A port on a host (0: any free one), or a Unix socket."""
+
+    host: str = HOST
+    port: int = 0
+    uds: Path | None = None
+
+    @classmethod
+    def of(cls, listen: Listen, root: Path) -> "Place":
+        """What a deployment says; a relative socket lies below the project's root."""
+        uds = (root / listen.uds).absolute() if listen.uds else None
+        return cls(listen.host, listen.port, uds)
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """How a client on this machine reaches it."""
+        if self.uds is not None:
+            return Endpoint("http://localhost", str(self.uds))
+        host = {"0.0.0.0": HOST, "::": "::1", "": HOST}.get(self.host, self.host)
+        return Endpoint(f"http://{f'[{host}]' if ':' in host else host}:{self.port}")
+
+    @property
+    def is_private(self) -> bool:
+        """Whether only this machine reaches it."""
+        if self.uds is not None or self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    def claim(self) -> "Place":
+        """The place with its port decided, once it is known to be free. Raises BadInput."""
+        if self.uds is None:
+            return replace(self, port=claim_port(self.port, self.host))
+        claim_socket(self.uds)
+        return self
+
+
+def private_place(socket_path: Path) -> Place:
+    """A Unix socket, or a free loopback port where its path would be too long."""
+    if len(os.fsencode(socket_path.absolute())) <= LONGEST_SOCKET_PATH:
+        return Place(uds=socket_path.absolute())
+    return Place()
+
+
+def claim_port(port: int, host: str = HOST) -> int:
     """The port itself when it is free; any free one for 0. Raises BadInput when it is in use."""
-    with socket.socket() as probe:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, port))
+            probe.bind((host, port))
         except PermissionError:
             raise BadInput(f"port {port} needs privileges", fix="use one above 1023") from None
-        except OSError:
+        except socket.gaierror as error:
+            raise BadInput(f"{host} is no address of this machine: {error.strerror}") from None
+        except OSError as error:
             who = holder(port)
+            if not who and _is_free(port):
+                raise BadInput(f"cannot listen on {host}: {error.strerror}") from None
             raise BadInput(
                 f"port {port} is in use" + (f" by {who}" if who else ""),
                 fix="stop that, or choose another one: --port N (0: any free one)",
@@ -34,11 +90,21 @@ def claim_port(port: int) -> int:
         return int(probe.getsockname()[1])
 
 
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+        return True
+
+
 def claim_socket(path: Path) -> None:
     """Make way for a Unix socket: a stale one is removed. Raises BadInput when it is in use."""
-    if len(os.fsencode(path)) > _LONGEST_SOCKET_PATH:
+    if len(os.fsencode(path)) > LONGEST_SOCKET_PATH:
         raise BadInput(
-            f"the path of the Unix socket is longer than {_LONGEST_SOCKET_PATH} bytes: {path}",
+            f"the path of the Unix socket is longer than {LONGEST_SOCKET_PATH} bytes: {path}",
             fix="set listen.uds to a shorter one",
         )
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,70 +1,125 @@
 """Whether a backend is ready: it is healthy, each version answers, and each is what was registered.
 
-Asked after every start, also after a crash.
+Asked after every start, also after a crash, and for each version that is loaded later.
 """
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from llmops.serving import golden
-from llmops.serving.backends import vllm
-from llmops.serving.endpoint import Endpoint, get, post
-from llmops.serving.plan import Served, ServingPlan
+from llmops.serving.endpoint import Endpoint, get, order, post
+from llmops.serving.served import Served
 
 if TYPE_CHECKING:
     import httpx
 
 Report = Callable[[str], None]
 
+_UNDER_WAY = re.compile(r"^vllm:num_requests_(?:running|waiting)(?:\{[^}]*\})? ([0-9.e+]+)$", re.M)
+_ADAPTERS = re.compile(
+    r'^vllm:lora_requests_info\{[^}]*running_lora_adapters="([^"]*)"[^}]*'
+    r'waiting_lora_adapters="([^"]*)"[^}]*\} ([0-9.e+]+)$',
+    re.M,
+)
 
-def is_healthy(endpoint: Endpoint, client: "httpx.Client") -> bool:
-    """Whether it answers now that it is; never raises because it does not."""
+
+def is_healthy(endpoint: Endpoint, client: "httpx.Client", timeout: float = 2.0) -> bool:
+    """Whether it answers now that it is; never raises because it does not. timeout: seconds."""
     import httpx
 
     # httpx leaves a socket open when it cannot connect, and this is asked many times.
     if not endpoint.listens():
         return False
     try:
-        return client.get("/health", timeout=2.0).status_code == 200
+        return client.get("/health", timeout=timeout).status_code == 200
     except httpx.TransportError:
         return False
 
 
-def check_versions(client: "httpx.Client", plan: ServingPlan, report: Report) -> None:
-    """Warm each version up, so that no user waits for it, and compare its golden prompts.
-
-    Raises Failed at the first that does not answer or does not match.
-    """
+def context_length(client: "httpx.Client") -> int | None:
+    """The longest prompt and answer together, in tokens."""
     listed = get(client, "/v1/models")["data"]
-    lengths = {model["id"]: model.get("max_model_len") for model in listed}
-    for served in plan.versions:
-        post(
-            client,
-            "/v1/completions",
-            {"model": served.name, "prompt": "a", "max_tokens": 1, "temperature": 0},
-        )
-        _compare(client, plan, served, lengths.get(plan.base.name), report)
+    return next((model.get("max_model_len") for model in listed), None)
 
 
-def _compare(
-    client: "httpx.Client", plan: ServingPlan, served: Served, length: int | None, report: Report
+def check_version(
+    client: "httpx.Client",
+    served: Served,
+    *,
+    dtype: str | None,
+    length: int | None,
+    variants: Sequence[str],
+    report: Report,
 ) -> None:
-    variants = plan.variants_of(served.name)
+    """Warm a version up, so that no user waits for it, and compare its golden prompts.
+
+    dtype: what the server computes in; length: its context; variants: which name the version.
+    Raises Failed when it does not answer or does not match.
+    """
+    post(
+        client,
+        "/v1/completions",
+        {"model": served.model, "prompt": "a", "max_tokens": 1, "temperature": 0},
+    )
     compared = golden.check(
         client,
         served.name,
         served.golden,
-        base=plan.base.name if served.kind == "adapter" else None,
-        dtype=golden.coarser(vllm.dtype(plan), served.dtype or plan.base.dtype),
+        base=served.base.name if served.base is not None else None,
+        dtype=golden.coarser(dtype, served.dtype or served.root.dtype),
         max_model_len=length,
         variants=variants,
     )
     if not compared.prompts:
         return
-    named = f"{served.name} ({', '.join(variants) or 'base'})"
+    named = f"{served.name} ({', '.join(variants) or ('base' if served.base is None else 'asked')})"
     report(
         f"checked {named}: {compared.prompts} golden prompts, log-probabilities "
         f"within {compared.difference:.1e}"
     )
     if not compared.distinct:
         report(f"warning: no golden prompt tells {named} from its base")
+
+
+def load_adapter(client: "httpx.Client", name: str, directory: str) -> None:
+    """Make an adapter callable in the running server. Never in place: vLLM would read it again
+    at every step. Raises Failed."""
+    order(client, "/v1/load_lora_adapter", {"lora_name": name, "lora_path": directory})
+
+
+def unload_adapter(client: "httpx.Client", name: str) -> None:
+    """Streams under way end as they would have; later requests get 404. Raises Failed."""
+    order(client, "/v1/unload_lora_adapter", {"lora_name": name})
+
+
+def under_way(client: "httpx.Client") -> int | None:
+    """Requests that the server works on or holds back; None when it does not tell."""
+    text = _metrics(client)
+    found = _UNDER_WAY.findall(text)
+    return round(sum(float(value) for value in found)) if found else None
+
+
+def adapters_under_way(client: "httpx.Client") -> set[str]:
+    """The adapters that requests under way use, as the server told last."""
+    newest = max(_ADAPTERS.findall(_metrics(client)), key=lambda row: float(row[2]), default=None)
+    return {name for group in (newest or ())[:2] for name in group.split(",") if name}
+
+
+def _metrics(client: "httpx.Client") -> str:
+    import httpx
+
+    try:
+        response = client.get("/metrics", timeout=5.0)
+    except httpx.TransportError:
+        return ""
+    return response.text if response.status_code == 200 else ""
+
+
+def sleep(client: "httpx.Client") -> None:
+    """Move the weights out of the device's memory. Raises Failed."""
+    order(client, "/sleep?level=1")
+
+
+def wake(client: "httpx.Client") -> None:
+    order(client, "/wake_up")

@@ -27,7 +27,7 @@ def serve(
     was stopped before it was ready."""
     supervisor = Supervisor(plan, settings.root, report)
     ready = False
-    with _termination_as_interrupt() as deaf:
+    with termination_as_interrupt() as deaf:
         try:
             supervisor.start()
             ready = True
@@ -44,7 +44,7 @@ def serve(
 
 
 @contextmanager
-def _termination_as_interrupt() -> Iterator[Callable[[], None]]:
+def termination_as_interrupt() -> Iterator[Callable[[], None]]:
     """Within the block SIGTERM raises KeyboardInterrupt; once the yielded function was called,
     neither signal does anything, so that stopping is not cut short."""
     if threading.current_thread() is not threading.main_thread():

@@ -1,15 +1,16 @@
-"""Starts a deployment's backend, checks what it serves, keeps it running, stops it cleanly.
+"""Keeps a deployment served: its backends, its gateway, and the table between the two.
 
 `llmops serve` runs it in the foreground (serve.py); demos and tests use it as a context manager:
 
     with serving(load_deployment(path), load_settings()) as server:
         ask(server.endpoint, server.variants["candidate"], ["..."])
 
-A backend that has ended is started again while `watch` runs; one that hangs is not noticed.
+It compares what is wanted (the aliases of the variants, the wishes of others) with what stands,
+again and again: a version is routed once its backend has it loaded and checked, and until then
+the variant stays where it was. Everything slow happens in the backends' own threads.
 """
 
-import os
-import time
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -17,42 +18,42 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmops.engines.contract import Environment
-from llmops.errors import BadInput, Failed
-from llmops.runner.process import Process, start, tail
-from llmops.serving.backends import vllm
-from llmops.serving.cause import cause
+from llmops.errors import BadInput, LlmopsError
+from llmops.registry.store import Registry
+from llmops.serving import hold
 from llmops.serving.copies import Copies
+from llmops.serving.demand import Demand
 from llmops.serving.endpoint import Endpoint
-from llmops.serving.listen import HOST, claim_port, claim_socket
+from llmops.serving.gateway import GatewayProcess
+from llmops.serving.leftovers import await_gone
+from llmops.serving.listen import Place
+from llmops.serving.patience import Patience
 from llmops.serving.plan import ServingPlan, plan_serving
-from llmops.serving.readiness import Report, check_versions, is_healthy
+from llmops.serving.pool import Existing, Pool, VllmPool
+from llmops.serving.readiness import Report
+from llmops.serving.routing import Routing
+from llmops.serving.snapshot import snapshot
 from llmops.serving.state import (
     ServingState,
-    Status,
     last_state,
     read_state,
     remove_state,
     write_state,
 )
-from llmops.spec.deployment import Deployment
+from llmops.serving.table import Table
+from llmops.serving.wanted import Wishes
+from llmops.spec.deployment import Deployment, OpenAIBackend
 from llmops.spec.load import Loaded
 from llmops.spec.settings import Settings
 from llmops.spec.source import display
 from llmops.store.digest import Digests
-from llmops.store.liveness import process_mark
 from llmops.store.paths import CachePaths, DeploymentPaths, ProjectPaths
 
 if TYPE_CHECKING:
-    import httpx
     from filelock import FileLock
 
-START_SECONDS = 1800.0
-"""How long a backend may take until it is healthy; large models take many minutes."""
-STILL_SECONDS = 10.0
-LONGEST_DELAY = 60.0
-STEADY_SECONDS = 60.0
-"""After so long without a crash the count of crashes and the delay start anew."""
-MOST_CRASHES = 5
+_PULSE = 0.1
+"""Seconds between two looks at the aliases, the wishes and the gateway."""
 
 
 def prepare(
@@ -62,14 +63,13 @@ def prepare(
 
     Raises BadInput when it cannot be served.
     """
-    from llmops.registry.store import Registry
-
-    if environment is None:
+    if environment is None and not isinstance(loaded.spec.backend, OpenAIBackend):
         from llmops.environments.environment import find
 
         environment = find("vllm", settings, CachePaths(settings.cache))
-    registry = Registry(ProjectPaths(settings.root))
-    return plan_serving(loaded, registry, settings.root, environment)
+    paths = ProjectPaths(settings.root)
+    wanted = Wishes(paths.deployment(loaded.spec.name)).versions()
+    return plan_serving(loaded, Registry(paths), settings.root, environment, wanted)
 
 
 @contextmanager
@@ -79,97 +79,173 @@ def serving(
     *,
     report: Report = lambda _line: None,
     environment: Environment | None = None,
+    patience: Patience | None = None,
 ) -> Iterator["Supervisor"]:
-    """A deployment that is ready within the block and gone after it. Raises BadInput, or Failed
-    when the backend cannot be started or serves something else than what was registered."""
-    supervisor = Supervisor(prepare(loaded, settings, environment), settings.root, report)
+    """A deployment that is ready within the block, where it follows its aliases as `llmops serve`
+    does, and gone after it. Raises BadInput, or Failed when a backend cannot be started or serves
+    something else than what was registered."""
+    plan = prepare(loaded, settings, environment)
+    supervisor = Supervisor(plan, settings.root, report, patience)
+    watcher = threading.Thread(target=supervisor.watch_quietly, name=f"serving {plan.name}")
     try:
         supervisor.start()
+        watcher.start()
         yield supervisor
     finally:
+        supervisor.end()
+        if watcher.ident is not None:
+            watcher.join()
         supervisor.stop()
 
 
 class Supervisor:
-    """One deployment's backend. report: called with a line at each step."""
+    """One deployment. report: called with a line at each step, from several threads."""
 
-    def __init__(self, plan: ServingPlan, root: Path, report: Report) -> None:
+    def __init__(
+        self, plan: ServingPlan, root: Path, report: Report, patience: Patience | None = None
+    ) -> None:
         project = ProjectPaths(root)
         self.plan = plan
         self.paths: DeploymentPaths = project.deployment(plan.name)
-        self._root = root
+        self._project = project
         self._report = report
-        self._digests = Digests(project)
+        self._demand = Demand(plan.loaded, root, self.paths, plan.resolved)
+        self._changed = threading.Event()
+        self._ending = False
+        self._starting = True
         self._lock = _lock(self.paths)
-        self._backend: Process | None = None
-        self._copies: dict[str, Path] = {}
-        self._port = plan.port
-        self._restarts = 0
         self._since = ""
+        self._state: ServingState | None = None
+        self._pool = self._make_pool(patience or Patience())
+        self._gateway: GatewayProcess | None = None
+        self._routing: Routing | None = None
 
     @property
     def endpoint(self) -> Endpoint:
-        if self.plan.uds is not None:
-            return Endpoint("http://localhost", str(self.plan.uds))
-        return Endpoint(f"http://{HOST}:{self._port}")
+        """The gateway's."""
+        return self._require_gateway().endpoint
+
+    @property
+    def backends(self) -> dict[str, Endpoint]:
+        """Where each vLLM server answers, by the name of its base."""
+        return {name: one.place.endpoint for name, one in self._pool.backends.items()}
 
     @property
     def variants(self) -> dict[str, str]:
-        """The version behind each variant: what a request gives as `model`."""
-        return dict(self.plan.variants)
+        """The version behind each variant, as traffic goes now."""
+        routed = self._routing.routed if self._routing is not None else {}
+        return {name: one.name for name, one in (routed or self._demand.resolved.variants).items()}
+
+    @property
+    def generation(self) -> int:
+        """Of the routing table."""
+        return self._routing.generation if self._routing is not None else 0
 
     @property
     def started(self) -> bool:
-        """Whether a backend was started."""
-        return self._backend is not None
+        """Whether anything was started."""
+        return self._gateway is not None
 
     def start(self) -> None:
         """Copy, start, check; returns when it is ready. Raises BadInput or Failed."""
         self._acquire()
-        self._claim()
+        place = self._claim()
         for warning in self.plan.warnings:
             self._report(f"warning: {warning}")
-        self._copies = Copies(self.paths, self._digests, self._report).make(self.plan)
         self._since = datetime.now(UTC).isoformat(timespec="seconds")
-        self.paths.log.write_bytes(b"")
-        self._launch("starting")
+        Copies(self.paths, Digests(self._project)).sweep(self.plan.versions)
+        self._routing = Routing(Table(self.plan.loaded.spec, self.paths), self._pool, self._report)
+        self._routing.close(self._demand.resolved.variants)
+        self._gateway = GatewayProcess(
+            self.plan.name, place, self._project.root, self.paths, self._report
+        )
+        self._gateway.start()
+        self._look()
+        self._gateway.await_healthy()
+        while not self._settled():
+            self._pause()
+            self._look()
+        self._starting = False
+        self._act()
 
     def watch(self) -> None:
-        """Start the backend again whenever it ends, each time after a longer pause. Returns never;
-        raises Failed when it ended MOST_CRASHES times without running for STEADY_SECONDS."""
-        crashes, delay, ready = 0, 1.0, time.monotonic()
-        while True:
-            code = self._wait_for_end()
-            if time.monotonic() - ready >= STEADY_SECONDS:
-                crashes, delay = 0, 1.0
-            crashes += 1
-            problem = self._ended(code, "the backend ended")
-            if crashes > MOST_CRASHES:
-                raise Failed(
-                    f"{problem.what}; given up after {MOST_CRASHES} restarts in a row",
-                    where=problem.where,
-                    fix=problem.fix,
-                )
-            self._report(f"{problem.what}; starting it again in {delay:.0f} s")
-            self._restarts += 1
-            self._stop_backend()
-            self._write("restarting")
-            time.sleep(delay)
-            delay = min(delay * 2, LONGEST_DELAY)
-            try:
-                self._launch("restarting")
-            except Failed as error:
-                self._report(str(error))
-            else:
-                self._report(f"ready again at {self.endpoint}")
-            ready = time.monotonic()
+        """Follow the aliases and keep everything running, until `end`. Raises Failed when every
+        backend has ended too often."""
+        while not self._ending:
+            self._pause()
+            self._look()
+            self._act()
+            failures = [one.failure for one in self._pool.backends.values()]
+            if failures and all(failures):
+                raise next(failure for failure in failures if failure is not None)
+
+    def watch_quietly(self) -> None:
+        """As `watch`, for a thread: a failure is reported instead of raised."""
+        try:
+            self.watch()
+        except LlmopsError as error:
+            self._report(str(error))
+
+    def end(self) -> None:
+        """Let `watch` return."""
+        self._ending = True
+        self._changed.set()
 
     def stop(self) -> None:
-        """End the backend and remove the state. Does nothing when nothing was started."""
-        self._stop_backend()
+        """End everything and remove the state. Does nothing when nothing was started."""
+        if self._gateway is not None:
+            self._gateway.stop()
+        self._pool.stop()
         if self._lock.is_locked:
             remove_state(self.paths)
             self._lock.release()
+
+    def _look(self) -> None:
+        """What is wanted now; the backends are told."""
+        self._require_gateway().keep()
+        held = hold.current(self.paths)
+        self._pool.hold(held.how if held is not None else None)
+        self._demand.read(self._pool.problem)
+        routed = self._routing.routed.values() if self._routing is not None else ()
+        self._pool.want([*self._demand.versions, *routed])
+        self._write_state()
+
+    def _act(self) -> None:
+        """Let the table follow what the backends have ready."""
+        assert self._routing is not None
+        if self._routing.update(self._demand.resolved, self._demand.wished.values()):
+            self._write_state()
+
+    def _settled(self) -> bool:
+        """Whether everything that is wanted at the start is ready. Raises what stands against
+        it."""
+        for one in self._demand.resolved.variants.values():
+            problem = self._pool.problem(one)
+            if problem is not None:
+                raise problem
+        return all(
+            self._pool.ready(one) or self._pool.problem(one) for one in self._demand.versions
+        )
+
+    def _make_pool(self, patience: Patience) -> Pool:
+        backend = self.plan.loaded.spec.backend
+        if isinstance(backend, OpenAIBackend):
+            return Existing(backend)
+        assert self.plan.environment is not None
+        return VllmPool(
+            backend,
+            self.plan.environment,
+            self._project,
+            self.paths,
+            patience=patience,
+            report=self._report,
+            on_change=self._changed.set,
+            variants_of=self._demand.variants_of,
+        )
+
+    def _pause(self) -> None:
+        self._changed.wait(_PULSE)
+        self._changed.clear()
 
     def _acquire(self) -> None:
         from filelock import Timeout
@@ -186,104 +262,34 @@ class Supervisor:
                 fix="use that one, or stop it first (Ctrl-C, or SIGTERM to the process)",
             ) from None
 
-    def _claim(self) -> None:
-        """The place to listen at, once what a killed supervisor left behind has let go of it."""
+    def _claim(self) -> Place:
+        """The gateway's place, once what a killed supervisor left behind has let go of it."""
         before = last_state(self.paths)
-        if before is not None and before.backend_pid is not None:
-            _until_gone(before.backend_pid)
-        if self.plan.uds is not None:
-            claim_socket(self.plan.uds)
-        else:
-            self._port = claim_port(self.plan.port)
+        if before is not None:
+            await_gone(before.groups)
+        return self.plan.listen.claim()
 
-    def _launch(self, status: Status) -> None:
-        """Start the backend and see that it serves what was registered."""
-        cpu = vllm.is_cpu(self.plan.environment)
-        command = vllm.command(self.plan, self._copies, self._port, cpu=cpu, threads=vllm.threads())
-        self._report(f"starting vLLM {self.plan.environment.version} on {self.plan.base.name}")
-        self._backend = start(command.argv, env=command.env, log=self.paths.log, cwd=self._root)
-        self._write(status)
-        with self.endpoint.client() as client:
-            self._await_health(client)
-            check_versions(client, self.plan, self._report)
-        self._write("ready")
+    def _require_gateway(self) -> GatewayProcess:
+        assert self._gateway is not None, "the deployment was not started"
+        return self._gateway
 
-    def _await_health(self, client: "httpx.Client") -> None:
-        started = time.monotonic()
-        told = started
-        while not is_healthy(self.endpoint, client):
-            code = self._require_backend().wait(0.2)
-            now = time.monotonic()
-            if code is not None:
-                raise self._ended(code, "the backend ended while it was starting")
-            if now - started > START_SECONDS:
-                raise Failed(
-                    f"the backend was not healthy after {START_SECONDS:.0f} s",
-                    where=display(self.paths.log),
-                    fix=tail(self.paths.log),
-                )
-            if now - told > STILL_SECONDS:
-                told = now
-                self._report(f"still starting ({now - started:.0f} s)")
-
-    def _wait_for_end(self) -> int:
-        backend = self._require_backend()
-        while (code := backend.wait(1.0)) is None:
-            continue
-        return code
-
-    def _require_backend(self) -> Process:
-        assert self._backend is not None, "the backend was not started"
-        return self._backend
-
-    def _ended(self, code: int, what: str) -> Failed:
-        why = cause(self.paths.log)
-        return Failed(
-            f"{what} with exit code {code}" + (f": {why}" if why else ""),
-            where=display(self.paths.log),
-            fix="the log ends with:\n" + tail(self.paths.log),
+    def _write_state(self) -> None:
+        assert self._routing is not None
+        now = snapshot(
+            self.plan,
+            starting=self._starting,
+            since=self._since,
+            gateway=self._require_gateway(),
+            resolved=self._demand.resolved,
+            routing=self._routing,
+            backends=self._pool.backends,
         )
-
-    def _stop_backend(self) -> None:
-        if self._backend is not None:
-            self._backend.stop()
-            if self.plan.uds is not None:
-                self.plan.uds.unlink(missing_ok=True)
-
-    def _write(self, status: Status) -> None:
-        backend = self._backend
-        endpoint = self.endpoint
-        state = ServingState(
-            name=self.plan.name,
-            status=status,
-            pid=os.getpid(),
-            process_started=process_mark(os.getpid()),
-            backend_pid=backend.pid if backend is not None else None,
-            url=endpoint.url,
-            uds=endpoint.uds,
-            base=self.plan.base.name,
-            variants=self.variants,
-            started=self._since,
-            restarts=self._restarts,
-            file=str(self.plan.file),
-        )
-        write_state(self.paths, state)
+        if now != self._state:
+            write_state(self.paths, now)
+            self._state = now
 
 
 def _lock(paths: DeploymentPaths) -> "FileLock":
     from filelock import FileLock
 
-    return FileLock(paths.lock)
-
-
-def _until_gone(group: int) -> None:
-    """Wait until a process group that is on its way out has ended, at most as long as it may."""
-    from llmops.runner.guard import GRACE
-
-    deadline = time.monotonic() + GRACE + 2
-    while time.monotonic() < deadline:
-        try:
-            os.killpg(group, 0)
-        except (ProcessLookupError, PermissionError):
-            return
-        time.sleep(0.1)
+    return FileLock(paths.lock, thread_local=False)

@@ -212,6 +212,24 @@ class DeploymentPaths:
     def log(self) -> Path:
         return self.root / "backend.log"
 
+    def backend_log(self, number: int) -> Path:
+        """Of the deployment's first backend, second, ..."""
+        return self.log if number == 1 else self.root / f"backend-{number}.log"
+
+    def backend_socket(self, number: int) -> Path:
+        """Where that backend listens."""
+        return self.root / f"backend-{number}.sock"
+
+    @property
+    def closed(self) -> Path:
+        """A socket that nothing ever listens on: where a backend leads that is not ready."""
+        return self.root / "closed.sock"
+
+    @property
+    def supervisor_log(self) -> Path:
+        """What a supervisor said that was started for a run."""
+        return self.root / "serve.log"
+
     @property
     def gateway_log(self) -> Path:
         return self.root / "gateway.log"

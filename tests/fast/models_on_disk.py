@@ -27,11 +27,13 @@ def write_full(directory: Path, fill: int = 0) -> Path:
     return directory
 
 
-def write_adapter(directory: Path, base: str = "", *, rank: int = 2, **config: Any) -> Path:
+def write_adapter(
+    directory: Path, base: str = "", *, rank: int = 2, fill: int = 0, **config: Any
+) -> Path:
     directory.mkdir(parents=True)
     known = {"peft_type": "LORA", "r": rank, "lora_alpha": 4, "base_model_name_or_path": base}
     (directory / "adapter_config.json").write_text(json.dumps(known | config))
     name = "base_model.model.model.q_proj"
     shapes = {f"{name}.lora_A.weight": [rank, 4], f"{name}.lora_B.weight": [6, rank]}
-    write_safetensors(directory / "adapter_model.safetensors", shapes)
+    write_safetensors(directory / "adapter_model.safetensors", shapes, fill)
     return directory

@@ -1,6 +1,7 @@
 """A project with registered versions and a deployment file, for the tests of serving."""
 
 import json
+import sys
 from pathlib import Path
 
 from llmops.engines.contract import Environment
@@ -40,7 +41,9 @@ def register(root: Path) -> Registry:
     return registry
 
 
-def add_adapter(registry: Registry, base: Manifest, source: Path, rank: int = 2) -> Manifest:
+def add_adapter(
+    registry: Registry, base: Manifest, source: Path, rank: int = 2, fill: int = 0
+) -> Manifest:
     draft = Draft(
         name=base.name,
         kind="adapter",
@@ -51,7 +54,7 @@ def add_adapter(registry: Registry, base: Manifest, source: Path, rank: int = 2)
         dtype="float32",
         golden=[GOLDEN],
     )
-    return registry.add(draft, write_adapter(source, str(base.id), rank=rank))
+    return registry.add(draft, write_adapter(source, str(base.id), rank=rank, fill=fill))
 
 
 def environment(root: Path, python: str = "/bin/false", options: bool = False) -> Environment:
@@ -64,6 +67,15 @@ def environment(root: Path, python: str = "/bin/false", options: bool = False) -
         calls = "\n".join(f"group.add_argument('--{name}')" for name in names)
         (engine / "arg_utils.py").write_text(calls)
     return Environment("vllm", "0.32.0", Path(python), site)
+
+
+def wire_environment(root: Path) -> Environment:
+    """An environment whose Python is the program that speaks vLLM's protocol (vllm_wire.py)."""
+    program = Path(__file__).with_name("vllm_wire.py")
+    python = root / "python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} -S -E {program} "$@"\n')
+    python.chmod(0o755)
+    return environment(root, str(python))
 
 
 def deployment(root: Path, text: str = TOWN) -> Path:

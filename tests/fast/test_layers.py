@@ -78,9 +78,10 @@ def test_quick_commands_import_nothing_heavy(args: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        *("init", "doctor", "plan", "run", "serve", "chat", "schema", "engines install"),
+        *("init", "doctor", "plan", "run", "serve", "gateway", "chat", "schema", "engines install"),
         *("engines list", "engines remove", "runs list", "runs show", "runs log"),
         *("models list", "models show", "models add"),
+        *("eval run", "eval list", "eval show", "eval add"),
         *("keys create", "keys list", "keys revoke"),
     ],
 )

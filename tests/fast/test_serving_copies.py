@@ -18,7 +18,10 @@ def town(project: Path) -> Path:
 
 def make(root: Path, *overrides: str) -> dict[str, Path]:
     paths = ProjectPaths(root)
-    return Copies(paths.deployment("town"), Digests(paths)).make(planned(root, *overrides))
+    versions = planned(root, *overrides).versions
+    copies = Copies(paths.deployment("town"), Digests(paths))
+    copies.sweep(versions)
+    return copies.make(versions)
 
 
 def test_a_copy_holds_the_files_of_the_version(town: Path) -> None:

@@ -3,10 +3,12 @@ from pathlib import Path
 import pytest
 
 from llmops.errors import BadInput
+from llmops.feedback.keys import create_key
 from llmops.registry.manifest import VersionId
 from llmops.registry.store import Registry
 from llmops.serving.backends.options import options
-from llmops.serving.plan import describe, plan_serving
+from llmops.serving.describe import describe
+from llmops.serving.plan import plan_serving
 from llmops.spec.load import load_deployment
 from llmops.store.paths import ProjectPaths
 from tests.fast.served import TOWN, add_adapter, deployment, environment, planned, register
@@ -49,13 +51,85 @@ def test_an_alias_is_pinned_to_its_version(project: Path, registry: Registry) ->
     assert planned(project, "variants.after.model=town@production").variants["after"] == "town:v2"
 
 
-def test_different_bases_are_refused_by_variant_with_the_reason(
+def test_different_bases_take_a_server_each(project: Path, registry: Registry) -> None:
+    plan = planned(project, "variants.before.model=other:v1")
+    assert [load.base.name for load in plan.loads] == ["other:v1", "town:v1"]
+    assert [one.name for one in plan.loads[1].adapters] == ["town:v2"]
+    assert "2 bases: a server each" in describe(plan)["while_serving"][-1]
+
+
+def test_an_alias_that_names_nothing_yet_waits(project: Path, registry: Registry) -> None:
+    plan = planned(project, "variants.after.model=town@candidate")
+    assert plan.variants == {"before": "town:v1"}
+    assert plan.resolved.waiting == {"after": "town@candidate"}
+    assert "variant after waits for town@candidate" in plan.warnings[0]
+    assert describe(plan)["variants"][1]["waits_for"] == "town@candidate"
+
+
+def test_a_misspelt_alias_that_waits_is_hinted_at(project: Path, registry: Registry) -> None:
+    registry.move("town", "production", 1, why="it is good")
+    told = planned(project, "variants.after.model=town@prodction").warnings[0]
+    assert "did you mean `production`?" in told
+
+
+def test_an_alias_of_a_model_that_is_not_there_is_refused(
     project: Path, registry: Registry
 ) -> None:
-    told = refusal(project, "variants.before.model=other:v1")
-    assert "`before` (other:v1) on other:v1" in told
-    assert "`after` (town:v2) on town:v1" in told
-    assert "a deployment of their own" in told
+    assert "no model `twon`" in refusal(project, "variants.after.model=twon@candidate")
+
+
+def test_nothing_but_waiting_is_refused(project: Path, registry: Registry) -> None:
+    told = refusal(project, text='name: t\nvariants:\n  a: {model: "town@best"}\n')
+    assert "nothing can be served yet" in told
+    assert "`a` (town@best)" in told
+
+
+def test_unless_somebody_wants_a_version(project: Path, registry: Registry) -> None:
+    file = deployment(project, 'name: t\nvariants:\n  a: {model: "town@best"}\n')
+    loaded = load_deployment(file)
+    plan = plan_serving(loaded, registry, project, environment(project), ["town:v2"])
+    assert plan.variants == {}
+    assert [one.name for one in plan.versions] == ["town:v1", "town:v2"]
+
+
+def test_a_share_of_the_traffic_is_told_by_variant(project: Path, registry: Registry) -> None:
+    rows = describe(planned(project, "traffic.weights.before=3", "traffic.weights.after=1"))
+    assert [row["share"] for row in rows["variants"]] == [0.75, 0.25]
+
+
+def test_a_public_address_is_refused_while_there_is_no_key(
+    project: Path, registry: Registry
+) -> None:
+    assert "no API key" in refusal(project, "listen.host=0.0.0.0")
+    create_key(ProjectPaths(project), "app", ["chat"])
+    assert describe(planned(project, "listen.host=0.0.0.0"))["keys"] is True
+
+
+OPENAI = """\
+name: town
+backend: {kind: openai, url: "http://127.0.0.1:1/v1/", key_env: TOWN_KEY}
+variants:
+  ours: {model: "town@best", upstream: big}
+  theirs: {upstream: small}
+"""
+
+
+def test_an_openai_backend_needs_no_files_but_its_key(
+    project: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = load_deployment(deployment(project, OPENAI))
+    with pytest.raises(BadInput, match="TOWN_KEY is not set"):
+        plan_serving(loaded, registry, project, None)
+    monkeypatch.setenv("TOWN_KEY", "secret")
+    plan = plan_serving(loaded, registry, project, None)
+    assert plan.variants == {"theirs": "small"}
+    registry.move("town", "best", 2, why="it is good")
+    plan = plan_serving(loaded, registry, project, None)
+    assert {name: one.model for name, one in plan.resolved.variants.items()} == {
+        "ours": "big",
+        "theirs": "small",
+    }
+    assert plan.variants["ours"] == "town:v2"
 
 
 def test_a_reward_model_is_refused(project: Path, registry: Registry) -> None:

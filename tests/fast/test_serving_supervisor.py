@@ -52,8 +52,10 @@ def test_a_failed_start_leaves_no_state_and_no_lock(project: Path) -> None:
         server.start()
     server.stop()
     assert last_state(server.paths) is None
+    again = supervisor(server.plan, project)
     with pytest.raises(Failed):
-        supervisor(server.plan, project).start()
+        again.start()
+    again.stop()
 
 
 def test_a_second_supervisor_is_refused(project: Path) -> None:

@@ -5,7 +5,9 @@ import pytest
 
 from llmops.engines.contract import Command
 from llmops.registry.store import Registry
-from llmops.serving.backends.vllm import command, dtype, threads
+from llmops.serving.backends.vllm import ROOM, Server, command, dtype, threads
+from llmops.serving.listen import Place
+from llmops.serving.plan import vllm_of
 from tests.fast.served import planned, register
 
 
@@ -16,10 +18,15 @@ def registry(project: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
     return register(project)
 
 
-def compiled(project: Path, *overrides: str, cpu: bool = True) -> Command:
+def compiled(
+    project: Path, *overrides: str, cpu: bool = True, place: Place | None = None, **changes: bool
+) -> Command:
     plan = planned(project, *overrides)
     copies = {served.name: project / served.name.replace(":", "-") for served in plan.versions}
-    return command(plan, copies, 8123, cpu=cpu, threads=1)
+    assert plan.environment is not None
+    where = place or Place(port=8123)
+    server = Server(plan.loads[0], vllm_of(plan.loaded), plan.environment, where, **changes)
+    return command(server, copies, cpu=cpu, threads=1)
 
 
 def after(argv: list[str], flag: str) -> str:
@@ -41,20 +48,31 @@ def test_it_listens_on_loopback_alone(project: Path) -> None:
     assert after(argv, "--port") == "8123"
 
 
-def test_or_on_a_unix_socket_below_the_projects_root(project: Path) -> None:
-    argv = compiled(project, "listen.uds=run/town.sock").argv
-    assert after(argv, "--uds") == str(project / "run" / "town.sock")
+def test_or_on_a_unix_socket(project: Path) -> None:
+    argv = compiled(project, place=Place(uds=project / "backend.sock")).argv
+    assert after(argv, "--uds") == str(project / "backend.sock")
     assert "--port" not in argv
 
 
-def test_no_listed_adapter_is_ever_evicted(project: Path) -> None:
+def test_no_listed_adapter_is_ever_evicted_and_there_is_room_for_more(project: Path) -> None:
     argv = compiled(project, "backend.lora.slots=1").argv
-    assert int(after(argv, "--max-cpu-loras")) > 1
+    assert int(after(argv, "--max-cpu-loras")) == 1 + ROOM
 
 
-def test_without_adapters_lora_stays_off(project: Path) -> None:
+def test_without_adapters_lora_is_on_for_those_to_come(project: Path) -> None:
     argv = compiled(project, "variants.after.model=town:v1").argv
+    assert "--enable-lora" in argv
+    assert "--lora-modules" not in argv
+
+
+def test_a_model_that_takes_no_adapters_is_served_without(project: Path) -> None:
+    argv = compiled(project, "variants.after.model=town:v1", lora=False).argv
     assert not [argument for argument in argv if argument.startswith("--") and "lora" in argument]
+
+
+def test_orders_to_sleep_are_taken_only_where_they_may_be(project: Path) -> None:
+    assert "VLLM_SERVER_DEV_MODE" not in compiled(project).env
+    assert compiled(project, sleeps=True).env["VLLM_SERVER_DEV_MODE"] == "1"
 
 
 @pytest.mark.parametrize(
@@ -78,7 +96,8 @@ def test_an_option_of_the_user_replaces_a_default(project: Path) -> None:
     argv = compiled(project, "backend.args.dtype=bfloat16").argv
     assert argv.count("--dtype") == 1
     assert after(argv, "--dtype") == "bfloat16"
-    assert dtype(planned(project, "backend.args.dtype=half")) == "float16"
+    plan = planned(project, "backend.args.dtype=half")
+    assert dtype(vllm_of(plan.loaded), plan.base) == "float16"
 
 
 def test_cpu_defaults_are_left_out_beside_an_accelerator(project: Path) -> None:

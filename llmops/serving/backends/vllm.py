@@ -1,4 +1,4 @@
-"""vLLM's command line and environment for a serving plan. Pure: returns data, touches nothing.
+"""vLLM's command line and environment. Pure: returns data, touches nothing.
 
 Start-up takes about 25 s on two idle cores, nearly all of it three processes that each import
 torch and vLLM in turn. On a CPU with one worker the engine's process does the worker's part here,
@@ -8,11 +8,14 @@ which saves one of the three; nothing else was found that can be left out safely
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from llmops.engines.contract import Command, Environment
-from llmops.serving.plan import ServingPlan
+from llmops.serving.listen import HOST, Place
+from llmops.serving.served import Load, Served
+from llmops.spec.deployment import VllmBackend
 
 MODULE = "vllm.entrypoints.openai.api_server"
 
@@ -20,23 +23,44 @@ CPU_KV_CACHE_GIB = 1
 """For prompts and answers under way. vLLM's own default is 4 GiB or more on a CPU; 1 GiB holds
 about a million tokens of a model of 1M parameters, and 8,000 of one of 1B."""
 
+ROOM = 16
+"""Adapters that may be loaded besides, before the longest-unused one has to make way."""
+
 # Options that vLLM reads as one JSON value although they are lists.
 _JSON_LISTS = ("allowed_origins", "allowed_methods", "allowed_headers", "middleware")
 
 
-def command(
-    plan: ServingPlan, copies: Mapping[str, Path], port: int, *, cpu: bool, threads: int
-) -> Command:
-    """copies: the directory of each version by name; port: to listen on, unless the plan names a
-    Unix socket; cpu: whether there is no accelerator; threads: of each of vLLM's processes."""
-    args = {name.replace("-", "_"): value for name, value in plan.args.items()}
-    argv = [str(plan.environment.python), "-m", MODULE]
-    argv += ["--model", str(copies[plan.base.name]), "--served-model-name", plan.base.name]
-    argv += ["--uds", str(plan.uds)] if plan.uds else ["--host", "127.0.0.1", "--port", str(port)]
-    argv += _lora(plan, copies)
-    for name, value in (_cpu_defaults(plan, args) | args if cpu else args).items():
+@dataclass(frozen=True)
+class Server:
+    """One vLLM process as it is to be started. lora: whether adapters can be loaded into it;
+    sleeps: whether it takes orders to sleep, which only a private socket may offer."""
+
+    load: Load
+    settings: VllmBackend
+    environment: Environment
+    place: Place
+    lora: bool = True
+    sleeps: bool = False
+
+    @property
+    def room(self) -> int:
+        """How many adapters may be listed at once: fixed at the start, so it leaves room for those
+        to come. None is ever evicted and read again below it."""
+        return max(self.settings.lora.slots, len(self.load.adapters)) + ROOM
+
+
+def command(server: Server, copies: Mapping[str, Path], *, cpu: bool, threads: int) -> Command:
+    """copies: the directory of each version by name; cpu: whether there is no accelerator;
+    threads: of each of vLLM's processes."""
+    load, place = server.load, server.place
+    args = {name.replace("-", "_"): value for name, value in server.settings.args.items()}
+    argv = [str(server.environment.python), "-m", MODULE]
+    argv += ["--model", str(copies[load.base.name]), "--served-model-name", load.base.name]
+    argv += ["--uds", str(place.uds)] if place.uds else ["--host", HOST, "--port", str(place.port)]
+    argv += _lora(server, copies)
+    for name, value in (_cpu_defaults(load.base, args) | args if cpu else args).items():
         argv += _option(name, value)
-    return Command(argv=argv, env=_environment(plan, args, cpu=cpu, threads=threads), files={})
+    return Command(argv=argv, env=_environment(server, args, cpu=cpu, threads=threads), files={})
 
 
 def is_cpu(environment: Environment) -> bool:
@@ -51,34 +75,34 @@ def threads() -> int:
     return int(given) if given.isdigit() else max(1, (os.cpu_count() or 2) // 2)
 
 
-def dtype(plan: ServingPlan) -> str | None:
+def dtype(settings: VllmBackend, base: Served) -> str | None:
     """What the server computes in; None where vLLM chooses by the model and it is not known."""
-    given = plan.args.get("dtype")
+    given = settings.args.get("dtype")
     if given in (None, "auto"):
-        return plan.base.dtype
+        return base.dtype
     return {"half": "float16", "float": "float32"}.get(str(given), str(given))
 
 
-def _lora(plan: ServingPlan, copies: Mapping[str, Path]) -> list[str]:
-    """max_cpu_loras above the number of listed versions: none is ever evicted and read again."""
-    if not plan.adapters:
+def _lora(server: Server, copies: Mapping[str, Path]) -> list[str]:
+    """On even while there is no adapter: it cannot be switched on later."""
+    if not server.lora:
         return []
     modules = [
         json.dumps({"name": adapter.name, "path": str(copies[adapter.name])})
-        for adapter in plan.adapters
+        for adapter in server.load.adapters
     ]
     return [
         "--enable-lora",
-        *("--max-loras", str(plan.slots)),
-        *("--max-cpu-loras", str(max(plan.slots, len(modules)) + 2)),
-        *("--max-lora-rank", str(plan.max_rank)),
-        *("--lora-modules", *modules),
+        *("--max-loras", str(server.settings.lora.slots)),
+        *("--max-cpu-loras", str(server.room)),
+        *("--max-lora-rank", str(server.settings.lora.max_rank)),
+        *(("--lora-modules", *modules) if modules else ()),
     ]
 
 
-def _cpu_defaults(plan: ServingPlan, args: Mapping[str, Any]) -> dict[str, Any]:
+def _cpu_defaults(base: Served, args: Mapping[str, Any]) -> dict[str, Any]:
     defaults: dict[str, Any] = {"enforce_eager": True}
-    if plan.base.dtype == "float32":
+    if base.dtype == "float32":
         defaults["dtype"] = "float32"
     if _one_worker(args):
         defaults["distributed_executor_backend"] = "uni"
@@ -109,7 +133,7 @@ def _option(name: str, value: Any) -> list[str]:
 
 
 def _environment(
-    plan: ServingPlan, args: Mapping[str, Any], *, cpu: bool, threads: int
+    server: Server, args: Mapping[str, Any], *, cpu: bool, threads: int
 ) -> dict[str, str]:
     """Additions to the environment; what the user has set for CPU use stays."""
     env = {
@@ -127,6 +151,8 @@ def _environment(
         "PYTHONDONTWRITEBYTECODE": "",
         "PYTHONUNBUFFERED": "1",
     }
+    if server.sleeps:
+        env["VLLM_SERVER_DEV_MODE"] = "1"
     if cpu:
         env["OMP_NUM_THREADS"] = str(threads)
         env["OMP_WAIT_POLICY"] = "PASSIVE"

@@ -1,0 +1,132 @@
+"""The gateway of a deployment, as its supervisor keeps it: a process of its own, under a guard.
+
+It is started again at once when it ends, at the place where it was; only one that ends again and
+again is made to wait, a little longer each time.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+from llmops.errors import Failed
+from llmops.runner.process import Process, start, tail
+from llmops.serving.endpoint import Endpoint
+from llmops.serving.listen import Place
+from llmops.serving.readiness import Report
+from llmops.spec.source import display
+from llmops.store.paths import DeploymentPaths
+
+START_SECONDS = 60.0
+_STEADY = 10.0
+_LONGEST_DELAY = 5.0
+
+
+class GatewayProcess:
+    """place: where it listens, its port decided."""
+
+    def __init__(
+        self, name: str, place: Place, root: Path, paths: DeploymentPaths, report: Report
+    ) -> None:
+        self.place = place
+        self.restarts = 0
+        self._name = name
+        self._root = root
+        self._log = paths.gateway_log
+        self._report = report
+        self._process: Process | None = None
+        self._started = 0.0
+        self._delay = 0.0
+        self._ended: float | None = None
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return self.place.endpoint
+
+    @property
+    def pid(self) -> int | None:
+        """Of its process group."""
+        return self._process.pid if self._process is not None else None
+
+    def start(self) -> None:
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        self._log.write_bytes(b"")
+        self._launch()
+
+    def keep(self) -> None:
+        """Start it again if it has ended. To be called often."""
+        assert self._process is not None, "the gateway was not started"
+        now = time.monotonic()
+        if self._ended is None:
+            code = self._process.poll()
+            if code is None:
+                return
+            self._process.stop()
+            self._ended = now
+            steady = now - self._started >= _STEADY
+            self._delay = 0.0 if steady else min(max(0.2, self._delay * 2), _LONGEST_DELAY)
+            if steady or self.restarts == 0:
+                self._delay = 0.0
+            self._report(
+                f"the gateway ended with exit code {code}; starting it again"
+                + (f" in {self._delay:.1f} s" if self._delay else "")
+                + f" ({display(self._log)})"
+            )
+        if now - self._ended >= self._delay:
+            self.restarts += 1
+            self._launch()
+
+    def is_healthy(self) -> bool:
+        """Whether it answers now that it is."""
+        import httpx
+
+        if not self.endpoint.listens():
+            return False
+        try:
+            with self.endpoint.client(timeout=2.0) as client:
+                return client.get("/healthz").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def await_healthy(self) -> None:
+        """Raises Failed when it ends, or does not answer in time."""
+        assert self._process is not None, "the gateway was not started"
+        deadline = time.monotonic() + START_SECONDS
+        while not self.is_healthy():
+            code = self._process.wait(0.05)
+            if code is not None:
+                raise Failed(
+                    f"the gateway ended with exit code {code} while it was starting",
+                    where=display(self._log),
+                    fix="the log ends with:\n" + tail(self._log),
+                )
+            if time.monotonic() > deadline:
+                raise Failed(
+                    f"the gateway was not healthy after {START_SECONDS:.0f} s",
+                    where=display(self._log),
+                    fix=tail(self._log),
+                )
+
+    def wait(self, seconds: float) -> int | None:
+        """Its exit code, if it ends within so long."""
+        assert self._process is not None, "the gateway was not started"
+        return self._process.wait(seconds)
+
+    def stop(self) -> None:
+        """Answers under way have the guard's grace to end."""
+        if self._process is not None:
+            self._process.stop()
+            if self.place.uds is not None:
+                self.place.uds.unlink(missing_ok=True)
+
+    def _launch(self) -> None:
+        if self.place.uds is not None:
+            self.place.uds.unlink(missing_ok=True)
+        argv = [sys.executable, "-m", "llmops.gateway"]
+        argv += ["--root", str(self._root), "--deployment", self._name]
+        if self.place.uds is not None:
+            argv += ["--uds", str(self.place.uds)]
+        else:
+            argv += ["--host", self.place.host, "--port", str(self.place.port)]
+        self._process = start(argv, env={}, log=self._log, cwd=self._root)
+        self._started = time.monotonic()
+        self._ended = None

@@ -1,0 +1,61 @@
+"""One start of a vLLM server: a process under its guard, with the log that tells how it ended."""
+
+import threading
+from pathlib import Path
+
+from llmops.engines.contract import Command
+from llmops.errors import Failed
+from llmops.runner.process import Process, start, tail
+from llmops.serving.cause import cause
+from llmops.serving.listen import Place
+from llmops.spec.source import display
+
+
+class ServerProcess:
+    """log: of all starts; root: the working directory."""
+
+    def __init__(self, place: Place, log: Path, root: Path) -> None:
+        self._place = place
+        self._log = log
+        self._root = root
+        self._process: Process | None = None
+        self._shutting = threading.Lock()
+
+    @property
+    def pid(self) -> int | None:
+        """Of its process group, while it runs."""
+        return self._process.pid if self._process is not None and self.alive() else None
+
+    def start(self, command: Command) -> None:
+        if self._place.uds is not None:
+            self._place.uds.unlink(missing_ok=True)
+        self._process = start(command.argv, env=command.env, log=self._log, cwd=self._root)
+
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def wait(self, seconds: float) -> int | None:
+        """Its exit code, if it ends within so long."""
+        assert self._process is not None, "the server was not started"
+        return self._process.wait(seconds)
+
+    def stop(self) -> None:
+        """End it, if it was started. Any thread may call this, also while another one waits."""
+        with self._shutting:
+            if self._process is not None and self._process.lifeline >= 0:
+                self._process.stop()
+                if self._place.uds is not None:
+                    self._place.uds.unlink(missing_ok=True)
+
+    def ended(self, what: str) -> Failed:
+        """What it ended with, and why, as far as its log tells."""
+        code, why = self.wait(0), cause(self._log)
+        return Failed(
+            f"{what} with exit code {code}" + (f": {why}" if why else ""),
+            where=display(self._log),
+            fix="the log ends with:\n" + tail(self._log),
+        )
+
+    def failed(self, what: str) -> Failed:
+        """As `ended`, of one that lives."""
+        return Failed(what, where=display(self._log), fix=tail(self._log))
