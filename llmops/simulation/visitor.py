@@ -22,6 +22,7 @@ from llmops.spec.simulation import SimulateRecipe
 if TYPE_CHECKING:
     from openai import OpenAI
 
+PACKAGE = "openai"
 KEY = "LLMOPS_API_KEY"
 """Where the key is looked for that a gateway beyond loopback asks for."""
 TIMEOUT = 120.0
@@ -56,7 +57,7 @@ class Answered:
 
 def require_client() -> None:
     """Raises BadInput when the `openai` package is not installed."""
-    if importlib.util.find_spec("openai") is None:
+    if importlib.util.find_spec(PACKAGE) is None:
         raise BadInput(
             "simulated users chat with the `openai` package, which is not installed",
             fix='pip install "llmops-flywheel[simulate]"',
