@@ -12,6 +12,7 @@ import os
 import resource
 import signal
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -39,16 +40,19 @@ def run(options: Options) -> None:
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=max(1, round(options.drain)),
     )
     server = uvicorn.Server(config)
+    listening.listen(BACKLOG)  # so that who reads the next line can connect at once
     print(f"llmops gateway of {options.deployment} at {_shown(listening)}", flush=True)
     _tune()
-    # uvicorn raises the signal that stopped it once more when it is done: that is no news then.
+    # Before uvicorn takes the signals, and after it is done, when it raises the one that stopped it
+    # once more: a clean end.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, lambda *_: sys.exit(0))
     try:
         server.run(sockets=[listening])
     finally:

@@ -148,7 +148,7 @@ class BackendServer:
     @contextmanager
     def running(self) -> Iterator["BackendServer"]:
         server = self.loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", 0))
-        self.url = "http://127.0.0.1:%d" % server.sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         thread = threading.Thread(target=self.loop.run_forever)
         thread.start()
         try:
