@@ -29,13 +29,16 @@ def judged(events: "pl.DataFrame", tally: Tally) -> "pl.DataFrame":
 
 
 def texts(events: "pl.DataFrame", by: list[str]) -> "pl.DataFrame":
-    """The texts of each group `by`: the mean of their judgements (0 to 1), how many there are, and
-    `first`, the place of the first one."""
+    """The texts of each group `by`: mean and total of their judgements (each 0 to 1), how many
+    there are, and `first`, the place of the first one."""
     import polars as pl
 
     placed = events.with_row_index("place")
     return placed.group_by([*by, "key"], maintain_order=True).agg(
-        mean=pl.col("value").mean(), count=pl.len(), first=pl.col("place").first()
+        mean=pl.col("value").mean(),
+        total=pl.col("value").sum(),
+        count=pl.len(),
+        first=pl.col("place").first(),
     )
 
 

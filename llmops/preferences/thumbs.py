@@ -20,7 +20,7 @@ def thumbs(events: "pl.DataFrame", log: Log, options: Thumbs, tally: Tally) -> "
 
     by = ["prompt"] if options.across_users else ["prompt", "rater"]
     said = singles.judged(events, tally)
-    texts = singles.texts(said, by).with_columns(net=(2 * pl.col("mean") - 1) * pl.col("count"))
+    texts = singles.texts(said, by).with_columns(net=2 * pl.col("total") - pl.col("count"))
     undecided = texts.filter(pl.col("net").abs() < 0.5).height
     tally.drop(undecided, "answers", "as many thumbs up as down")
     good, bad = texts.filter(pl.col("net") > 0.5), texts.filter(pl.col("net") < -0.5)
