@@ -26,7 +26,7 @@ PORTION = 10_000
 
 def inferences(
     database: sa.Engine,
-    deployment: str,
+    deployment: str | None,
     *,
     since: int | None = None,
     columns: Sequence[str] | None = None,
@@ -34,14 +34,15 @@ def inferences(
     """What a deployment answered, in no order that one may count on (sorting doubles the memory);
     columns and their meaning as in store/tables.py, redacted rows included.
 
-    since: only from this time on, milliseconds since 1970. columns: only these, in this order.
+    deployment: None for all. since: only from this time on, milliseconds since 1970. columns: only
+    these, in this order.
     """
     return _frame(database, answers, deployment, since, columns)
 
 
 def events(
     database: sa.Engine,
-    deployment: str,
+    deployment: str | None,
     *,
     since: int | None = None,
     columns: Sequence[str] | None = None,
@@ -53,14 +54,16 @@ def events(
 def _frame(
     database: sa.Engine,
     table: sa.Table,
-    deployment: str,
+    deployment: str | None,
     since: int | None,
     columns: Sequence[str] | None,
 ) -> "pl.DataFrame":
     import polars as pl
 
     wanted = [*columns] if columns is not None else list(table.c.keys())
-    query = sa.select(*(table.c[name] for name in wanted)).where(table.c.deployment == deployment)
+    query = sa.select(*(table.c[name] for name in wanted))
+    if deployment is not None:
+        query = query.where(table.c.deployment == deployment)
     if since is not None:
         query = query.where(table.c.time >= since)
     types = {name: _type(table.c[name]) for name in wanted}

@@ -101,19 +101,19 @@ def inference_row(record: Mapping[str, Any]) -> Row:
         "" if prompt is None else prompt_hash(prompt),
         prompt,
         _json(get("parameters")),
-        _json(choices),
+        _json(get("choices")),
         _text(first.get("text")),
         _count(get("prompt_tokens")),
         _count(get("completion_tokens")),
         _number(get("first_token_ms")),
         _number(get("total_ms")),
-        _text(first.get("finish_reason"), 32),
+        _text(first.get("finish_reason") or get("finish"), 32),
         _integer(record, "status", default=200),
         _text(get("error")),
         _text(get("group"), 64),
         _count(get("position")),
         _text(get("source")),
-        None,
+        _count(get("redacted"), 2**62),
     )
 
 
@@ -138,12 +138,13 @@ def feedback_row(record: Mapping[str, Any], received: int) -> Row:
         _json(get("detail")),
         _text(get("user"), 32),
         _text(get("source")),
-        None,
+        _count(get("redacted"), 2**62),
     )
 
 
 def inference_record(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """The InferenceRecord that a row came from, as far as it is kept."""
+    """The InferenceRecord that a row came from, as far as it is kept; of an erased one, `redacted`
+    says when it was, and `finish` how it had ended."""
     same = {key: row[key] for key in INFERENCE_COLUMNS if key not in _REWRITTEN}
     messages, chat = _loaded(row["messages"]), row["endpoint"] != "completions"
     prompt = None if chat or not messages else messages[0]["content"]
@@ -154,16 +155,17 @@ def inference_record(row: Mapping[Any, Any]) -> dict[str, Any]:
         "stream": bool(row["stream"]),
         "messages": messages if chat else None,
         "prompt": prompt,
-        "parameters": _loaded(row["parameters"]) or {},
-        "choices": _loaded(row["choices"]) or [],
+        "parameters": _loaded(row["parameters"]),
+        "choices": _loaded(row["choices"]),
         "group": row["group_id"],
+        **({} if row["redacted"] is None else {"finish": row["finish"]}),
     }
 
 
 def feedback_record(row: Mapping[Any, Any]) -> dict[str, Any]:
     """The FeedbackRecord that a row came from."""
     same = {key: row[key] for key in FEEDBACK_COLUMNS if key not in ("detail", "received")}
-    return {"format": FORMAT, "type": "feedback", **same, "detail": _loaded(row["detail"]) or {}}
+    return {"format": FORMAT, "type": "feedback", **same, "detail": _loaded(row["detail"])}
 
 
 _REWRITTEN = {
@@ -208,8 +210,8 @@ def _json(value: Any) -> str | None:
     return None if value is None else canonical(value)
 
 
-def _count(value: Any) -> int | None:
-    return value if type(value) is int and -_INT <= value <= _INT else None
+def _count(value: Any, limit: int = _INT) -> int | None:
+    return value if type(value) is int and -limit <= value <= limit else None
 
 
 def _number(value: Any) -> float | None:
