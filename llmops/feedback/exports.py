@@ -1,0 +1,97 @@
+"""`llmops feedback export`: the log as files, for other tools and other projects.
+
+JSON lines hold the gateway's own records (records.py), which `llmops feedback import` reads again;
+Parquet holds the tables as they are. Users are in both as they are stored, hashed.
+"""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import orjson
+import sqlalchemy as sa
+
+from llmops.errors import Failed
+from llmops.feedback import frames
+from llmops.feedback.rows import feedback_record, inference_record
+from llmops.spec.source import display
+from llmops.store.atomic import full_disk
+from llmops.store.database import reading
+from llmops.store.tables import feedback, inferences
+
+Format = Literal["jsonl", "parquet"]
+_PORTION = 1_000
+
+
+def export(
+    database: sa.Engine,
+    target: Path | None,
+    *,
+    format: Format = "jsonl",
+    deployment: str | None = None,
+    since: int | None = None,
+) -> tuple[int, int]:
+    """Write answers and events (how many of each) to `target`: a file of JSON lines (None: standard
+    output), or a directory for inferences.parquet and feedback.parquet.
+
+    A file appears whole or not at all. since: milliseconds since 1970. Raises Failed when it cannot
+    be written.
+    """
+    if format == "parquet":
+        if target is None:
+            raise Failed("Parquet needs a directory to be written to")
+        return _parquet(database, target, deployment, since)
+    with reading(database) as connection, _file(target) as file:
+        streamed = connection.execution_options(yield_per=_PORTION)
+        counts = [0, 0]
+        for number, (table, record) in enumerate(
+            ((inferences, inference_record), (feedback, feedback_record))
+        ):
+            query = sa.select(table).order_by(table.c.id)
+            if deployment is not None:
+                query = query.where(table.c.deployment == deployment)
+            if since is not None:
+                query = query.where(table.c.time >= since)
+            for row in streamed.execute(query).mappings():
+                file.write(orjson.dumps(record(row)) + b"\n")
+                counts[number] += 1
+    return counts[0], counts[1]
+
+
+def _parquet(
+    database: sa.Engine, target: Path, deployment: str | None, since: int | None
+) -> tuple[int, int]:
+    counts = []
+    for name, read in (("inferences", frames.inferences), ("feedback", frames.events)):
+        frame = read(database, deployment, since=since).sort("time", "id")
+        with _file(target / f"{name}.parquet") as file:
+            frame.write_parquet(file)
+        counts.append(frame.height)
+    return counts[0], counts[1]
+
+
+@contextmanager
+def _file(target: Path | None) -> Iterator[BinaryIO]:
+    """A file that takes its name when it is whole."""
+    if target is None:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        with full_disk(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, target)
+    except OSError as error:
+        raise Failed(f"cannot be written: {error.strerror}", where=display(target)) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
