@@ -108,7 +108,19 @@ def bench_threads(rounds: int) -> None:
     table(f"20 steps of SFT beside two busy processes, {rounds} rounds", rows)
 
 
-BENCHES = {"threads": (bench_threads, 3), "cli": (bench_cli, 15), "overhead": (bench_overhead, 5)}
+def bench_journal(rounds: int) -> None:
+    """Durable feedback events against the disk's own fdatasync."""
+    from benchmarks.journal import rounds_of, rows
+
+    table(f"The journal, {rounds} rounds", rows(rounds_of(rounds)))
+
+
+BENCHES = {
+    "threads": (bench_threads, 3),
+    "cli": (bench_cli, 15),
+    "overhead": (bench_overhead, 5),
+    "journal": (bench_journal, 5),
+}
 
 
 def main() -> None:

@@ -192,6 +192,8 @@ def test_segments_follow_each_other_by_size(tmp_path: Path) -> None:
         found = segments(tmp_path, "w")
         assert [segment.path.stat().st_size for segment in found] == [16, 16, 16]
         assert [is_closed(segment) for segment in found] == [True, True, False]
+        WriterPaths(journal.root).closed.unlink()
+        assert [is_closed(segment) for segment in found] == [True, True, False]
 
     within(tmp_path, use, segment_bytes=20)
     assert all(is_closed(segment) for segment in segments(tmp_path, "w"))

@@ -10,6 +10,7 @@ from llmops.feedback.segments import (
     read,
     remove,
     segments,
+    whole_lines,
     writers,
 )
 
@@ -33,6 +34,8 @@ def test_a_torn_last_line_is_left_alone_until_it_is_whole(tmp_path: Path) -> Non
     one = segment(tmp_path, b'{"n":1}\n{"n":')
     first = read(one)
     assert (first.records, first.end, first.damaged) == ([{"n": 1}], 8, [])
+    assert whole_lines(one.path, 0, 100) == b'{"n":1}\n'
+    assert whole_lines(one.path, 8, 100) == b""
     segment(tmp_path, b'{"n":1}\n{"n":2}\n')
     assert read(one, first.end).records == [{"n": 2}]
 
