@@ -107,13 +107,14 @@ def _shown(listening: socket.socket) -> str:
 
 
 def _log() -> None:
-    """Plain lines on standard error; of uvicorn what is a problem."""
+    """Plain lines on standard error; of uvicorn what is a defect: that a client sends nonsense is
+    the client's problem, and would be a line for each."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    for name in ("llmops.gateway", "uvicorn"):
+    for name, level in (("llmops.gateway", logging.WARNING), ("uvicorn", logging.ERROR)):
         logger = logging.getLogger(name)
         logger.handlers = [handler]
-        logger.setLevel(logging.WARNING)
+        logger.setLevel(level)
         logger.propagate = False
 
 

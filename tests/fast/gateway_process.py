@@ -48,7 +48,8 @@ class GatewayProcess:
         return ProjectPaths(self.root)
 
     def client(self, **kwargs: Any) -> httpx.Client:
-        return httpx.Client(base_url=self.url, trust_env=False, timeout=20, **kwargs)
+        given = {"trust_env": False, "timeout": 20, "verify": False} | kwargs
+        return httpx.Client(base_url=self.url, **given)
 
     def follow(self, table: Routes) -> None:
         """Write a table and wait until the gateway follows it."""

@@ -38,7 +38,7 @@ def _well(backend: BackendServer) -> Iterator[None]:
     backend.answer = well
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def client(running: GatewayProcess) -> Iterator[openai.OpenAI]:
     with openai.OpenAI(base_url=f"{running.url}/v1", api_key="unused", max_retries=0) as found:
         yield found
