@@ -70,11 +70,10 @@ def read_suite(path: Path, root: Path) -> Asked:
     seen: dict[str, str] = {}
     items = []
     for row, place in rows:
-        item = _item(row, place, loaded.spec)
+        item = item_of(row, place, loaded)
         if item.id in seen:
             raise BadInput(f"the id `{item.id}` is taken", where=place, fix=f"by {seen[item.id]}")
         seen[item.id] = place
-        check_fields(item, loaded)
         items.append(item)
     return Asked(loaded, tuple(items), file)
 
@@ -160,14 +159,18 @@ def _inline(loaded: Loaded[Suite]) -> list[tuple[dict[str, Any], str]]:
     return [(row, loaded.source.where(("items", place))) for place, row in enumerate(items)]
 
 
-def _item(row: dict[str, Any], place: str, suite: Suite) -> Item:
+def item_of(row: dict[str, Any], place: str, loaded: Loaded[Suite]) -> Item:
+    """The item that a row of a suite's file is. Raises BadInput, saying where."""
+    suite = loaded.spec
     name = row.get("id")
     if isinstance(name, bool) or not isinstance(name, str | int) or name == "":
         raise BadInput("the item has no `id`: a text or a number", where=place)
     source = row.get(suite.source, name)
     if isinstance(source, dict | list) or source is None:
         raise BadInput(f"`{suite.source}` must be a text or a number", where=place)
-    return Item(str(name), _messages(row, place, suite), row, str(source), place)
+    item = Item(str(name), _messages(row, place, suite), row, str(source), place)
+    _check_fields(item, loaded)
+    return item
 
 
 def _messages(row: dict[str, Any], place: str, suite: Suite) -> tuple[dict[str, str], ...]:
@@ -205,7 +208,7 @@ def _chat(value: Any, place: str) -> Iterable[dict[str, str]]:
     return list(value)
 
 
-def check_fields(item: Item, loaded: Loaded[Suite]) -> None:
+def _check_fields(item: Item, loaded: Loaded[Suite]) -> None:
     """Every metric finds its fields in the item, and they are of use to it. Raises BadInput."""
     for name, metric in loaded.spec.metrics.items():
         try:

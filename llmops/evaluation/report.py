@@ -15,6 +15,7 @@ from llmops.spec.source import display
 from llmops.store.atomic import new_directory, write_json
 
 REPORT, TEXT, ITEMS = "report.json", "report.txt", "items.jsonl"
+NO_GATE = "the evaluation asks for nothing: its recipe has no `gate`"
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Record:
     @property
     def missing(self) -> list[str]:
         if not self.verdicts:
-            return ["the evaluation asks for nothing: its recipe has no `gate`"]
+            return [NO_GATE]
         return [verdict.words for verdict in self.verdicts if not verdict.passed]
 
     @property
@@ -189,6 +190,18 @@ def lines(report: Mapping[str, Any]) -> list[str]:
     if report["gate"]:
         out.append("the gate passes" if report["passed"] else "the gate refuses")
     return out
+
+
+def item_lines(items: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Each item with what was answered, and which metrics hold."""
+    for item in items:
+        asked = item["messages"][-1]["content"] if item["messages"] else "(given text)"
+        yield f"\n{item['suite']} {item['id']}: {asked}"
+        for label, kind in (("", "values"), ("baseline_", "baseline_values")):
+            if item[f"{label}answer"] is None:
+                continue
+            held = ", ".join(f"{name} {value:g}" for name, value in item[kind].items())
+            yield f"  {label.replace('_', ' ')}{item[f'{label}answer'].strip()}  [{held}]"
 
 
 def _metric_lines(one: Mapping[str, Any], confidence: float) -> Iterator[str]:

@@ -80,6 +80,12 @@ def load_suite(path: Path) -> Loaded[Suite]:
     return _check(_prepare(path, ()), Suite)
 
 
+def load_data(data: dict[str, Any], model: type[S], place: Path) -> Loaded[S]:
+    """A declaration that stands in no file. place: what errors call it; relative paths in it are
+    relative to the folder of `place`."""
+    return _check(Source(place, data), model)
+
+
 def load_target(path: Path, overrides: Sequence[str] = ()) -> Loaded[Any]:
     """A recipe or a pipeline, told apart by their top-level keys."""
     if "stages" in read_source(path).data:

@@ -4,22 +4,23 @@ it: a piece of evidence, kept with the version.
 Whether the gate passes does not fail this stage; what acts on the evidence (promote.py) does.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmops.engines.contract import Progress
+from llmops.evaluation.report import NO_GATE
 from llmops.evaluation.requirements import abilities, refuse_unmeasured
 from llmops.registry.evidence import Evidence, EvidenceLog
-from llmops.registry.locate import Located
+from llmops.registry.locate import Located, locate
 from llmops.registry.manifest import VersionId
 from llmops.runner.fingerprint import fingerprint
 from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared
 from llmops.spec.deployment import Deployment, VllmBackend
 from llmops.spec.evaluation import EvaluateRecipe
-from llmops.spec.load import Loaded, load_deployment, resolve_path
+from llmops.spec.load import Loaded, load_data, load_deployment, resolve_path
 from llmops.spec.source import display
 from llmops.stages.history import planning_environment
 from llmops.store.digest import sha256_json
@@ -110,6 +111,35 @@ class Evaluate:
         for note in _outcome(evidence):
             attempt.report(Progress("judged", warning=note))
         return evidence
+
+
+def evaluate_now(
+    recipe: Mapping[str, Any], context: Context, report: Callable[[Progress], None]
+) -> Evidence:
+    """What a recipe would make that nobody wrote: the evidence, reused if there is any.
+
+    recipe: as in a file, with references to versions that exist; paths are relative to the working
+    directory. Raises BadInput and Failed as the stage does.
+    """
+    given = {key: value for key, value in recipe.items() if value}
+    declared = load_data(given, EvaluateRecipe, Path.cwd() / "llmops eval run")
+    root, node = context.settings.root, Node("eval", "evaluate", declared, declared.spec)
+    inputs: dict[str, Any] = {
+        name: locate(text, context.registry, root, declared.path, f"--{name}")
+        for name, (text, _) in Evaluate().inputs(declared.spec).items()
+    }
+    prepared = Evaluate().prepare(node, inputs, context)
+    if prepared.found is not None:
+        found = prepared.found
+        assert isinstance(found, Evidence)
+        return found
+    paths = context.paths.run("by-hand").attempt("eval", 1)
+    attempt = Attempt("by hand", node, 1, paths, report)
+    try:
+        return Evaluate().execute(prepared, attempt, context)
+    finally:
+        context.close()
+        context.remember()
 
 
 def _asked(payload: _Payload, attempt: Attempt, context: Context, mark: str) -> "Record":
@@ -236,7 +266,7 @@ def _found(parts: Mapping[str, str], model: Located, context: Context) -> Eviden
 
 def _outcome(evidence: Evidence | None) -> list[str]:
     """What a gate made of evidence; nothing where there is none, or no gate."""
-    if evidence is None or evidence.passed:
+    if evidence is None or evidence.passed or evidence.missing == [NO_GATE]:
         return []
     return [f"the gate refuses: {words}" for words in evidence.missing]
 

@@ -1,0 +1,68 @@
+"""The evaluations of a project: listed and found. The reports themselves are report.py's."""
+
+from pathlib import Path
+from typing import Any
+
+from llmops.errors import BadInput
+from llmops.evaluation.report import NO_GATE, read
+from llmops.registry.evidence import Evidence, EvidenceLog
+from llmops.registry.store import Registry
+from llmops.spec.suggest import did_you_mean
+from llmops.store.paths import ProjectPaths
+
+COLUMNS = ("evaluation", "time", "against", "gate", "found")
+
+
+def evaluations(registry: Registry, paths: ProjectPaths) -> list[Evidence]:
+    """Every evaluation of every model, oldest first."""
+    log = EvidenceLog(paths)
+    found = [one for name in registry.names() for one in log.of(name) if one.kind == "evaluation"]
+    return sorted(found, key=lambda one: one.time)
+
+
+def find(text: str, registry: Registry, paths: ProjectPaths) -> Evidence:
+    """The evaluation of that id, with or without `evidence:`, or the newest one of a version.
+
+    Raises BadInput, with the nearest id, when there is none.
+    """
+    known = evaluations(registry, paths)
+    wanted = f"evidence:{text.removeprefix('evidence:')}"
+    for one in reversed(known):
+        if one.id == wanted:
+            return one
+    if "/" in text:
+        raise BadInput(f"there is no evaluation `{text}`", fix=did_you_mean(wanted, _ids(known)))
+    version = str(registry.resolve(text).id)
+    of_it = [one for one in known if one.version == version]
+    if not of_it:
+        fix = "llmops eval run SUITE --model REF --through DEPLOYMENT"
+        raise BadInput(f"{version} has not been evaluated", fix=fix)
+    return of_it[-1]
+
+
+def _ids(known: list[Evidence]) -> list[str]:
+    return [one.id for one in known]
+
+
+def report_file(evidence: Evidence, root: Path) -> Path:
+    """Where the report of an evaluation lies."""
+    assert evidence.file is not None
+    return root / evidence.file
+
+
+def report_of(evidence: Evidence, root: Path) -> dict[str, Any]:
+    """Raises BadInput when the report is gone, Failed when it is damaged."""
+    return read(report_file(evidence, root))
+
+
+def row(one: Evidence) -> tuple[str, ...]:
+    """A line of the list."""
+    ungated = one.missing == [NO_GATE]
+    gate = "passed" if one.passed else "none" if ungated else "refused"
+    return (
+        one.id.removeprefix("evidence:"),
+        one.time.partition(".")[0],
+        one.against or "-",
+        gate,
+        one.summary.partition("; gate:")[0],
+    )
