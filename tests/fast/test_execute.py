@@ -1,11 +1,7 @@
-"""Executing plans with a kind of stage that needs no engine: `promote`, and one of the tests' own
-that follows the Stage contract and writes a tiny model."""
+"""Executing plans with kinds of stage that need no engine: `promote`, and one of the tests' own."""
 
 import io
-import json
 import os
-import struct
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,19 +9,16 @@ from typing import Any
 import pytest
 
 from llmops.errors import BadInput, Failed, Interrupted
-from llmops.registry.locate import Located, locate
-from llmops.registry.manifest import Draft, Lineage
-from llmops.runner.fingerprint import fingerprint
 from llmops.runner.plan import Plan, make_plan
 from llmops.runner.progress import PlainReporter
 from llmops.runner.record import RunRecord, list_runs
-from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared, Stage
+from llmops.runner.stage import Context, Prepared, Stage
 from llmops.runner.start import refuse_beside_servers, start_run
 from llmops.serving.state import ServingState, write_state
 from llmops.spec.settings import load_settings
 from llmops.stages.catalog import KINDS
-from llmops.stages.history import looked_up
 from llmops.store.liveness import process_mark
+from tests.fast.copying_stage import RECIPE, Copying, tiny_model
 
 PIPELINE = """\
 name: p
@@ -34,69 +27,6 @@ stages:
   second: {recipe: r.yaml, base: "stage:first", set: {args.max_steps: 2}}
   offer: {promote: "stage:second", to: candidate}
 """
-RECIPE = """\
-kind: train
-stage: sft
-base: "path:seed"
-data: {train: ["path:a.jsonl"]}
-args: {max_steps: 1}
-output: {model: town}
-"""
-
-
-def tiny_model(folder: Path, text: str) -> Path:
-    """The smallest directory that the registry takes for a full model."""
-    folder.mkdir(parents=True)
-    header = json.dumps({"w": {"dtype": "U8", "shape": [1], "data_offsets": [0, 1]}}).encode()
-    weights = struct.pack("<Q", len(header)) + header + text.encode()[:1]
-    (folder / "model.safetensors").write_bytes(weights)
-    (folder / "config.json").write_text(json.dumps({"model_type": text}), encoding="utf-8")
-    (folder / "tokenizer.json").write_text("{}", encoding="utf-8")
-    return folder
-
-
-class Copying:
-    """Stands where `train` stands; its output is a function of its parts alone."""
-
-    kind = "train"
-
-    def __init__(self) -> None:
-        self.ran: list[str] = []
-        self.error: BaseException | None = None
-
-    def inputs(self, spec: Any) -> dict[str, tuple[str, tuple[str | int, ...]]]:
-        return {"base": (spec.base, ("base",))}
-
-    def moves(self, spec: Any) -> str | None:
-        return None
-
-    def prepare(
-        self, node: Node, inputs: Mapping[str, Located | Pending], context: Context
-    ) -> Prepared:
-        base = inputs["base"]
-        pending = (base.node,) if isinstance(base, Pending) else ()
-        digest = "" if isinstance(base, Pending) else base.digest
-        parts = {"base": digest, "args.max_steps": str(node.spec.args["max_steps"])}
-        found, reasons, _ = looked_up(node, "town", parts, context)
-        output = Pending(node.name, "full", "town")
-        done = found is not None and not pending
-        return Prepared(parts, output, found, pending, done, reasons)
-
-    def execute(self, prepared: Prepared, attempt: Attempt, context: Context) -> Located:
-        self.ran.append(attempt.node.name)
-        if self.error is not None and attempt.node.name == "second":
-            raise self.error
-        folder = tiny_model(attempt.paths.result, str(sorted(prepared.parts.items())))
-        draft = Draft(
-            name="town",
-            kind="full",
-            stage="sft",
-            fingerprint=fingerprint(prepared.parts),
-            parts=prepared.parts,
-            lineage=Lineage(stage=attempt.node.name, recipe="r.yaml", run=attempt.run),
-        )
-        manifest = context.registry.add(draft, folder)
-        return locate(str(manifest.id), context.registry, context.settings.root)
 
 
 @pytest.fixture
@@ -216,7 +146,7 @@ def test_a_full_disk_is_refused_before_a_stage_starts(project: Path, stage: Copy
         prepared = prepare(*args)
         return replace(prepared, estimate=replace(prepared.estimate, disk_bytes=10**18))
 
-    stage.prepare = greedy  # type: ignore[method-assign]
+    stage.prepare = greedy  # type: ignore[method-assign, assignment]
     with pytest.raises(Failed, match=r"needs about 1000000.0 TB of disk"):
         run(project, stage)
     assert stage.ran == []

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from llmops.gateway.routes import Routes, write_routes
+from llmops.gateway.routes import RoutedVariant, Routes, Upstream, write_routes
 from llmops.registry.manifest import Draft
 from llmops.registry.store import Registry
 from llmops.store.paths import ProjectPaths
@@ -43,10 +43,10 @@ def routes(root: Path, generation: int, **weights: float) -> None:
         deployment="town",
         generation=generation,
         written="2026-01-01T00:00:00+00:00",
-        backends={"vllm": {"url": "http://127.0.0.1:1"}},  # type: ignore[dict-item]
+        backends={"vllm": Upstream(url="http://127.0.0.1:1")},
         versions={},
         variants={
-            name: {"version": f"town:v{1 + SIDES.index(name)}", "weight": weight}  # type: ignore
+            name: RoutedVariant(version=f"town:v{1 + SIDES.index(name)}", weight=weight)
             for name, weight in weights.items()
         },
         unit=["user"],
