@@ -1,0 +1,162 @@
+"""Erasure: rows that came from what is to be forgotten leave a snapshot, and what was copied of it.
+
+A snapshot is found by the ids in its pairs.parquet (lineage.py), which is therefore replaced last:
+an erasure that is interrupted anywhere is finished by running it again. What stays is a tombstone
+with the digests of before, so that a version's data can still be named, not read. The log of a
+training shows an example, and its folder may hold copies: those are erased whole.
+"""
+
+import datetime
+import shutil
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from llmops.errors import Failed
+from llmops.preferences import length, rows
+from llmops.preferences.report import Report
+from llmops.preferences.save import describe
+from llmops.preferences.snapshot import (
+    PAIRS,
+    TRAIN,
+    Manifest,
+    Snapshot,
+    Tombstone,
+    read_snapshot,
+    snapshot_names,
+    snapshots,
+)
+from llmops.spec.source import display
+from llmops.store.atomic import full_disk, sync_file, write_text
+from llmops.store.paths import AttemptPaths, ProjectPaths
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_WORK = ".redacting"
+
+
+def snapshots_with(ids: Collection[str], paths: ProjectPaths) -> list[tuple[Snapshot, int]]:
+    """Every snapshot with rows that came from one of these inferences or events, and how many, by
+    name and number. Raises Failed when one is damaged."""
+    found = [one for name in snapshot_names(paths) for one in snapshots(name, paths)]
+    counted = [(one, _count(one, ids)) for one in found]
+    return [(one, count) for one, count in counted if count]
+
+
+def _count(snapshot: Snapshot, ids: Collection[str]) -> int:
+    import polars as pl
+
+    try:
+        rows = pl.scan_parquet(snapshot.pairs).select(_touched(ids).sum())
+        return int(rows.collect().item())
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise Failed(
+            f"{snapshot.id} is damaged: {PAIRS} cannot be read, so nobody can tell what is in it",
+            where=display(snapshot.pairs),
+            fix="remove the snapshot's directory, and run this again",
+        ) from error
+
+
+def redact(snapshot: Snapshot, ids: Collection[str]) -> Snapshot:
+    """Take out every row that came from one of these inferences or events.
+
+    Changes nothing when there is none. Raises Failed when the disk is full; the rows are still
+    found then.
+    """
+    import polars as pl
+
+    before = pl.read_parquet(snapshot.pairs)
+    kept = before.filter(~_touched(ids))
+    if kept.height == before.height:
+        return snapshot
+    work = snapshot.directory / _WORK
+    with full_disk(snapshot.directory):
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir()
+        files = rows.write(kept, work)
+        manifest = _redacted(snapshot.manifest, before.height - kept.height, kept, files)
+        for name in files:
+            sync_file(work / name)
+        wipe_copies(snapshot)
+        for name in files:
+            if name != PAIRS:
+                (work / name).replace(snapshot.directory / name)
+        describe(manifest, snapshot.directory)
+        (work / PAIRS).replace(snapshot.pairs)
+        work.rmdir()
+        sync_file(snapshot.directory)
+    return read_snapshot(snapshot.directory)
+
+
+def _touched(ids: Collection[str]) -> "pl.Expr":
+    import polars as pl
+
+    wanted = pl.Series("id", sorted(ids), dtype=pl.String).implode()
+    hit = [
+        pl.col(column).list.set_intersection(wanted).list.len() > 0
+        for column in ("inferences", "events")
+    ]
+    return pl.any_horizontal(hit)
+
+
+def _redacted(
+    manifest: Manifest, gone: int, kept: "pl.DataFrame", files: dict[str, str]
+) -> Manifest:
+    """The manifest of what is left. One that an interrupted erasure wrote stays as it is."""
+    digest = rows.digest(kept)
+    if digest == manifest.digest:
+        return manifest
+    tombstone = Tombstone(
+        time=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        pairs=gone,
+        before=manifest.digest,
+        after=digest,
+        train=manifest.files[TRAIN],
+    )
+    return manifest.model_copy(
+        update={
+            "digest": digest,
+            "files": files,
+            "report": _recounted(manifest.report, kept),
+            "tombstones": [*manifest.tombstones, tombstone],
+        }
+    )
+
+
+def _recounted(report: Report, kept: "pl.DataFrame") -> Report:
+    import polars as pl
+
+    by = dict(kept.group_by("builder").len().iter_rows())
+    train = kept.filter(pl.col("split") == "train")
+    unpaired = "label" in kept.columns
+    return report.model_copy(
+        update={
+            "pairs": {name: by.get(name, 0) for name in report.pairs},
+            "train": train.height,
+            "holdout": kept.height - train.height,
+            "good": int(kept["label"].sum()) if unpaired else None,
+            "length": length.measured_singly(train) if unpaired else length.measured(train),
+            "simulated": kept["source"].is_not_null().sum(),
+        }
+    )
+
+
+def wipe_copies(snapshot: Snapshot) -> None:
+    """Remove what trainings kept of the snapshot's texts: the examples in their logs, converted
+    and loaded copies, golden prompts of attempts; and remembered prompts."""
+    paths = ProjectPaths(snapshot.directory.parents[3])
+    paths.inspections.unlink(missing_ok=True)
+    named = str(snapshot.directory)
+    for info in paths.runs.glob("*/*/*/dataset_info.json"):
+        if named in info.read_text(encoding="utf-8"):
+            _wipe_attempt(AttemptPaths(info.parent))
+
+
+def _wipe_attempt(attempt: AttemptPaths) -> None:
+    for folder in (attempt.datasets, attempt.root / "data"):
+        shutil.rmtree(folder, ignore_errors=True)
+    attempt.golden.unlink(missing_ok=True)
+    if attempt.log.exists():
+        write_text(
+            attempt.log, "erased, because it showed an example of what was to be forgotten\n"
+        )
