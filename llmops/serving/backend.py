@@ -226,6 +226,7 @@ class Backend:
                         healthy = time.monotonic()
                     asked = time.monotonic()
                     if asked - healthy >= self._around.patience.hang:
+                        self._process.kill()
                         raise self._process.failed(
                             f"the backend lives, but has not answered for {asked - healthy:.0f} s"
                         )

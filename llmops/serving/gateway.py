@@ -17,6 +17,7 @@ from llmops.spec.source import display
 from llmops.store.paths import DeploymentPaths
 
 START_SECONDS = 60.0
+FOLLOW_SECONDS = 10.0
 _STEADY = 10.0
 _LONGEST_DELAY = 5.0
 
@@ -105,6 +106,27 @@ class GatewayProcess:
                     where=display(self._log),
                     fix=tail(self._log),
                 )
+
+    def await_generation(self, generation: int) -> None:
+        """Until it follows the routing table as far as that. Raises Failed when it does not."""
+        from llmops.serving.endpoint import get
+
+        deadline = time.monotonic() + FOLLOW_SECONDS
+        while True:
+            problem = "it has not read the routing table"
+            try:
+                with self.endpoint.client(timeout=2.0) as client:
+                    told = get(client, "/readyz")
+            except Failed as error:
+                problem = error.what
+            else:
+                if told["ready"] and (told["generation"] or 0) >= generation:
+                    return
+                problem = "; ".join(told["problems"]) or problem
+            if time.monotonic() > deadline:
+                raise Failed(f"the gateway is not ready: {problem}", where=display(self._log))
+            self.keep()
+            time.sleep(0.02)
 
     def wait(self, seconds: float) -> int | None:
         """Its exit code, if it ends within so long."""

@@ -1,5 +1,6 @@
 """One start of a vLLM server: a process under its guard, with the log that tells how it ended."""
 
+import signal
 import threading
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from llmops.runner.process import Process, start, tail
 from llmops.serving.cause import cause
 from llmops.serving.listen import Place
 from llmops.spec.source import display
+
+KILL_SECONDS = 10.0
 
 
 class ServerProcess:
@@ -46,6 +49,13 @@ class ServerProcess:
                 self._process.stop()
                 if self._place.uds is not None:
                     self._place.uds.unlink(missing_ok=True)
+
+    def kill(self) -> None:
+        """End one that does not listen to anybody."""
+        if self._process is not None and self.alive():
+            self._process.send(signal.SIGTERM)
+            self._process.send(signal.SIGTERM)  # the second one makes its guard kill everything
+            self._process.wait(KILL_SECONDS)
 
     def ended(self, what: str) -> Failed:
         """What it ended with, and why, as far as its log tells."""

@@ -165,8 +165,10 @@ class Supervisor:
         while not self._settled():
             self._pause()
             self._look()
-        self._starting = False
         self._act()
+        self._gateway.await_generation(self.generation)
+        self._starting = False
+        self._write_state()
 
     def watch(self) -> None:
         """Follow the aliases and keep everything running, until `end`. Raises Failed when every

