@@ -1,0 +1,191 @@
+"""Moves by hand: on evidence, by override, and back; and the commands of runs that wait."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from llmops.cli.app import app as whole
+from llmops.cli.models import app
+from llmops.errors import BadInput, GateRefused
+from llmops.registry.evidence import Evidence, EvidenceLog
+from llmops.registry.store import Registry
+from tests.conftest import Llmops
+from tests.fast.town_project import make_town, rated, write_log
+
+Models = Callable[..., Result]
+RELEASE = 'name: p\nstages: {go: {promote: "town:v2", to: production, when: "experiment:town"}}\n'
+
+
+@pytest.fixture
+def town(project: Path) -> Registry:
+    return make_town(project)
+
+
+@pytest.fixture
+def models(town: Registry) -> Models:
+    def call(*args: str) -> Result:
+        return CliRunner().invoke(app, args)
+
+    return call
+
+
+def evidence(town: Registry, *, passed: bool, version: str = "town:v2") -> None:
+    log = EvidenceLog(town.paths)
+    log.add(
+        Evidence(
+            id=f"evaluation-{len(log.of('town'))}",
+            time="2026-01-01T00:00:00+00:00",
+            kind="evaluation",
+            version=version,
+            passed=passed,
+            summary="correct 0.61",
+            missing=[] if passed else ["correct: at least 0.7"],
+            digest="d" * 64,
+            file=".llmops/evaluations/e.json",
+        )
+    )
+
+
+def test_a_version_with_evidence_is_promoted(models: Models, town: Registry) -> None:
+    evidence(town, passed=True)
+    result = models("promote", "town@candidate", "production", "--why", "looks good")
+    assert result.stdout == "town@production: town:v1 -> town:v2\n"
+    assert town.history("town")[-1].why == "looks good; correct 0.61 (evaluation-0)"
+    assert "already names town:v2" in models("promote", "town:v2", "production").stderr
+
+
+@pytest.mark.parametrize(
+    ("pieces", "message"),
+    [
+        ([], "there is no evidence about town:v2"),
+        ([("town:v3", True)], "there is no evidence about town:v2"),
+        ([("town:v2", False)], "correct: at least 0.7"),
+        ([("town:v2", True), ("town:v2", False)], "correct: at least 0.7"),
+    ],
+)
+def test_without_evidence_it_is_refused(
+    models: Models, town: Registry, pieces: list[tuple[str, bool]], message: str
+) -> None:
+    for version, passed in pieces:
+        evidence(town, passed=passed, version=version)
+    refused = models("promote", "town:v2", "production").exception
+    assert isinstance(refused, GateRefused)
+    assert message in str(refused)
+    assert town.aliases("town")["production"] == 1
+
+
+def test_an_override_moves_and_is_kept(models: Models, town: Registry) -> None:
+    evidence(town, passed=False)
+    models("promote", "town:v2", "production", "--override", "--why", "the suite is wrong")
+    assert town.aliases("town")["production"] == 2
+    kept = EvidenceLog(town.paths).of("town", "town:v2")[-1]
+    assert (kept.kind, kept.missing) == ("override", ["correct: at least 0.7"])
+    assert kept.id in town.history("town")[-1].why
+    again = models("promote", "town:v2", "stable").exception
+    assert isinstance(again, GateRefused)  # it was for one move
+
+
+def test_an_override_needs_a_reason(models: Models, town: Registry) -> None:
+    refused = models("promote", "town:v2", "production", "--override")
+    assert isinstance(refused.exception, BadInput)
+    assert EvidenceLog(town.paths).of("town") == []
+
+
+def test_an_override_that_nothing_needed_is_none(models: Models, town: Registry) -> None:
+    evidence(town, passed=True)
+    models("promote", "town:v2", "production", "--override", "--why", "hurry")
+    assert [piece.kind for piece in EvidenceLog(town.paths).of("town")] == ["evaluation"]
+
+
+def test_rollback_goes_back_and_further_back_not_forth(models: Models, town: Registry) -> None:
+    for number in (2, 3):
+        town.move("town", "production", number, why="better")
+    said = models("rollback", "town", "--why", "answers in French").stdout
+    assert said == "town@production: town:v3 -> town:v2\n"
+    assert town.history("town")[-1].why == "rollback from town:v3: answers in French"
+    assert models("rollback", "town").stdout == "town@production: town:v2 -> town:v1\n"
+    refused = models("rollback", "town").exception
+    assert isinstance(refused, BadInput)
+    assert "named nothing before town:v1" in refused.what
+
+
+def test_after_a_rollback_a_new_version_can_be_rolled_back(models: Models, town: Registry) -> None:
+    town.move("town", "production", 2, why="better")
+    models("rollback", "town")
+    town.move("town", "production", 3, why="better still")
+    assert models("rollback", "town").stdout == "town@production: town:v3 -> town:v1\n"
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("rollback", "town", "candidate"), "named nothing before town:v2"),
+        (("rollback", "town", "stable"), "model `town` has no alias `stable`"),
+        (("rollback", "city"), "there is no model `city`"),
+        (("promote", "town:v9", "production"), "there is no version town:v9"),
+        (("promote", "town:v2", "v3"), "cannot be an alias"),
+        (("evidence", "city"), "there is no model `city`"),
+        (("evidence", "town:v9"), "there is no version town:v9"),
+    ],
+)
+def test_bad_input(models: Models, args: tuple[str, ...], message: str) -> None:
+    refused = models(*args).exception
+    assert isinstance(refused, BadInput)
+    assert message in str(refused)
+
+
+def test_evidence_is_listed_by_model_and_version(models: Models, town: Registry) -> None:
+    evidence(town, passed=True)
+    evidence(town, passed=False, version="town:v3")
+    assert len(json.loads(models("evidence", "town", "--json").stdout)) == 2
+    (only,) = json.loads(models("evidence", "town@candidate", "--json").stdout)
+    assert (only["version"], only["passed"]) == ("town:v2", True)
+    assert "correct 0.61" in models("evidence", "town").stdout
+    assert "no evidence about town:v1" in models("evidence", "town:v1").stderr
+
+
+def test_show_lists_the_evidence(models: Models, town: Registry) -> None:
+    evidence(town, passed=False)
+    text = models("show", "town:v2").stdout
+    assert "evaluation failed: correct 0.61  .llmops/evaluations/e.json" in text
+    assert json.loads(models("show", "town:v2", "--json").stdout)["evidence"][0]["passed"] is False
+
+
+def test_a_refused_gate_is_exit_code_3(project: Path, town: Registry, llmops: Llmops) -> None:
+    (project / "p.yaml").write_text(RELEASE, encoding="utf-8")
+    write_log(project, rated(300, (0.8, 0.2)))
+    done = llmops("run", "p.yaml")
+    assert done.returncode == 3
+    assert done.stderr.splitlines()[-2].startswith(
+        "error: p.yaml:2: stages.go.when: town:v2 does not become production: thumbs: gain [-0."
+    )
+    assert "llmops models promote town:v2 production --override --why TEXT" in done.stderr
+    assert "go refused" in CliRunner().invoke(whole, ["runs", "list"]).stdout
+
+
+def test_a_waiting_run_ends_well_and_goes_on(project: Path, town: Registry, llmops: Llmops) -> None:
+    (project / "p.yaml").write_text(RELEASE, encoding="utf-8")
+    waits = llmops("run", "p.yaml", "--wait-at-most", "0.1s")
+    assert waits.returncode == 0
+    assert waits.stdout == "go\twaiting\t\n"
+    assert "ask again: llmops run --resume " in waits.stderr
+    assert "no exposures yet" in CliRunner().invoke(whole, ["runs", "show"]).stdout
+    write_log(project, rated(300, (0.2, 0.8)))
+    done = llmops("run", "--resume", "last")
+    assert done.stdout == "go\tdone\ttown:v2\n"
+
+
+@pytest.mark.parametrize(
+    "args",
+    [(), ("p.yaml", "--resume", "last"), ("--resume", "last", "--force"), ("p.yaml", "a=1", "b")],
+)
+def test_a_run_is_of_a_target_or_resumed(project: Path, args: tuple[str, ...]) -> None:
+    assert isinstance(CliRunner().invoke(whole, ["run", *args]).exception, BadInput)
+
+
+def test_a_duration_is_checked(project: Path) -> None:
+    result = CliRunner().invoke(whole, ["run", "p.yaml", "--wait-at-most", "soon"])
+    assert "`soon` is not a duration" in str(result.exception)
