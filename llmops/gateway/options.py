@@ -6,7 +6,8 @@ from pathlib import Path
 from llmops.gateway.connection import Waits
 
 BODY_LIMIT = 16 << 20
-DRAIN_SECONDS = 30.0
+DRAIN_SECONDS = 8.0
+"""Shorter than what the supervisor gives a process to end (runner/guard.py)."""
 
 
 @dataclass(frozen=True)
