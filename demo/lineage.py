@@ -26,10 +26,10 @@ class Step:
 def lineage(
     version: Manifest, snapshot: Snapshot, inferences: "pl.DataFrame", events: "pl.DataFrame"
 ) -> list[Step]:
-    """The chain of one answer that `version` gave. Empty when it gave none, or when its snapshot
-    holds no pair with people's votes.
+    """The chain of one answer that `version` gave. Empty when it gave none, or trained on no pair.
 
-    The pair is, where there is one, about the very question of the answer.
+    Of all answers the one that says what people preferred, where there is one: the very text, to
+    the same question, for which most of them voted.
     """
     import polars as pl
 
@@ -41,12 +41,15 @@ def lineage(
     ).sort("time", "id")
     if not given.height or not pairs.height:
         return []
-    same = given.filter(pl.col("prompt_hash").is_in(pairs["prompt_hash"].implode()))
-    answer = (same if same.height else given).row(-1, named=True)
-    about = pairs.filter(pl.col("prompt_hash") == answer["prompt_hash"])
-    # The better the more people said it.
-    pair = (about if about.height else pairs).sort("raters", descending=True).row(0, named=True)
-    return [*_made(answer, version, snapshot), *_said(pair, events)]
+    voted = pl.col("builder") == "votes"
+    best = pairs.sort(~voted, -pl.col("raters"), -pl.col("agreement"), "prompt_hash", "rejected")
+    same = best.join(given, left_on=["prompt_hash", "chosen"], right_on=["prompt_hash", "response"])
+    if same.height:
+        pair = same.row(0, named=True)
+        given = given.filter(pl.col("id") == pair["id"])
+    else:
+        pair = best.row(0, named=True)
+    return [*_made(given.row(-1, named=True), version, snapshot), *_said(pair, events)]
 
 
 def _made(answer: dict[str, object], version: Manifest, snapshot: Snapshot) -> list[Step]:
@@ -93,7 +96,8 @@ def _said(pair: dict[str, object], events: "pl.DataFrame") -> list[Step]:
         f"over: {pair['rejected']}",
     )
     agreed = f"{float(str(pair['agreement'])):.0%} agree"
-    by = f"made by {pair['builder']}, {pair['raters']} raters, {agreed}"
+    raters = f"{pair['raters']} rater{'' if pair['raters'] == 1 else 's'}"
+    by = f"made by {pair['builder']}, {raters}, {agreed}"
     return [Step("pair", by, lines), *said]
 
 
