@@ -41,9 +41,12 @@ def lineage(
     ).sort("time", "id")
     if not given.height or not pairs.height:
         return []
-    voted = pl.col("builder") == "votes"
-    best = pairs.sort(~voted, -pl.col("raters"), -pl.col("agreement"), "prompt_hash", "rejected")
-    same = best.join(given, left_on=["prompt_hash", "chosen"], right_on=["prompt_hash", "response"])
+    order = [pl.col("builder") != "votes", "raters", "agreement", "prompt_hash", "rejected"]
+    best = pairs.sort(order, descending=[False, True, True, False, False])
+    text = ["prompt_hash", "response"]
+    same = best.join(
+        given, left_on=["prompt_hash", "chosen"], right_on=text, maintain_order="left_right"
+    )
     if same.height:
         pair = same.row(0, named=True)
         given = given.filter(pl.col("id") == pair["id"])
