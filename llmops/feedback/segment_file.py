@@ -16,6 +16,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from llmops.feedback.segments import sweep
 from llmops.store.atomic import sync_directory
 from llmops.store.liveness import process_mark
 from llmops.store.paths import WriterPaths
@@ -26,10 +27,11 @@ def open_writer(root: Path, name: str) -> tuple[WriterPaths, int]:
 
     The mark is a lock on writer.json, which the kernel drops with the process: unlike a pid it
     cannot be given away again and holds across containers. The directory appears with the lock
-    held, so a reader never takes a starting writer for a dead one. Raises OSError; FileExistsError
-    or ENOTEMPTY when there is such a writer already.
+    held, so a reader never takes a starting writer for a dead one. What dead writers left empty is
+    swept away. Raises OSError; FileExistsError or ENOTEMPTY when there is such a writer already.
     """
     root.mkdir(parents=True, exist_ok=True)
+    sweep(root)
     temporary = WriterPaths(Path(tempfile.mkdtemp(dir=root, prefix=f".{name}.")))
     about = {
         "format": 1,

@@ -1,8 +1,8 @@
 """The journal's reading side: which writers and segments there are, and their records.
 
 For ingesters and tests; works on the journals of living and of dead processes alike, and changes
-nothing but what `remove` takes away. A torn last line (of a write that a crash cut short, or that
-is under way) is left alone; a damaged line before the end is reported and skipped.
+nothing but what `remove` and `sweep` take away. A torn last line (of a write that a crash cut
+short, or that is under way) is left alone; a damaged line before the end is reported and skipped.
 """
 
 import contextlib
@@ -125,12 +125,25 @@ def remove(segment: Segment) -> None:
     folder = segment.path.parent
     dead = not is_alive(folder.parent, segment.writer)
     segment.path.unlink(missing_ok=True)
-    if dead and not segments(folder.parent, segment.writer):
-        paths = WriterPaths(folder)
+    if dead:
+        _clear(folder)
+
+
+def sweep(root: Path) -> None:
+    """Take the directories of dead writers away that hold no segment."""
+    for writer in writers(root):
+        if not is_alive(root, writer):
+            _clear(root / writer)
+
+
+def _clear(folder: Path) -> None:
+    if segments(folder.parent, folder.name):
+        return
+    paths = WriterPaths(folder)
+    with contextlib.suppress(OSError):
         for file in (paths.closed, paths.process):
             file.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            folder.rmdir()
+        folder.rmdir()
 
 
 def whole_lines(path: Path, offset: int, limit: int) -> bytes:

@@ -237,6 +237,20 @@ def test_a_closed_journal_leaves_a_dead_writer(tmp_path: Path) -> None:
     assert not is_alive(tmp_path, "w")
 
 
+def test_a_new_writer_sweeps_away_what_dead_ones_left_empty(tmp_path: Path) -> None:
+    async def run() -> None:
+        await Journal(tmp_path, "empty").close()
+        kept = Journal(tmp_path, "kept")
+        await kept.append(line(1))
+        await kept.close()
+        alive = Journal(tmp_path, "alive")
+        await Journal(tmp_path, "new").close()
+        assert writers(tmp_path) == ["alive", "kept", "new"]
+        await alive.close()
+
+    asyncio.run(run())
+
+
 def test_others_may_not_read_the_journal(tmp_path: Path) -> None:
     async def use(journal: Journal) -> None:
         await journal.append(line(1))
