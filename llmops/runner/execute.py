@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from llmops.environments.machine import size_text
 from llmops.errors import Failed, GateRefused, Interrupted, LlmopsError, Waiting
 from llmops.runner.fingerprint import fingerprint
+from llmops.runner.gates import refuse_unheeded
 from llmops.runner.patience import Patience
 from llmops.runner.plan import Plan, PlannedStage, describe, is_forced, plan_stage
 from llmops.runner.progress import Reporter
@@ -54,6 +55,7 @@ def execute(
     try:
         for node in graph.nodes:
             run.stage(node)
+        refuse_unheeded(graph.nodes, run.outputs)
     except (KeyboardInterrupt, Interrupted) as error:
         log.end("interrupted")
         raise Interrupted(

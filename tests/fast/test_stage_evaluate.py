@@ -3,7 +3,7 @@
 import io
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from llmops.registry.evidence import Evidence, EvidenceLog
 from llmops.runner.execute import execute
 from llmops.runner.plan import Plan, describe, make_plan
 from llmops.runner.progress import PlainReporter
+from llmops.runner.record import list_runs
 from llmops.runner.stage import Context
 from llmops.spec.settings import Settings
 from llmops.stages.catalog import KINDS
@@ -111,15 +112,21 @@ def plan(context: Town, target: str = "eval.yaml", *overrides: str) -> Plan:
 
 
 def run(context: Town, target: str = "eval.yaml", *overrides: str) -> str:
+    """What is told. A refused gate ends it like any other end."""
     out = io.StringIO()
+    with suppress(GateRefused):
+        refusing(context, target, *overrides, out=out)
+    return out.getvalue()
+
+
+def refusing(context: Town, target: str, *overrides: str, out: io.StringIO | None = None) -> None:
     execute(
         plan(context, target, *overrides),
         context=context,
         kinds=KINDS,
-        reporter=PlainReporter(out),
+        reporter=PlainReporter(out or io.StringIO()),
         overrides=overrides,
     )
-    return out.getvalue()
 
 
 def evidence(root: Path) -> list[Evidence]:
@@ -207,8 +214,18 @@ def test_a_promotion_follows_the_evidence(root: Path) -> None:
 def test_a_promotion_without_evidence_is_refused(root: Path) -> None:
     context = town(root, destroyed)
     with pytest.raises(GateRefused, match=r"does not become candidate: trees\.correct"):
-        run(context, "offer.yaml")
+        refusing(context, "offer.yaml")
     assert context.registry.aliases("town") == {}
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_refused_gate_that_nothing_waits_for_ends_the_run(root: Path, times: int) -> None:
+    """Also when the evidence is there already."""
+    for _ in range(times):
+        with pytest.raises(GateRefused, match=r"town:v2 does not pass: trees\.correct") as caught:
+            refusing(town(root, destroyed), "eval.yaml")
+    assert "report.json" in caught.value.fix
+    assert list_runs(ProjectPaths(root))[-1].state == "refused"
 
 
 def test_an_evaluation_without_a_gate_does_not_pass(root: Path) -> None:
