@@ -105,11 +105,14 @@ def _said(pair: dict[str, object], events: "pl.DataFrame") -> list[Step]:
 
 
 def _told(event: dict[str, object]) -> str:
+    first, second = event["inference"], event["other"]
+    source = f", {event['source']}" if event["source"] else ""
+    if event["kind"] == "choice" and event["choice"] in ("first", "second"):
+        better, worse = (first, second) if event["choice"] == "first" else (second, first)
+        return f"prefers {better} to {worse}{source}"
+    if event["kind"] == "regenerate":
+        return f"keeps {first} and not {second}{source}"
     said = event["choice"] or event["text"]
     if said is None and event["value"] is not None:
         said = "up" if event["value"] else "down"
-    about = f"on {event['inference']}"
-    if event["other"]:
-        about += f" and {event['other']}"
-    source = f", {event['source']}" if event["source"] else ""
-    return f"{said or event['kind']} {about}{source}"
+    return f"{said or event['kind']} on {first}{source}"
