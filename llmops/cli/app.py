@@ -14,11 +14,13 @@ from llmops.cli import (
     engines,
     eval,
     experiments,
+    feedback,
     gateway,
     init,
     keys,
     models,
     plan,
+    replay,
     run,
     runs,
     schema,
@@ -46,6 +48,8 @@ app.add_typer(eval.app, name="eval")
 app.command("serve")(serve.command)
 app.command("gateway")(gateway.command)
 app.command("chat")(chat.command)
+app.add_typer(feedback.app, name="feedback")
+app.command("replay")(replay.command)
 app.add_typer(keys.app, name="keys")
 app.command("schema")(schema.command)
 

@@ -13,6 +13,7 @@ import secrets
 import time
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -30,6 +31,7 @@ from llmops.feedback.redaction import (
     redact_feedback,
     redact_inferences,
 )
+from llmops.feedback.rows import loaded
 from llmops.registry.store import Registry
 from llmops.spec.source import display
 from llmops.store.database import reading, writing
@@ -50,7 +52,7 @@ class TouchedSnapshot:
 
 
 _OPEN = "still being written; closed within a minute, and the next ingest takes it away"
-_KEPT = "kept because of damaged lines; remove it by hand"
+_NEWER = "waits for a newer llmops to read it"
 Eraser = Callable[[Collection[str]], list[TouchedSnapshot]]
 """Erases the rows of all snapshots that came from these inferences and events
 (preferences/lineage.py)."""
@@ -145,7 +147,7 @@ def _gather(connection: sa.Connection, user: str, identity: Identity) -> tuple[_
 
 def _contents(messages: str | None) -> set[str]:
     """What was said in a chat, the system's words left out: they are the application's."""
-    turns = orjson.loads(messages) if messages else []
+    turns = loaded(messages) or []
     said = [turn for turn in turns if isinstance(turn, dict) and turn.get("role") != "system"]
     return {turn["content"] for turn in said if isinstance(turn.get("content"), str)}
 
@@ -195,14 +197,17 @@ def _segments(paths: ProjectPaths, user: str, ids: set[str]) -> dict[str, str]:
     for writer in segments.writers(paths.journal):
         for segment in segments.segments(paths.journal, writer):
             closed = segments.is_closed(segment)
-            if _holds(segment, user.encode(), ids):
-                found[display(segment.path)] = _KEPT if closed else _OPEN
+            if _holds(segment.path, user.encode(), ids):
+                found[display(segment.path)] = _NEWER if closed else _OPEN
+    for file in sorted(paths.damaged("x", "x").parent.parent.glob("*/*")):
+        if _holds(file, user.encode(), ids):
+            found[display(file)] = "damaged lines of the journal; remove it by hand"
     return found
 
 
-def _holds(segment: segments.Segment, user: bytes, ids: set[str]) -> bool:
+def _holds(file: Path, user: bytes, ids: set[str]) -> bool:
     try:
-        text = segment.path.read_bytes()
+        text = file.read_bytes()
     except FileNotFoundError:
         return False
     if user in text:

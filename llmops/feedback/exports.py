@@ -12,12 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-import orjson
 import sqlalchemy as sa
 
 from llmops.errors import Failed
 from llmops.feedback import frames
-from llmops.feedback.rows import feedback_record, inference_record
+from llmops.feedback.rows import canonical, feedback_record, inference_record
 from llmops.spec.source import display
 from llmops.store.atomic import full_disk
 from llmops.store.database import reading
@@ -57,7 +56,7 @@ def export(
             if since is not None:
                 query = query.where(table.c.time >= since)
             for row in streamed.execute(query).mappings():
-                file.write(orjson.dumps(record(row)) + b"\n")
+                file.write(canonical(record(row)).encode() + b"\n")
                 counts[number] += 1
     return counts[0], counts[1]
 

@@ -3,12 +3,13 @@
 Rows and the position up to which a segment was read are committed together; a segment is taken
 away after the commit that finishes it. So it may be killed anywhere: what is read again is ignored
 by its id. One ingester works on a journal at a time, others wait. Several journals (of several
-machines) may go into one PostgreSQL. Damaged lines are reported, and their segment is kept.
+machines) may go into one PostgreSQL. Damaged lines are reported, and kept as they are in
+.llmops/damaged/.
 
     llmops feedback ingest [--follow]
 """
 
-import threading
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from llmops.feedback.batch import insert
 from llmops.feedback.rows import Newer, Row, Unreadable, feedback_row, inference_row, parse
 from llmops.feedback.segments import Damage, Segment
 from llmops.spec.settings import Settings
+from llmops.store.atomic import full_disk
 from llmops.store.database import open_database, reading, writing
 from llmops.store.paths import ProjectPaths
 from llmops.store.tables import positions
@@ -46,14 +48,6 @@ class Ingested:
     segments: int = 0
 
 
-@dataclass
-class _Place:
-    """How far a segment was read: bytes, and damaged lines before."""
-
-    offset: int = 0
-    damaged: int = 0
-
-
 def ingest(paths: ProjectPaths, database: sa.Engine, *, limit: int | None = None) -> Ingested:
     """Bring in what the journal holds by now. limit: at most so many records.
 
@@ -63,7 +57,7 @@ def ingest(paths: ProjectPaths, database: sa.Engine, *, limit: int | None = None
     if not segments.writers(paths.journal):
         return Ingested()
     with _alone(paths):
-        return _Pass(paths.journal, database, limit).run()
+        return _Pass(paths, database, limit).run()
 
 
 def fresh(settings: Settings, paths: ProjectPaths) -> sa.Engine:
@@ -75,18 +69,6 @@ def fresh(settings: Settings, paths: ProjectPaths) -> sa.Engine:
         database.dispose()
         raise
     return database
-
-
-def follow(
-    paths: ProjectPaths, database: sa.Engine, stop: threading.Event, *, every: float = 1.0
-) -> Iterator[Ingested]:
-    """Ingest until `stop` is set; yields each pass that brought anything. every: seconds."""
-    while True:
-        done = ingest(paths, database)
-        if done != Ingested():
-            yield done
-        if stop.wait(every):
-            return
 
 
 @contextmanager
@@ -112,67 +94,68 @@ def _alone(paths: ProjectPaths) -> Iterator[None]:
 class _Pass:
     """One pass over a journal, alone on it."""
 
-    def __init__(self, root: Path, database: sa.Engine, limit: int | None) -> None:
-        self._root = root
+    def __init__(self, paths: ProjectPaths, database: sa.Engine, limit: int | None) -> None:
+        self._paths = paths
         self._database = database
         self._left = limit
         self._done = Ingested()
         self._answers: list[Row] = []
         self._events: list[Row] = []
-        self._damaged: list[Damage] = []
-        self._moved: dict[Segment, _Place] = {}
+        self._damaged: list[tuple[Segment, Damage, bytes]] = []
+        self._read: dict[Segment, int] = {}
         self._finished: list[Segment] = []
 
     def run(self) -> Ingested:
-        places = self._places()
-        for writer in segments.writers(self._root):
-            for segment in segments.segments(self._root, writer):
-                self._segment(segment, places.get((writer, segment.name)) or _Place())
+        positions = self._positions()
+        for writer in segments.writers(self._paths.journal):
+            for segment in segments.segments(self._paths.journal, writer):
+                self._segment(segment, positions.get((writer, segment.name), 0))
         self._commit()
         return self._done
 
-    def _places(self) -> dict[tuple[str, str], _Place]:
-        writers = segments.writers(self._root)
+    def _positions(self) -> dict[tuple[str, str], int]:
+        writers = segments.writers(self._paths.journal)
         query = sa.select(positions).where(positions.c.writer.in_(writers))
         with reading(self._database) as connection:
-            rows = connection.execute(query).all()
-        return {(row.writer, row.segment): _Place(row.offset, row.damaged) for row in rows}
+            return {(row.writer, row.segment): row.offset for row in connection.execute(query)}
 
-    def _segment(self, segment: Segment, place: _Place) -> None:
+    def _segment(self, segment: Segment, offset: int) -> None:
         closed = segments.is_closed(segment)  # before the reading that may be the last
         while self._left != 0:
-            text = segments.whole_lines(segment.path, place.offset, READ_BYTES)
+            text = segments.whole_lines(segment.path, offset, READ_BYTES)
             if not text:
                 break
-            if not self._lines(segment, place, text):
+            read = self._lines(segment, offset, text)
+            if read == offset:
                 return
-            self._moved[segment] = place
+            self._read[segment] = offset = read
             if len(self._answers) + len(self._events) >= BATCH:
                 self._commit()
         else:
             return
-        if closed and not place.damaged:
-            self._moved.pop(segment, None)
+        if closed:
+            self._read.pop(segment, None)
             self._finished.append(segment)
 
-    def _lines(self, segment: Segment, place: _Place, text: bytes) -> bool:
-        """Take whole lines in; False when a newer llmops must read on."""
-        received = int(time.time() * 1000)
+    def _lines(self, segment: Segment, offset: int, text: bytes) -> int:
+        """Take whole lines in: the offset of the first that was not taken, beyond the limit or
+        for a newer llmops."""
+        received, begin = int(time.time() * 1000), offset
         for line in text.split(b"\n")[:-1]:
             if self._left == 0:
                 break
             try:
                 self._record(parse(line), received)
             except Unreadable as error:
-                self._damaged.append(Damage(segment.path, place.offset, str(error)))
+                damage = Damage(segment.path, offset, str(error))
                 if isinstance(error, Newer):
-                    self._moved[segment] = place
-                    return False
-                place.damaged += 1
-            place.offset += len(line) + 1
+                    self._done.damaged += [damage] if offset == begin else []
+                    break
+                self._damaged.append((segment, damage, line))
+            offset += len(line) + 1
             if self._left is not None:
                 self._left -= 1
-        return True
+        return offset
 
     def _record(self, record: dict[str, Any], received: int) -> None:
         kind = record.get("type")
@@ -185,15 +168,20 @@ class _Pass:
 
     def _commit(self) -> None:
         """Rows and positions together; then the segments that are done go."""
-        if not self._moved and not self._finished:
+        if not self._read and not self._finished:
             return
+        for segment, _, line in self._damaged:
+            _keep(self._paths.damaged(segment.writer, segment.name), line)
         with writing(self._database) as connection:
             counts = insert(connection, self._answers, self._events)
-            for segment in [*self._moved, *self._finished]:
-                connection.execute(sa.delete(positions).where(_at(segment)))
+            for segment in [*self._read, *self._finished]:
+                here = sa.and_(
+                    positions.c.writer == segment.writer, positions.c.segment == segment.name
+                )
+                connection.execute(sa.delete(positions).where(here))
             rows = [
-                {"writer": s.writer, "segment": s.name, "offset": p.offset, "damaged": p.damaged}
-                for s, p in self._moved.items()
+                {"writer": segment.writer, "segment": segment.name, "offset": offset}
+                for segment, offset in self._read.items()
             ]
             if rows:
                 connection.execute(sa.insert(positions), rows)
@@ -206,11 +194,17 @@ class _Pass:
         done.inferences += counts[0]
         done.feedback += counts[1]
         done.repeated += len(self._answers) + len(self._events) - sum(counts)
-        done.damaged += self._damaged
+        done.damaged += [damage for _, damage, _ in self._damaged]
         done.segments += len(self._finished)
         self._answers, self._events, self._damaged = [], [], []
-        self._moved, self._finished = {}, []
+        self._read, self._finished = {}, []
 
 
-def _at(segment: Segment) -> sa.ColumnElement[bool]:
-    return sa.and_(positions.c.writer == segment.writer, positions.c.segment == segment.name)
+def _keep(file: Path, line: bytes) -> None:
+    """What was already kept, when the commit after it did not happen, is there twice then."""
+    with full_disk(file):
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with file.open("ab") as opened:
+            opened.write(line + b"\n")
+            opened.flush()
+            os.fsync(opened.fileno())

@@ -8,12 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 import sqlalchemy as sa
 
 from llmops.errors import BadInput
 from llmops.feedback.identity import bare
-from llmops.feedback.rows import inference_record
+from llmops.feedback.rows import inference_record, loaded
 from llmops.store.database import reading
 from llmops.store.tables import feedback, inferences
 
@@ -122,10 +121,7 @@ def _cursor(after: str) -> tuple[int, str]:
 
 def plain(row: Mapping[Any, Any]) -> dict[str, Any]:
     """A row with its JSON columns read."""
-    return {
-        key: orjson.loads(value) if key in _JSON and value is not None else value
-        for key, value in row.items()
-    }
+    return {key: loaded(value) if key in _JSON else value for key, value in row.items()}
 
 
 def show(database: sa.Engine, name: str) -> dict[str, Any]:

@@ -54,20 +54,38 @@ def parse(line: bytes) -> dict[str, Any]:
 
 
 def _parse_leniently(line: bytes, error: orjson.JSONDecodeError) -> Any:
-    """Escaped lone surrogates, which other writers leave where they cut a text, are readable."""
+    """Nesting beyond orjson's depth is readable, and so are escaped lone surrogates, which other
+    writers leave where they cut a text."""
     try:
         text = json.dumps(json.loads(line), ensure_ascii=False, allow_nan=False)
-        return orjson.loads(_SURROGATE.sub("\ufffd", text))
+        return json.loads(_SURROGATE.sub("\ufffd", text))
     except (ValueError, RecursionError):
         raise Unreadable(f"not JSON: {error.msg}") from None
 
 
-def canonical(messages: Any) -> str:
+def canonical(value: Any) -> str:
     """The one JSON text of a chat: keys sorted, no spaces, not escaped beyond need.
 
-    prompt_hash is the sha256 of it, in hexadecimal digits.
+    prompt_hash is the sha256 of it, in hexadecimal digits. Raises Unreadable.
     """
-    return orjson.dumps(messages, option=orjson.OPT_SORT_KEYS).decode()
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+    except orjson.JSONEncodeError:
+        pass  # nested deeper than orjson writes, or a number beyond 64 bits
+    try:
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"cannot be kept as JSON: {error}") from None
+
+
+def loaded(text: str | None) -> Any:
+    """What `canonical` wrote."""
+    if text is None:
+        return None
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return json.loads(text)
 
 
 def prompt_hash(text: str) -> str:
@@ -146,7 +164,7 @@ def inference_record(row: Mapping[Any, Any]) -> dict[str, Any]:
     """The InferenceRecord that a row came from, as far as it is kept; of an erased one, `redacted`
     says when it was, and `finish` how it had ended."""
     same = {key: row[key] for key in INFERENCE_COLUMNS if key not in _REWRITTEN}
-    messages, chat = _loaded(row["messages"]), row["endpoint"] != "completions"
+    messages, chat = loaded(row["messages"]), row["endpoint"] != "completions"
     prompt = None if chat or not messages else messages[0]["content"]
     return {
         "format": FORMAT,
@@ -155,8 +173,8 @@ def inference_record(row: Mapping[Any, Any]) -> dict[str, Any]:
         "stream": bool(row["stream"]),
         "messages": messages if chat else None,
         "prompt": prompt,
-        "parameters": _loaded(row["parameters"]),
-        "choices": _loaded(row["choices"]),
+        "parameters": loaded(row["parameters"]),
+        "choices": loaded(row["choices"]),
         "group": row["group_id"],
         **({} if row["redacted"] is None else {"finish": row["finish"]}),
     }
@@ -165,17 +183,13 @@ def inference_record(row: Mapping[Any, Any]) -> dict[str, Any]:
 def feedback_record(row: Mapping[Any, Any]) -> dict[str, Any]:
     """The FeedbackRecord that a row came from."""
     same = {key: row[key] for key in FEEDBACK_COLUMNS if key not in ("detail", "received")}
-    return {"format": FORMAT, "type": "feedback", **same, "detail": _loaded(row["detail"])}
+    return {"format": FORMAT, "type": "feedback", **same, "detail": loaded(row["detail"])}
 
 
 _REWRITTEN = {
     *("stream", "prompt_hash", "messages", "parameters", "choices", "response", "finish"),
     "group_id",
 }
-
-
-def _loaded(text: str | None) -> Any:
-    return None if text is None else orjson.loads(text)
 
 
 def _required(record: Mapping[str, Any], key: str, limit: int | None = None) -> str:

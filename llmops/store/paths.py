@@ -39,6 +39,10 @@ class ProjectPaths:
         """What gateways write: a directory for each writer, with segments of JSON lines."""
         return self.state / "journal"
 
+    def damaged(self, writer: str, segment: str) -> Path:
+        """Lines of a segment of the journal that could not be read, as they were."""
+        return self.state / "damaged" / writer / segment
+
     @property
     def database(self) -> Path:
         """The default database: the index of the journal."""

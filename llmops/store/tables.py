@@ -78,10 +78,8 @@ positions = sa.Table(
     sa.Column("writer", sa.String(128), primary_key=True),
     sa.Column("segment", sa.String(64), primary_key=True),
     sa.Column("offset", Big, nullable=False),
-    sa.Column("damaged", sa.Integer, nullable=False),
 )
-"""How far each segment was read: bytes up to the end of the last whole line; damaged: how many
-lines of it could not be read (such a segment is kept)."""
+"""How far each segment was read that is still there: bytes up to the end of the last whole line."""
 
 tombstones = sa.Table(
     "tombstones",

@@ -50,13 +50,13 @@ def test_opening_again_changes_nothing(database: sa.Engine, settings: Settings) 
 def test_every_old_state_is_migrated_with_its_rows(settings: Settings, raw: sa.Engine) -> None:
     with raw.begin() as connection:
         module._upgrade(connection, "0001")
-        row = "('w', '1.jsonl', 5, 0)"
+        row = "('w', '1.jsonl', 5)"
         connection.exec_driver_sql(f"INSERT INTO journal_positions VALUES {row}")
     engine = open_database(settings)
     with reading(engine) as connection:
         assert module._revision(connection) == head()
         assert connection.exec_driver_sql("SELECT * FROM journal_positions").all() == [
-            ("w", "1.jsonl", 5, 0)
+            ("w", "1.jsonl", 5)
         ]
     engine.dispose()
 

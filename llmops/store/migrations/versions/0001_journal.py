@@ -15,7 +15,6 @@ def upgrade() -> None:
         sa.Column("writer", sa.String(128), primary_key=True),
         sa.Column("segment", sa.String(64), primary_key=True),
         sa.Column("offset", _big(), nullable=False),
-        sa.Column("damaged", sa.Integer, nullable=False),
     )
     op.create_table(
         "tombstones",

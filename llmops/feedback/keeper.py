@@ -1,0 +1,82 @@
+"""`llmops feedback ingest [--follow]`: the journal into the database, and retention, again and
+again. One for each journal is enough; any number may run."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from types import FrameType
+from typing import Any
+
+import sqlalchemy as sa
+
+from llmops.feedback.ingest import Ingested, ingest
+from llmops.feedback.retention import Expired, expire_all
+from llmops.spec.settings import Settings
+from llmops.store.paths import ProjectPaths
+
+EVERY_SECONDS = 1.0
+EXPIRE_SECONDS = 3600.0
+
+
+@dataclass
+class Kept:
+    """What one pass did."""
+
+    ingested: Ingested
+    expired: list[Expired] = field(default_factory=list)
+
+    def record(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def __bool__(self) -> bool:
+        return self.ingested != Ingested() or bool(self.expired)
+
+
+def keep(
+    settings: Settings,
+    paths: ProjectPaths,
+    database: sa.Engine,
+    tell: Callable[[Kept], None],
+    *,
+    follow: bool = False,
+) -> None:
+    """One pass, or one a second until SIGINT or SIGTERM, which end it between two passes.
+
+    tell: called with a single pass, or with each that did anything. Raises Failed when the
+    database cannot be written; nothing is lost then.
+    """
+    if not follow:
+        tell(Kept(ingest(paths, database), expire_all(settings, database)))
+        return
+    told: set[str] = set()
+    expired_at = 0.0
+    with _told_to_stop() as stop:
+        while not stop.is_set():
+            done = Kept(ingest(paths, database))
+            if time.monotonic() >= expired_at:
+                done.expired = expire_all(settings, database)
+                expired_at = time.monotonic() + EXPIRE_SECONDS
+            # What a newer llmops wrote is met again in each pass.
+            done.ingested.damaged = [d for d in done.ingested.damaged if str(d) not in told]
+            told.update(map(str, done.ingested.damaged))
+            if done:
+                tell(done)
+            stop.wait(EVERY_SECONDS)
+
+
+@contextmanager
+def _told_to_stop() -> Iterator[threading.Event]:
+    stop = threading.Event()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
