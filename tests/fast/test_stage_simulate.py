@@ -1,0 +1,123 @@
+"""`kind: simulate` as planned: what it would visit, and when it has done so already."""
+
+from pathlib import Path
+
+import pytest
+
+from llmops.errors import BadInput, Failed
+from llmops.registry.store import Registry
+from llmops.runner.fingerprint import fingerprint
+from llmops.runner.plan import Plan, make_plan
+from llmops.runner.stage import Context
+from llmops.simulation.record import SimulationRecord, keep, simulations
+from llmops.spec.settings import load_settings
+from llmops.stages.catalog import KINDS
+from llmops.store.paths import ProjectPaths
+from tests.fast.town_project import make_town
+
+RECIPE = """\
+kind: simulate
+name: crowd
+deployment: serving/town.yaml
+prompts: prompts.jsonl
+visits: 40
+users: {number: 10}
+"""
+
+
+@pytest.fixture
+def registry(project: Path) -> Registry:
+    """town:v1 in production, town:v2 its candidate, and a recipe of simulated users."""
+    registry = make_town(project)
+    (project / "prompts.jsonl").write_text('{"prompt": "Which river?"}\n')
+    (project / "simulate.yaml").write_text(RECIPE)
+    return registry
+
+
+def plan(*overrides: str) -> Plan:
+    context = Context(load_settings())
+    return make_plan(Path("simulate.yaml"), overrides, context=context, kinds=KINDS)
+
+
+def simulate(project: Path, *overrides: str) -> SimulationRecord:
+    """The record that running the plan would have kept."""
+    parts = plan(*overrides).stages[0].prepared.parts
+    record = SimulationRecord(
+        name="crowd",
+        fingerprint=fingerprint(parts),
+        run="r1",
+        deployment="town",
+        versions={"control": "town:v1", "candidate": "town:v2"},
+        users=10,
+        visits=40,
+        answers={"town:v1": 40},
+        events={"thumbs": 12, "edit": 3},
+        failed=0,
+        started=1.0,
+        ended=2.0,
+        last_event=1.5,
+    )
+    keep(record, ProjectPaths(project))
+    return record
+
+
+def test_a_plan_says_who_visits_what(registry: Registry) -> None:
+    (stage,) = plan().stages
+    assert stage.state == "run"
+    assert stage.prepared.summary == (
+        "40 visits of 10 simulated users to town (control town:v1, candidate town:v2)"
+    )
+
+
+def test_what_was_simulated_is_up_to_date(registry: Registry, project: Path) -> None:
+    record = simulate(project)
+    (stage,) = plan().stages
+    assert stage.state == "reuse"
+    assert stage.prepared.found == record
+    assert record.id.endswith("(40 visits, 15 ratings)")
+
+
+@pytest.mark.parametrize("override", ["seed=2", "visits=41", "users.malicious=0.1"])
+def test_another_recipe_is_another_simulation(
+    registry: Registry, project: Path, override: str
+) -> None:
+    simulate(project)
+    assert plan(override).stages[0].state == "run"
+
+
+def test_how_many_at_once_changes_nothing(registry: Registry, project: Path) -> None:
+    simulate(project)
+    assert plan("concurrency=3").stages[0].state == "reuse"
+
+
+def test_other_versions_are_visited_anew(registry: Registry, project: Path) -> None:
+    simulate(project)
+    registry.move("town", "production", 3, why="better")
+    assert plan().stages[0].state == "run"
+
+
+def test_an_alias_that_names_nothing_yet_is_no_mistake(registry: Registry, project: Path) -> None:
+    file = project / "serving" / "town.yaml"
+    file.write_text(file.read_text().replace("town@candidate", "town@next"))
+    assert "(control town:v1)" in plan().stages[0].prepared.summary
+
+
+@pytest.mark.parametrize("key", ["deployment", "prompts"])
+def test_a_file_that_is_not_there_is_told_by_key_and_line(registry: Registry, key: str) -> None:
+    with pytest.raises(BadInput, match=r"no such file: nowhere") as caught:
+        plan(f"{key}=nowhere")
+    assert key in caught.value.where
+
+
+def test_a_damaged_record_is_told(registry: Registry, project: Path) -> None:
+    record = simulate(project)
+    ProjectPaths(project).simulation(record.fingerprint).write_text("{")
+    with pytest.raises(Failed, match="the record of a simulation is damaged"):
+        plan()
+
+
+def test_records_are_listed_oldest_first(registry: Registry, project: Path) -> None:
+    first = simulate(project)
+    second = simulate(project, "seed=2").model_copy(update={"started": 0.5})
+    keep(second, ProjectPaths(project))
+    assert simulations(ProjectPaths(project)) == [second, first]
