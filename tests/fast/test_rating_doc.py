@@ -2,7 +2,10 @@
 
 import json
 import re
+import subprocess
+import sys
 import time
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -11,6 +14,8 @@ from llmops.feedback.acceptance import accept
 from llmops.feedback.identity import Identity
 from llmops.feedback.records import FeedbackKind
 from tests.conftest import ROOT
+from tests.fast.backend_server import BackendServer
+from tests.fast.gateway_process import gateway, routes
 
 PAGE = (ROOT / "docs" / "rating.md").read_text(encoding="utf-8")
 EVENTS = re.findall(r"^```json\n(.*?)^```", PAGE, re.M | re.S)
@@ -40,3 +45,13 @@ def test_the_curl_of_the_page_is_accepted() -> None:
     assert curl is not None
     body = json.loads(with_true_ids(curl[1]))
     accept(body, identity=IDENTITY, deployment="town", window=60, now=time.time() + 1)
+
+
+def test_the_python_of_the_page_rates_an_answer_of_a_real_gateway(tmp_path: Path) -> None:
+    (code,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.M | re.S)
+    with BackendServer().running() as backend, gateway(tmp_path, routes(backend.url)) as running:
+        code = code.replace("http://127.0.0.1:8000", running.url)
+        subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+        answer, vote = running.recorded(2)
+    assert (vote["inference"], vote["value"]) == (answer["id"], 0.0)
+    assert vote["user"] == answer["user"] is not None
