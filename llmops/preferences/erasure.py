@@ -63,6 +63,16 @@ def redact(snapshot: Snapshot, ids: Collection[str]) -> Snapshot:
     Changes nothing when there is none. Raises Failed when the disk is full; the rows are still
     found then.
     """
+    from filelock import FileLock
+
+    paths = ProjectPaths(snapshot.directory.parents[3])
+    lock = paths.lock(f"preferences-{snapshot.manifest.name}")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(lock):
+        return _redact(read_snapshot(snapshot.directory), ids, paths)
+
+
+def _redact(snapshot: Snapshot, ids: Collection[str], paths: ProjectPaths) -> Snapshot:
     import polars as pl
 
     before = pl.read_parquet(snapshot.pairs)
@@ -77,7 +87,7 @@ def redact(snapshot: Snapshot, ids: Collection[str]) -> Snapshot:
         manifest = _redacted(snapshot.manifest, before.height - kept.height, kept, files)
         for name in files:
             sync_file(work / name)
-        wipe_copies(snapshot)
+        wipe_copies(snapshot, paths)
         for name in files:
             if name != PAIRS:
                 (work / name).replace(snapshot.directory / name)
@@ -141,10 +151,9 @@ def _recounted(report: Report, kept: "pl.DataFrame") -> Report:
     )
 
 
-def wipe_copies(snapshot: Snapshot) -> None:
+def wipe_copies(snapshot: Snapshot, paths: ProjectPaths) -> None:
     """Remove what trainings kept of the snapshot's texts: the examples in their logs, converted
     and loaded copies, golden prompts of attempts; and remembered prompts."""
-    paths = ProjectPaths(snapshot.directory.parents[3])
     paths.inspections.unlink(missing_ok=True)
     named = str(snapshot.directory)
     for info in paths.runs.glob("*/*/*/dataset_info.json"):

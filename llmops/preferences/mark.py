@@ -2,7 +2,7 @@
 and imports no Polars.
 
 A recipe's yield is remembered beside the sizes and times of the database's files and the journal's
-segments. A database elsewhere (PostgreSQL), a window that moves (`since`) and a log that grew while
+segments. A database elsewhere (PostgreSQL), no log at all, a window that moves (`since`) and a log that grew while
 it was read are looked at again each time. Losing the memory only costs time.
 """
 
@@ -38,9 +38,12 @@ def mark(settings: Settings, recipe: PreferencesRecipe) -> str | None:
     database = paths.database
     files = [database, database.with_name(f"{database.name}-wal"), paths.verdicts]
     segments = sorted(paths.journal.glob("*/*.jsonl")) if paths.journal.is_dir() else []
+    if not (segments or database.exists()):
+        return None
     return sha256_json(
         [
             FORMAT,
+            str(settings.root),
             recipe.model_dump(mode="json"),
             [_state(file) for file in files],
             [[str(file.relative_to(paths.journal)), _state(file)] for file in segments],

@@ -5,6 +5,7 @@ those that are held out. One that an earlier stage of the run has yet to make is
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,8 @@ def _of_snapshot(
             fix="remove its directory and run its recipe again; an erasure that was interrupted "
             "is finished by running it again",
         )
-    return context.inspections.inspect(file, path, where=place, wanted=wanted)
+    found = context.inspections.inspect(file, path, where=place, wanted=wanted)
+    return replace(found, first_prompts=())  # the users' words are nobody's golden prompts
 
 
 def _check_layout(snapshot: Snapshot, wanted: Collection[Layout], node: Node, place: str) -> None:

@@ -135,7 +135,9 @@ def _job(node: Node, payload: _Payload, base: ModelFiles, attempt: AttemptPaths)
     train = [promised(item, wanted) for item in payload.train]
     held = payload.validation
     validation = [promised(item, wanted) for item in held] if isinstance(held, Sequence) else held
-    prompts = [prompt for item in train for prompt in item.first_prompts]
+    prompts = [prompt for item in train for prompt in item.first_prompts] or _golden_of(
+        payload.base
+    )
     return TrainJob(
         recipe=node.declared,
         base=base,
@@ -144,6 +146,14 @@ def _job(node: Node, payload: _Payload, base: ModelFiles, attempt: AttemptPaths)
         attempt=attempt,
         golden=prompts[:GOLDEN_PROMPTS],
     )
+
+
+def _golden_of(base: Located | Pending) -> list[Any]:
+    """The golden prompts of the version that a training starts from: those of a snapshot are its
+    users' words, which a version, that never changes, must not keep."""
+    if isinstance(base, Pending) or base.manifest is None:
+        return []
+    return [golden.messages or golden.text for golden in base.manifest.golden]
 
 
 def _parts(
