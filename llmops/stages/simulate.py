@@ -1,7 +1,7 @@
 """`kind: simulate`: simulated users visit a deployment and rate its answers."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,13 @@ from typing import Any
 from llmops.engines.contract import Progress
 from llmops.errors import Failed
 from llmops.gateway.routes import read_routes
-from llmops.runner.fingerprint import fingerprint
+from llmops.runner.fingerprint import fingerprint, flatten
 from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared
+from llmops.simulation.crowd import Outcome, visit_all
+from llmops.simulation.population import visits
 from llmops.simulation.prompts import Prompt, read_prompts
 from llmops.simulation.record import SimulationRecord, find_simulation, keep
+from llmops.simulation.visitor import Visitor, require_client
 from llmops.spec.deployment import Deployment
 from llmops.spec.load import Loaded, load_deployment, resolve_path
 from llmops.spec.reference import parse_reference
@@ -56,7 +59,7 @@ class Simulate:
         waiting: tuple[Pending, ...] = inputs.get("after", ())
         found = None if waiting else find_simulation(fingerprint(parts), context.paths)
         if found is None:
-            _require_client()
+            require_client()
         return Prepared(
             parts=parts,
             output=Pending(node.name, "simulation", recipe.name),
@@ -69,10 +72,6 @@ class Simulate:
         )
 
     def execute(self, prepared: Prepared, attempt: Attempt, context: Context) -> SimulationRecord:
-        from llmops.simulation.crowd import visit_all
-        from llmops.simulation.population import visits
-        from llmops.simulation.visitor import Visitor
-
         recipe: SimulateRecipe = attempt.node.spec
         payload: _Payload = prepared.payload
         reached = context.servers.reach(payload.file, attempt.report)
@@ -85,23 +84,31 @@ class Simulate:
             outcome = visit_all(visitor, planned, recipe.concurrency, report)
         finally:
             visitor.close()
-        record = SimulationRecord(
-            name=recipe.name,
-            fingerprint=fingerprint(prepared.parts),
-            run=attempt.run,
-            deployment=reached.name,
-            versions=payload.versions,
-            users=recipe.users.number,
-            visits=outcome.visits,
-            answers=dict(outcome.answers),
-            events=dict(outcome.events),
-            failed=outcome.failed,
-            started=started,
-            ended=time.time(),
-            last_event=outcome.last_event,
-        )
+        record = _record(prepared, attempt, outcome, started)
         keep(record, context.paths)
         return record
+
+
+def _record(
+    prepared: Prepared, attempt: Attempt, outcome: Outcome, started: float
+) -> SimulationRecord:
+    recipe: SimulateRecipe = attempt.node.spec
+    payload: _Payload = prepared.payload
+    return SimulationRecord(
+        name=recipe.name,
+        fingerprint=fingerprint(prepared.parts),
+        run=attempt.run,
+        deployment=payload.deployment.spec.name,
+        versions=payload.versions,
+        users=recipe.users.number,
+        visits=outcome.visits,
+        answers=dict(outcome.answers),
+        events=dict(outcome.events),
+        failed=outcome.failed,
+        started=started,
+        ended=time.time(),
+        last_event=outcome.last_event,
+    )
 
 
 def versions_behind(deployment: Deployment, context: Context) -> Versions:
@@ -128,16 +135,8 @@ def _file(node: Node, key: str, context: Context) -> Path:
     return path
 
 
-def _require_client() -> None:
-    from llmops.simulation.visitor import require_client
-
-    require_client()
-
-
 def _parts(recipe: SimulateRecipe, prompts: str, name: str, versions: Versions) -> dict[str, str]:
     """What the fingerprint covers."""
-    from llmops.runner.fingerprint import flatten
-
     said = flatten(recipe.model_dump(exclude={"prompts", "deployment", "concurrency"}))
     return {
         **{key: str(value) for key, value in said.items()},
@@ -171,7 +170,7 @@ def _await_routes(paths: DeploymentPaths, versions: Versions) -> None:
         time.sleep(0.05)
 
 
-def _counted(attempt: Attempt, total: int) -> Any:
+def _counted(attempt: Attempt, total: int) -> Callable[[int], None]:
     """A report of the visits made, not at each."""
     shown = 0.0
 
