@@ -83,6 +83,11 @@ def test_quick_commands_import_nothing_heavy(args: tuple[str, ...]) -> None:
         *("models list", "models show", "models add"),
         *("eval run", "eval list", "eval show", "eval add"),
         *("keys create", "keys list", "keys revoke"),
+        *("preferences list", "preferences show", "preferences export"),
+        *("experiments list", "experiments show"),
+        *("models promote", "models rollback", "models evidence"),
+        *("feedback stats", "feedback list", "feedback show", "feedback export"),
+        *("feedback import", "feedback forget", "feedback ingest", "replay"),
     ],
 )
 def test_every_command_shows_an_example(command: str) -> None:
