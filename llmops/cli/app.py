@@ -20,6 +20,7 @@ from llmops.cli import (
     keys,
     models,
     plan,
+    preferences,
     replay,
     run,
     runs,
@@ -49,6 +50,7 @@ app.command("serve")(serve.command)
 app.command("gateway")(gateway.command)
 app.command("chat")(chat.command)
 app.add_typer(feedback.app, name="feedback")
+app.add_typer(preferences.app, name="preferences")
 app.command("replay")(replay.command)
 app.add_typer(keys.app, name="keys")
 app.command("schema")(schema.command)

@@ -2,8 +2,8 @@
 and imports no Polars.
 
 A recipe's yield is remembered beside the sizes and times of the database's files and the journal's
-segments. A database elsewhere (PostgreSQL), no log at all, a window that moves (`since`) and a log that grew while
-it was read are looked at again each time. Losing the memory only costs time.
+segments. A database elsewhere (PostgreSQL), no log at all, a window that moves (`since`) and a log
+that grew while it was read are looked at again each time. Losing the memory only costs time.
 """
 
 from pathlib import Path
