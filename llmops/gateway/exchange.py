@@ -181,14 +181,18 @@ class Exchange:
     def _where(self) -> str:
         return f"the backend {self.exposure.choice.backend}"
 
+    def _tell(self, what: str) -> None:
+        told = f"{self._where}, asked for {self.exposure.choice.version}: {what}"
+        self._gateway.problems.tell(self._where, told)
+
     def _failed(self, error: BackendError) -> Reply:
         """The backend gave no answer, or only a part of one."""
-        self._gateway.problems.tell(self._where, f"{self.exposure.choice.version}: {error}")
+        self._tell(str(error))
         return self._lost(STATUS[error.problem], str(error), error.problem)
 
     def _bad(self, what: str) -> Reply:
         """The backend's answer is none."""
-        self._gateway.problems.tell(self._where, f"{self.exposure.choice.version}: {what}")
+        self._tell(what)
         return self._lost(502, what, "garbage")
 
     def _lost(self, status: int, what: str, reason: str) -> Reply:

@@ -16,11 +16,17 @@ WORDS = ("The", " Abb", " flows", " there.")
 
 
 class Asked:
-    """A request as it came, and the way to answer it."""
+    """A request as it came, and the way to answer it. number: of those on its connection."""
 
     def __init__(
-        self, path: str, headers: dict[str, str], body: dict[str, Any], writer: asyncio.StreamWriter
+        self,
+        number: int,
+        path: str,
+        headers: dict[str, str],
+        body: dict[str, Any],
+        writer: asyncio.StreamWriter,
     ) -> None:
+        self.number = number
         self.path = path
         self.headers = headers
         self.body = body
@@ -116,13 +122,15 @@ class BackendServer:
         self.loop = asyncio.new_event_loop()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        number = 0
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 first, *lines = head.decode().split("\r\n")
                 pairs = (line.split(": ", 1) for line in lines if line)
                 headers = {name.lower(): value for name, value in pairs}
                 body = await reader.readexactly(int(headers.get("content-length", 0)))
-                asked = Asked(first.split(" ")[1], headers, json.loads(body), writer)
+                number += 1
+                asked = Asked(number, first.split(" ")[1], headers, json.loads(body), writer)
                 self.asked.append(asked)
                 self.came.set()
                 if not await self._answered(asked, reader):

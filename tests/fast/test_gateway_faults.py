@@ -226,6 +226,7 @@ def test_a_backend_that_is_not_there(running: GatewayProcess, backend: BackendSe
         assert error(response)["code"] == "backend_unreachable"
         assert running.records()[-1]["status"] == 503
         lines = running.log().count(away["only"].url)
+        assert lines == 1
         ask(running)
         assert running.log().count(away["only"].url) == lines, "a line for each request"
     finally:
@@ -240,6 +241,19 @@ def test_a_connection_that_the_backend_closed_is_replaced(
         asked.drop()
 
     backend.answer = closes
+    assert [ask(running).status_code for _ in range(5)] == [200] * 5
+
+
+def test_a_connection_that_the_backend_closes_just_now_is_replaced_too(
+    running: GatewayProcess, backend: BackendServer
+) -> None:
+    async def answers_once(asked: Asked) -> None:
+        if asked.number == 1:
+            await well(asked)
+        else:
+            asked.drop()
+
+    backend.answer = answers_once
     assert [ask(running).status_code for _ in range(5)] == [200] * 5
 
 
