@@ -4,7 +4,7 @@ from demo.charts import Part, Rate, bars, rates
 from demo.page import chain, heading, page, panels, paragraph, table
 from demo.rounds import Round, Story
 
-TITLE = "Two rounds of the loop"
+TITLE = "The loop, round by round"
 TARGET_SECONDS = 40.0
 TARGET_BESIDES = 10.0
 """Of the target: what may pass outside of training."""

@@ -15,10 +15,12 @@ from pathlib import Path
 
 from demo.report import html, print_table
 from demo.rounds import finished, read_story
-from llmops.errors import Failed, LlmopsError
+from llmops.errors import BadInput, Failed, LlmopsError
 from llmops.runner.progress import reporter
+from llmops.runner.record import RunRecord, list_runs
+from llmops.runner.resume import GOES_ON
 from llmops.runner.stage import Context
-from llmops.runner.start import start_run, termination_as_interrupt
+from llmops.runner.start import resume_run, start_run, termination_as_interrupt
 from llmops.spec.settings import load_settings
 from llmops.stages.catalog import KINDS
 from llmops.store.atomic import write_text
@@ -53,14 +55,28 @@ def main() -> int:
 def turn(rounds: int) -> None:
     """Run the pipeline until it has come to its end `rounds` times in this project."""
     while (done := len(finished(Context(load_settings()), PIPELINE))) < rounds:
-        print(f"round {done + 1} of {rounds}", file=sys.stderr, flush=True)
-        context = Context(load_settings())
-        record = start_run(PIPELINE, [], context=context, kinds=KINDS, reporter=reporter())
+        _tell(f"round {done + 1} of {rounds}")
+        record = go_on(Context(load_settings()))
         if record.state != "done":
             raise Failed(
                 f"run {record.id} is {record.state}: the experiment has not decided",
-                fix="llmops run recipes/trial.yaml seed=3, then llmops run --resume last",
+                fix=f"llmops run recipes/trial.yaml seed=3, then llmops run --resume {record.id}",
             )
+
+
+def go_on(context: Context) -> RunRecord:
+    """Go on with the last run of the pipeline if it was killed, else start the next."""
+    runs = [run for run in list_runs(context.paths) if Path(run.target).name == PIPELINE.name]
+    if runs and runs[-1].state in GOES_ON:
+        try:
+            return resume_run(runs[-1].id, context=context, kinds=KINDS, reporter=reporter())
+        except BadInput as error:
+            _tell(f"{error.what}; starting anew")
+    return start_run(PIPELINE, [], context=context, kinds=KINDS, reporter=reporter())
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
