@@ -1,4 +1,5 @@
-"""Experiments between two versions that are the same, and between two that are not.
+"""Experiments between two versions that are the same, between two that are not, and what it costs
+to ask one (`python benchmarks/run.py experiments`).
 
 `Crowd` makes the events of one simulated deployment: users who return with a power law, each with
 an opinion of their own, so that a user's ratings hang together. Watched after every event: the
@@ -139,6 +140,34 @@ def alarms(
     return sum(watch(crowd.draw(stream), crowd.share) for stream in streams) / runs
 
 
+def alarm_table(runs: int) -> list[tuple[str, ...]]:
+    """For each crowd, the share of experiments between equal versions in which each side speaks;
+    all sides watch the same events."""
+    rows = []
+    for name, crowd in CROWDS.items():
+        counts = dict.fromkeys(SIDES, 0)
+        for stream in np.random.default_rng(0).spawn(runs):
+            events = crowd.draw(stream)
+            for side, watch in SIDES.items():
+                counts[side] += watch(events, crowd.share)
+        rows.append((name, *(f"{counts[side] / runs:.1%}" for side in SIDES)))
+        print("  " + ", ".join(rows[-1]), flush=True)
+    return rows
+
+
+def power_table(runs: int) -> list[tuple[str, ...]]:
+    """Users until a difference is decided, beside the sample size of one look at 80% power."""
+    rows = []
+    for gain, rate, share in ((0.1, 0.5, 0.5), (0.1, 0.5, 0.1), (0.1, 0.1, 0.5), (0.4, 0.4, 0.5)):
+        needed = users_needed(gain, rate=rate, share=share, runs=runs)
+        fixed = fixed_horizon(gain, rate=rate, share=share)
+        figures = (*np.quantile(needed, [0.5, 0.8]), fixed)
+        what = f"{rate:.0%} against {rate + gain:.0%}, {share:.0%} of the traffic"
+        rows.append((what, *(f"{figure:,.0f}" for figure in figures)))
+        print("  " + ", ".join(rows[-1]), flush=True)
+    return rows
+
+
 def users_needed(gain: float, *, rate: float, share: float, runs: int, seed: int = 0) -> Floats:
     """Users with a rating until the candidate is found better, for each run; inf for never."""
     found = []
@@ -147,6 +176,22 @@ def users_needed(gain: float, *, rate: float, share: float, runs: int, seed: int
         value = (random.random(40_000) < rate + gain * candidate).astype(np.float64)
         found.append(_arrived(candidate, value, share))
     return np.array(found)
+
+
+CROWDS = {
+    "even traffic": Crowd(),
+    "a tenth of the traffic": Crowd(share=0.1),
+    "seldom liked (5%)": Crowd(rate=0.05),
+    "the most active like it more": Crowd(keen=0.8),
+    "ever more active few": Crowd(activity=2.0, users=2000, events=6000),
+}
+SIDES = {
+    "llmops": by_user,
+    "llmops' interval, ratings as users": by_rating,
+    "fixed horizon, watched": peeking,
+    "fixed horizon, one look": once,
+    "sample-ratio check (1%)": ratio_alarm,
+}
 
 
 def _arrived(candidate: NDArray[np.bool_], value: Floats, share: float) -> float:

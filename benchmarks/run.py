@@ -50,6 +50,14 @@ def table(title: str, rows: Sequence[Row]) -> None:
     print(flush=True)
 
 
+def wide(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table with columns of its own."""
+    print(f"\n{title}\n\n| {' | '.join(columns)} |\n|{' --- |' * len(columns)}")
+    for row in rows:
+        print("| " + " | ".join(row) + " |")
+    print(flush=True)
+
+
 def spread(times: Sequence[float]) -> str:
     return f"{min(times):.3f} to {max(times):.3f} s"
 
@@ -115,7 +123,31 @@ def bench_journal(rounds: int) -> None:
     table(f"The journal, {rounds} rounds", rows(rounds_of(rounds)))
 
 
+def bench_experiments(rounds: int) -> None:
+    """Experiments of equal versions that are watched, units until a difference is found, and the
+    time to ask one. rounds: experiments of each kind."""
+    import asyncio
+
+    from benchmarks.asking import EXPOSURES, Asking
+    from benchmarks.experiments import SIDES, alarm_table, power_table
+
+    alarms, power = alarm_table(rounds), power_table(max(rounds // 10, 10))
+    wide(f"Alarms among {rounds} experiments of equal versions", ("crowd", *SIDES), alarms)
+    columns = ("difference", "half have decided", "80% have decided", "one look, 80% power")
+    wide("Users with a rating until it is decided", columns, power)
+    with tempfile.TemporaryDirectory() as folder:
+        asking = Asking(Path(folder))
+        asyncio.run(asking.prepare())
+        asking.decide()  # once for the imports
+        times = interleaved({"reading the rows": asking.read, "decide": asking.decide}, 5)
+    table(
+        f"Asking an experiment of {EXPOSURES:,} exposures, 5 rounds",
+        [(name, f"{statistics.median(t):.3f} s", spread(t)) for name, t in times.items()],
+    )
+
+
 BENCHES = {
+    "experiments": (bench_experiments, 2000),
     "threads": (bench_threads, 3),
     "cli": (bench_cli, 15),
     "overhead": (bench_overhead, 5),

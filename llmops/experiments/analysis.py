@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Literal
 from llmops.experiments import betting, normal
 from llmops.experiments.betting import Floats
 from llmops.experiments.blocks import differences
-from llmops.experiments.outcomes import Pair, entered, exposures, units
+from llmops.experiments.declared import Pair
+from llmops.experiments.outcomes import entered, exposures, units
 from llmops.experiments.ratio import RatioCheck, check_ratio
 from llmops.spec.deployment import Experiment
 

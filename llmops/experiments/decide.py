@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from llmops.experiments.declared import candidate_share, current_pair, find_experiment
+from llmops.experiments.declared import Pair, candidate_share, current_pair, find_experiment
 from llmops.gateway.routes import Generation, read_generations
 from llmops.runner.stage import Context
 from llmops.spec.deployment import Deployment, Experiment
@@ -19,7 +19,6 @@ from llmops.store.paths import DeploymentPaths
 
 if TYPE_CHECKING:
     from llmops.experiments.analysis import Analysis
-    from llmops.experiments.outcomes import Pair
 
 Verdict = Literal["better", "not worse", "worse", "undecided"]
 
@@ -33,7 +32,7 @@ class Decision:
     experiment: Experiment
     verdict: Verdict
     why: str
-    pair: "Pair | None" = None
+    pair: Pair | None = None
     analysis: "Analysis | None" = None
 
     @property
@@ -67,7 +66,7 @@ def decision(declared: Loaded[Deployment], context: Context) -> Decision:
 
 
 def _analysis(
-    deployment: Deployment, experiment: Experiment, pair: "Pair", share: float, context: Context
+    deployment: Deployment, experiment: Experiment, pair: Pair, share: float, context: Context
 ) -> "Analysis":
     from llmops.experiments.analysis import analyse
     from llmops.experiments.outcomes import EVENT_COLUMNS, INFERENCE_COLUMNS

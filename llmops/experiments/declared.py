@@ -1,10 +1,10 @@
 """Where an experiment is declared: a deployment in serving/ with an `experiment:` section."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from llmops.errors import BadInput
-from llmops.experiments.outcomes import Pair
 from llmops.registry.store import Registry
 from llmops.serving.state import last_state
 from llmops.spec.deployment import Deployment, Experiment
@@ -13,6 +13,16 @@ from llmops.spec.reference import parse_reference
 from llmops.spec.settings import Settings
 from llmops.spec.suggest import did_you_mean
 from llmops.store.paths import ProjectPaths
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What is compared: variant names and the versions that they name now."""
+
+    control: str
+    candidate: str
+    control_version: str
+    candidate_version: str
 
 
 def find_experiment(name: str, settings: Settings, where: str = "") -> Loaded[Deployment]:

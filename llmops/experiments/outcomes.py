@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmops.experiments.betting import Floats
+from llmops.experiments.declared import Pair
 
 if TYPE_CHECKING:
     import polars as pl
@@ -24,16 +25,6 @@ REGENERATE_WINDOW = 10 * 60 * 1000
 """Milliseconds after a unit's first answer in which it may ask again."""
 INFERENCE_COLUMNS = ("id", "time", "variant", "version", "generation", "unit", "group_id", "source")
 EVENT_COLUMNS = ("id", "time", "received", "inference", "other", "kind", "name", "value", "source")
-
-
-@dataclass(frozen=True)
-class Pair:
-    """What is compared: variant names and the versions that they name now."""
-
-    control: str
-    candidate: str
-    control_version: str
-    candidate_version: str
 
 
 @dataclass(frozen=True)

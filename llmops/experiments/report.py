@@ -64,5 +64,7 @@ def _ratio(check: dict[str, Any] | None) -> str:
         return ""
     if check["mismatch"]:
         return f"not as the weights say (p {check['p']:.1g})"
+    if all(one["share"] is None for one in check["generations"]):
+        return "not checked: the weights of these generations are not on record"
     unchecked = f"; {check['unchecked']:,} units unchecked" if check["unchecked"] else ""
     return f"as the weights say (p {check['p']:.2g}){unchecked}"
