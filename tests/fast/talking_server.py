@@ -41,13 +41,13 @@ class Talker:
                 self.fails[told] -= 1
                 return 500, {"error": {"message": "out of luck"}}
         if path == "/v1/completions":
-            return 200, {"choices": [{"text": "", "prompt_logprobs": self._likelihoods(body)}]}
+            return 200, {"choices": [{"text": "", "prompt_logprobs": self.likelihoods(body)}]}
         text = self.say(body["model"], told)
         length = len(text.split()) >= body.get("max_tokens", 10**6)
         choice = {"message": {"content": text}, "finish_reason": "length" if length else "stop"}
         return 200, {"id": "1", "model": body["model"], "choices": [choice]}
 
-    def _likelihoods(self, body: dict[str, Any]) -> list[dict[str, Any] | None]:
+    def likelihoods(self, body: dict[str, Any]) -> list[dict[str, Any] | None]:
         """Each word is a token; what `say` tells is the log-probability of all of them."""
         each = float(self.say(body["model"], body["prompt"]))
         words = body["prompt"].split()

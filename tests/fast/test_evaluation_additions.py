@@ -23,7 +23,8 @@ def suite(project: Path) -> Path:
     (project / "rivers.yaml").write_text(SUITE)
     (project / "items.jsonl").write_text('{"id": 1, "prompt": "Which?", "answer": "Ebb"}')
     edit = event(3, kind="edit", value=None, text="The Wend.")
-    write(ProjectPaths(project), [*(answer(n) for n in range(5)), event(2), edit])
+    other = event(4, kind="edit", value=None, text="The Sill.", other=ID)
+    write(ProjectPaths(project), [*(answer(n) for n in range(5)), event(2), edit, other])
     return project / "rivers.yaml"
 
 

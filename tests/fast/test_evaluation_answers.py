@@ -1,5 +1,7 @@
 """Asking at most once: what is kept, asked again, and given up."""
 
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +55,27 @@ def test_a_question_without_answer_ends_it_and_the_rest_is_kept(tmp_path: Path) 
         Asked(a=0, b=0, bad=9).collect(file, concurrency=1)
     assert "look\n  2 of 3 answers are kept; the same command goes on" in caught.value.fix
     assert set(Kept(file).values) == {"a", "b"}
+
+
+def test_answers_that_come_after_a_failure_are_kept(tmp_path: Path) -> None:
+    began, failed = threading.Event(), threading.Event()
+
+    def fail() -> Value:
+        began.wait(5)
+        failed.set()
+        raise Unanswerable("no")
+
+    def slow() -> Value:
+        began.set()
+        failed.wait(5)
+        time.sleep(0.1)  # until the failure was seen
+        return {"text": "late"}
+
+    kept = Kept(tmp_path / "k")
+    with pytest.raises(Failed, match="no") as caught:
+        collect({"bad": fail, "slow": slow}, kept, name=str, report=lambda done, total: None)
+    assert "1 of 2 answers" in caught.value.fix
+    assert Kept(tmp_path / "k").values == {"slow": {"text": "late"}}
 
 
 def test_what_cannot_be_answered_is_asked_once(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from llmops.errors import BadInput, Failed
 from llmops.evaluation.items import Asked, read_suite
 from llmops.evaluation.judge import key_of, verdict
 from llmops.evaluation.measure import Measured, Session, Subject, perplexity_of
+from llmops.serving.endpoint import Endpoint
 from llmops.spec.evaluation import Sampling
 from llmops.spec.suite import JudgeCheck
 from llmops.store.paths import ProjectPaths
@@ -33,16 +34,20 @@ def suite(root: Path, metrics: str = "", number: int = 8) -> Asked:
     return read_suite(root / "trees.yaml", root)
 
 
+def subjects(endpoint: Endpoint, **changes: str) -> Iterator[Subject]:
+    """new:v2 and old:v1 at one server."""
+    for name, digest in (("new:v2", "22"), ("old:v1", "11")):
+        known: dict[str, Any] = {"digest": digest, "base_digest": None, **changes}
+        yield Subject(name, answering=Answering(endpoint, name), **known)
+
+
 @contextmanager
 def session(
     root: Path, talker: Talker, *, alone: bool = False, **changes: Any
 ) -> Iterator[Session]:
     """`new:v2` against `old:v1`, both answered by `talker`."""
     with talking(talker) as endpoint:
-        version, baseline = (
-            Subject(name, digest, None, Answering(endpoint, name))
-            for name, digest in (("new:v2", "22"), ("old:v1", "11"))
-        )
+        version, baseline = subjects(endpoint, **changes.pop("subjects", {}))
         yield Session(
             version,
             None if alone else baseline,
@@ -96,6 +101,14 @@ def test_another_way_of_asking_asks_again(tmp_path: Path, changes: dict[str, Any
     assert ("seed" in talker.asked[0]) is ("temperature" in changes)
 
 
+@pytest.mark.parametrize("what", ["digest", "base_digest", "served_with"])
+def test_another_version_base_or_server_is_asked_anew(tmp_path: Path, what: str) -> None:
+    measured(tmp_path, Talker(right))
+    talker = Talker(right)
+    measured(tmp_path, talker, subjects={what: "another"})
+    assert len(talker.asked) == 16
+
+
 def test_a_server_that_dies_midway_costs_only_what_it_did_not_say(tmp_path: Path) -> None:
     asked = suite(tmp_path, number=60)
     why = pytest.raises(Failed, match=r"item `\d+` of trees, by new:v2, was not answered")
@@ -143,6 +156,12 @@ def test_a_judge_that_looks_at_the_answers(tmp_path: Path) -> None:
     assert len(judge.asked) == 8
 
 
+def test_a_judge_may_prefer_the_baseline(tmp_path: Path) -> None:
+    found, _ = judged(tmp_path, lambda model, shown: "B" if "oak" in shown.split("B:")[0] else "A")
+    assert found.difference is not None
+    assert (found.version.estimate, found.difference.estimate) == (0, -0.5)
+
+
 @pytest.mark.parametrize(("said", "notes"), [("A", 0), ("B", 0), ("Both are fine!", 1)])
 def test_a_judge_that_looks_at_the_place_finds_ties(tmp_path: Path, said: str, notes: int) -> None:
     found, _ = judged(tmp_path, lambda model, shown: said)
@@ -188,9 +207,19 @@ def test_perplexity_is_of_all_the_tokens(tmp_path: Path) -> None:
     assert (likely.version.items, talker.asked[-1]["prompt_logprobs"]) == (8, 0)
 
 
+def test_perplexities_of_other_tokens_are_not_compared(tmp_path: Path) -> None:
+    class Split(Talker):
+        def likelihoods(self, body: dict[str, Any]) -> list[dict[str, Any] | None]:
+            rows = super().likelihoods(body)
+            return rows * 2 if body["model"] == "old:v1" else rows
+
+    with pytest.raises(Failed, match="split the texts into other tokens"):
+        measured(tmp_path, Split(lambda model, prompt: "-1"), TEXTS)
+
+
 def test_a_server_without_log_probabilities_has_no_perplexity(tmp_path: Path) -> None:
     class Plain(Talker):
-        def _likelihoods(self, body: dict[str, Any]) -> list[dict[str, Any] | None]:
+        def likelihoods(self, body: dict[str, Any]) -> list[dict[str, Any] | None]:
             return []
 
     with pytest.raises(Failed, match="prompt_logprobs"):
