@@ -70,6 +70,10 @@ class Postgres:
             connection.execute(f"CREATE DATABASE {name} {options}".encode())
         return self.url(name)
 
+    def copy_of(self, url: str) -> str:
+        """The URL of a copy of a database that nobody is connected to."""
+        return self.new_database(f"TEMPLATE {url.partition('@/')[2].partition('?')[0]}")
+
     @property
     def admin(self) -> str:
         return self.url("postgres")

@@ -1,5 +1,6 @@
 """Databases for the tests: a SQLite file, and a real PostgreSQL that is started once."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import sqlalchemy as sa
 
 from llmops.spec.settings import Settings
 from llmops.store.database import open_database
+from llmops.store.paths import ProjectPaths
 from tests.postgres import Postgres, why_not
 
 
@@ -23,13 +25,31 @@ def postgres() -> Iterator[Postgres]:
         server.stop()
 
 
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("migrated")
+    open_database(Settings(root=root, cache=root)).dispose()
+    return ProjectPaths(root).database
+
+
+@pytest.fixture(scope="session")
+def migrated_url(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> str:
+    root, url = tmp_path_factory.mktemp("migrated"), postgres.new_database()
+    open_database(Settings(root=root, cache=root, database=url)).dispose()
+    return url
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
-    """Settings of an empty project with an empty database, once for each kind."""
+    """Settings of an empty project whose database has its tables, once for each kind."""
     url = None
     if request.param == "postgresql":
-        server: Postgres = request.getfixturevalue("postgres")
-        url = server.new_database()
+        template = request.getfixturevalue("migrated_url")
+        url = request.getfixturevalue("postgres").copy_of(template)
+    else:
+        file = ProjectPaths(tmp_path).database
+        file.parent.mkdir()
+        shutil.copyfile(request.getfixturevalue("migrated_file"), file)
     return Settings(root=tmp_path, cache=tmp_path / "cache", database=url)
 
 

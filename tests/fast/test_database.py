@@ -18,6 +18,14 @@ from llmops.store.tables import metadata
 from tests.postgres import Postgres
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+    """Settings of an empty project and an empty database, once for each kind."""
+    if request.param == "sqlite":
+        return at(tmp_path, None)
+    return at(tmp_path, request.getfixturevalue("postgres").new_database())
+
+
 @pytest.fixture
 def raw(settings: Settings) -> Iterator[sa.Engine]:
     """The same database before llmops has seen it."""
