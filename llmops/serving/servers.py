@@ -125,10 +125,10 @@ class Servers:
                 return state
             if ended or (process is None and state is None):
                 raise _ended(name, paths, started=process is not None)
-            line = _news(paths, state, started=process is not None)
-            if line and line != told:
-                told = line
-                report(Progress(f"{name}: {line}"))
+            news = _news(name, paths, state, started=process is not None)
+            if news != told:
+                told = news
+                report(Progress(news))
             time.sleep(_PULSE)
 
     def _look_up(self, asked: Asked, name: str, state: ServingState) -> dict[str, Answering]:
@@ -165,10 +165,13 @@ def _is_ready(state: ServingState) -> bool:
     return state.status == "ready"
 
 
-def _news(paths: DeploymentPaths, state: ServingState | None, *, started: bool) -> str:
+def _news(name: str, paths: DeploymentPaths, state: ServingState | None, *, started: bool) -> str:
     """What the deployment does now, in its own words where they can be read."""
     said = last_lines(paths.supervisor_log)[-1:] if started else []
-    return said[0] if said else (state.status if state is not None else "starting")
+    if said:
+        return f"{name}: {said[0]}"
+    status = state.status if state is not None else "starting"
+    return f"waiting for deployment {name}" + ("" if status == "ready" else f", which is {status}")
 
 
 def _ended(name: str, paths: DeploymentPaths, *, started: bool) -> Failed:

@@ -12,10 +12,12 @@ from llmops.engines.contract import (
     Engine,
     Environment,
     ModelFiles,
+    Progress,
     TrainJob,
 )
 from llmops.registry.locate import Located
 from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared
+from llmops.serving.hold import consequence, holding
 from llmops.spec.recipe import TrainRecipe
 from llmops.stages.datasets import Item, data_parts, promised, snapshot_inputs, training_data
 from llmops.stages.engine_run import register, run_engine
@@ -82,7 +84,8 @@ class Train:
             reasons=reasons,
             estimate=estimate_training(shape, recipe.args, recipe.stage, steps, earlier),
             command=self._preview(node, payload, context),
-            summary=_summary(recipe, train, samples, steps),
+            summary=_summary(recipe, train, samples, steps)
+            + ("" if done else _beside(recipe, context)),
             payload=payload,
         )
 
@@ -92,8 +95,14 @@ class Train:
         assert isinstance(payload.base, Located)
         job = _job(attempt.node, payload, payload.base.files, attempt.paths)
         job = replace(job, resume=checkpoint_of(payload.engine, attempt, context))
-        run_engine(payload.engine.compile_train(job, environment), payload.engine, attempt)
         recipe: TrainRecipe = attempt.node.spec
+        with holding(
+            recipe.resources.while_serving,
+            context.paths,
+            lambda told: attempt.report(Progress(told)),
+            why=f"stage {attempt.node.name} of run {attempt.run}",
+        ):
+            run_engine(payload.engine.compile_train(job, environment), payload.engine, attempt)
         return register(
             attempt,
             context,
@@ -208,3 +217,9 @@ def _summary(recipe: TrainRecipe, train: Sequence[Item], samples: int, steps: in
     text += f" ({same:,} with the same answer twice)" if same else ""
     text = " and ".join(filter(None, [text, *made]))
     return f"{recipe.stage} {kind}, {text}" + (f", {steps:,} steps" if steps else "")
+
+
+def _beside(recipe: TrainRecipe, context: Context) -> str:
+    """What it does to the deployments that are served now."""
+    told = consequence(recipe.resources.while_serving, context.paths)
+    return f"; {told}" if told else ""

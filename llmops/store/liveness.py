@@ -6,10 +6,12 @@ from pathlib import Path
 
 
 def process_mark(pid: int) -> str:
-    """When a process was started, in the kernel's terms; empty when there is none."""
+    """When a process was started, in the kernel's terms; empty when there is none, or only what
+    its parent has yet to collect."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-        return stat.rpartition(")")[2].split()[19]
+        fields = stat.rpartition(")")[2].split()
+        return "" if fields[0] in "ZX" else fields[19]
     except (OSError, IndexError):
         pass
     if Path("/proc/self/stat").exists():
