@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 from llmops.preferences import length
 from llmops.preferences.builders import BUILDERS, ORDER
 from llmops.preferences.holdout import split
+from llmops.preferences.judge import Candidate, Judged, judged
 from llmops.preferences.log import KINDS, Log, countable
 from llmops.preferences.majority import comparable, decide
 from llmops.preferences.opinions import COLUMNS as OPINION_COLUMNS
 from llmops.preferences.prompts import turns
 from llmops.preferences.report import Report, Tally, Unit
+from llmops.preferences.verdicts import Kept
 from llmops.spec.preferences import PreferencesRecipe
 
 if TYPE_CHECKING:
@@ -28,26 +30,48 @@ PAIR_COLUMNS = (
 
 @dataclass(frozen=True)
 class Built:
-    """rows: the columns of pairs.parquet, sorted; report: how they came about."""
+    """rows: the columns of pairs.parquet, sorted; report: how they came about; to_ask: answers
+    that a judge has yet to compare with a second one."""
 
     rows: "pl.DataFrame"
     report: Report
+    to_ask: tuple[Candidate, ...] = ()
 
 
-def build(log: Log, recipe: PreferencesRecipe) -> Built:
-    """The rows that the log yields under this recipe."""
+def build(log: Log, recipe: PreferencesRecipe, kept: Kept | None = None) -> Built:
+    """The rows that the log yields under this recipe. kept: verdicts of a judge by now."""
     from llmops.preferences.unpaired import build_unpaired
 
     tally = Tally()
     events = countable(log, recipe, tally)
     made: dict[str, int] = {}
+    to_ask: tuple[Candidate, ...] = ()
     if recipe.layout == "unpaired":
         rows = build_unpaired(events, log, recipe, tally)
     else:
         opinions = _opinions(events, log, recipe, tally)
+        if recipe.builders.judge is not None:
+            found = _judged(opinions, log, recipe, kept or {}, tally)
+            log, to_ask, opinions["judge"] = found.log, found.to_ask, found.opinions
         made = {name: frame.height for name, frame in opinions.items()}
-        rows = _pairs(opinions, log, recipe, tally)
-    return Built(rows, _report(log, events, rows, made, tally))
+        rows = _pairs(_concat(opinions), log, recipe, tally)
+    report = _report(log, events, rows, made, tally)
+    return Built(rows, report.model_copy(update={"to_ask": len(to_ask)}), to_ask)
+
+
+def _judged(
+    opinions: dict[str, "pl.DataFrame"],
+    log: Log,
+    recipe: PreferencesRecipe,
+    kept: Kept,
+    tally: Tally,
+) -> Judged:
+    """What the judge says of prompts that the others make no pair of."""
+    unseen = Tally()
+    others = comparable(_concat(opinions), unseen)
+    paired = decide(others, log, recipe.agreement, unseen)["prompt"].unique()
+    with tally.of("judge"):
+        return judged(log, paired, recipe, kept, tally)
 
 
 def _opinions(
@@ -64,16 +88,25 @@ def _opinions(
     return found
 
 
-def _pairs(
-    opinions: dict[str, "pl.DataFrame"], log: Log, recipe: PreferencesRecipe, tally: Tally
-) -> "pl.DataFrame":
+def _concat(opinions: dict[str, "pl.DataFrame"]) -> "pl.DataFrame":
+    """All opinions; `builder` is its place in ORDER."""
     import polars as pl
+
+    from llmops.preferences.opinions import no_opinions
 
     said = [
         frame.with_columns(builder=pl.lit(ORDER.index(name), pl.Int8))
         for name, frame in opinions.items()
     ]
-    pairs = decide(comparable(pl.concat(said), tally), log, recipe.agreement, tally)
+    return pl.concat(said or [no_opinions().with_columns(builder=pl.lit(0, pl.Int8))])
+
+
+def _pairs(
+    opinions: "pl.DataFrame", log: Log, recipe: PreferencesRecipe, tally: Tally
+) -> "pl.DataFrame":
+    import polars as pl
+
+    pairs = decide(comparable(opinions, tally), log, recipe.agreement, tally)
     whole = pairs.filter("whole")
     tally.drop(pairs.height - whole.height, "pairs", "the chosen answer is unfinished")
     texts = log.inferences["response"]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from llmops.feedback.erase import TouchedSnapshot
 from llmops.preferences.erasure import redact, snapshots_with
 from llmops.preferences.snapshot import Snapshot
+from llmops.preferences.verdicts import forget
 from llmops.registry.store import Registry
 from llmops.store.paths import ProjectPaths
 
@@ -45,6 +46,7 @@ def trained_on(snapshot: Snapshot, registry: Registry) -> list[str]:
 
 def erase_rows(ids: Collection[str], paths: ProjectPaths) -> list[TouchedSnapshot]:
     """Erase the rows of these inferences and events from all snapshots; those that held any."""
+    forget(ids, paths)
     touched = []
     for use in uses(ids, paths):
         after = redact(use.snapshot, ids)

@@ -18,7 +18,18 @@ if TYPE_CHECKING:
     import polars as pl
 
 INFERENCE_COLUMNS = (
-    *("id", "user", "session", "unit", "prompt_hash", "messages", "response", "finish", "error"),
+    *(
+        "id",
+        "time",
+        "user",
+        "session",
+        "unit",
+        "prompt_hash",
+        "messages",
+        "response",
+        "finish",
+        "error",
+    ),
     *("source", "redacted", "endpoint"),
 )
 EVENT_COLUMNS = (

@@ -87,7 +87,7 @@ def _gathered(kept: "pl.DataFrame", log: Log) -> "pl.DataFrame":
         builder=pl.col("builder").min(),
         votes=pl.len().cast(pl.Int64),
         inferences=pl.col("chosen_by").append(pl.col("rejected_by")).drop_nulls(),
-        events=pl.col("event"),
+        events=pl.col("event").drop_nulls(),
         simulated=pl.col("simulated").any(),
         whole=pl.col("whole").any(),
     )

@@ -45,3 +45,11 @@ def between(events: "pl.DataFrame", first_wins: "pl.Expr") -> "pl.DataFrame":
         event="event",
         simulated="simulated",
     )
+
+
+def no_opinions() -> "pl.DataFrame":
+    import polars as pl
+
+    kinds: dict[str, type[pl.DataType]] = {"whole": pl.Boolean, "simulated": pl.Boolean}
+    kinds |= dict.fromkeys(("prompt", "chosen_key", "rejected_key", "rater"), pl.UInt64)
+    return pl.DataFrame(schema={name: kinds.get(name, pl.UInt32) for name in COLUMNS})

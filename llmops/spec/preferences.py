@@ -40,15 +40,18 @@ class Thumbs(Spec):
 
 
 class Judge(Spec):
-    """Answers without a partner get a second one, sampled; a judge model compares both, in both
-    orders. url: an OpenAI-compatible endpoint; key_env: the variable that holds its key;
-    max_tokens: of a sampled answer, the judge's own verdict is one word."""
+    """Answers to prompts that no other builder makes a pair of get a second answer, sampled; a
+    judge model compares both, in both orders. url: an OpenAI-compatible endpoint; key_env: the
+    variable that holds its key; max_tokens: of a sampled answer."""
 
     url: str = Field(pattern=r"^https?://", description="its root, with or without /v1")
     model: str
     key_env: str | None = None
-    sample_from: str = Field("production", description="the variant or version that answers again")
-    limit: int = Field(200, ge=1, description="at most so many comparisons")
+    criteria: str = "Which answer is more helpful, correct and to the point?"
+    sample_from: str = Field(
+        "production", description="who answers again: a variant, an alias, or a version"
+    )
+    limit: int = Field(200, ge=1, description="at most so many prompts")
     temperature: float = Field(1.0, gt=0)
     max_tokens: int = Field(512, ge=1)
 

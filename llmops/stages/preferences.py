@@ -6,9 +6,12 @@ them. Rows that a snapshot has already are that snapshot. While the log stays as
 yields is remembered (preferences/mark.py).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llmops.engines.contract import Progress
 from llmops.errors import BadInput
 from llmops.preferences.mark import Yield, Yields, mark
 from llmops.preferences.report import Report
@@ -18,6 +21,8 @@ from llmops.spec.preferences import PreferencesRecipe
 
 if TYPE_CHECKING:
     from llmops.preferences.build import Built
+    from llmops.preferences.judge import Candidate
+    from llmops.serving.endpoint import Endpoint
 
 
 class Preferences:
@@ -39,21 +44,23 @@ class Preferences:
         recipe: PreferencesRecipe = node.spec
         waiting = tuple(pending.node for pending in inputs.get("after", ()))
         now = self._yield(node, context, pending=bool(waiting))
-        if not waiting:
+        if now.report.to_ask and not waiting:
+            sampler(node, context)
+        elif not waiting:
             refuse_few(now.report, recipe, node.declared.source.where(("builders",)))
         name = recipe.output.preferences
         known = snapshots(name, context.paths)
         found = next((one for one in reversed(known) if one.digest == now.digest), None)
-        done = found is not None and not waiting
+        done = found is not None and not waiting and not now.report.to_ask
         self._last = None if done else self._last
         summary = now.report.summary()
         return Prepared(
-            parts={"preferences": name, "rows": now.digest},
+            parts={"preferences": name, "rows": now.digest, "to ask": str(now.report.to_ask)},
             output=Pending(node.name, "preferences", name),
             found=found if done else None,
             pending_on=waiting,
             done=done,
-            reasons=() if done else _reasons(known),
+            reasons=() if done else _reasons(known, now.report.to_ask),
             summary=f"as the log is now, {summary}" if waiting else summary,
             notes=tuple(now.report.lines()),
         )
@@ -63,6 +70,9 @@ class Preferences:
 
         node = attempt.node
         built = self._built(node, context, pending=False)
+        if built.to_ask:
+            _ask(built.to_ask, attempt, context)
+            built = self._built(node, context, pending=False)
         self._last = None
         # Feedback goes on coming in: what is written may be more than what was planned.
         refuse_few(built.report, node.spec, node.declared.source.where(("builders",)))
@@ -85,13 +95,15 @@ class Preferences:
     def _built(self, node: Node, context: Context, *, pending: bool) -> "Built":
         from llmops.preferences.build import build
         from llmops.preferences.source import read_log
+        from llmops.preferences.verdicts import kept as verdicts
 
         before = mark(context.settings, node.spec)
         if self._last is not None and self._last[0] == before:
             return self._last[1]
         where = node.declared.source.where(("deployment",))
         log = read_log(context.settings, node.spec, where=where, pending=pending)
-        built = build(log, node.spec)
+        kept = verdicts(context.paths) if node.spec.builders.judge is not None else None
+        built = build(log, node.spec, kept)
         # Only a log that held still while it was read can be told to be the same later on.
         still = before is not None and before == mark(context.settings, node.spec)
         self._last = (before, built) if before is not None and still else None
@@ -110,9 +122,59 @@ def _nothing_yet(node: Node, waiting: tuple[str, ...]) -> Prepared:
     )
 
 
-def _reasons(known: list[Snapshot]) -> tuple[str, ...]:
+def _ask(found: Sequence["Candidate"], attempt: Attempt, context: Context) -> None:
+    """Have a judge's verdict on all of them; what it said is kept, whatever happens."""
+    from llmops.preferences.asking import ask_judge
+
+    file, version = sampler(attempt.node, context)
+
+    @contextmanager
+    def answerer() -> Iterator[tuple["Endpoint", str]]:
+        with context.servers.answering(file, [version], attempt.report) as answering:
+            yield answering[version].endpoint, answering[version].model
+
+    def report(what: str, done: int, total: int) -> None:
+        attempt.report(Progress(what, step=done, total=total))
+
+    judge = attempt.node.spec.builders.judge
+    ask_judge(found, judge, answerer, context.paths, report)
+
+
+def sampler(node: Node, context: Context) -> tuple[Path, str]:
+    """Who gives the second answers to a judge: the deployment's file, and the version.
+
+    Raises BadInput when there is no such deployment, variant, alias or version.
+    """
+    from llmops.serving.replay import find_deployment
+    from llmops.serving.resolve import Resolver
+    from llmops.spec.load import load_deployment
+
+    recipe: PreferencesRecipe = node.spec
+    judge = recipe.builders.judge
+    assert judge is not None
+    where = node.declared.source.where(("builders", "judge", "sample_from"))
+    file = find_deployment(recipe.deployment, context.settings)
+    resolver = Resolver(load_deployment(file), context.registry, context.settings.root)
+    resolved, models = resolver.resolve(), sorted(resolver.models())
+    if judge.sample_from in resolved.variants:
+        return file, resolved.variants[judge.sample_from].name
+    aliased = len(models) == 1 and judge.sample_from in context.registry.aliases(models[0])
+    text = f"{models[0]}@{judge.sample_from}" if aliased else judge.sample_from
+    try:
+        return file, str(context.registry.resolve(text).id)
+    except BadInput as error:
+        raise BadInput(
+            f"nobody answers as `{judge.sample_from}`: {error.what}",
+            where=where,
+            fix="name a variant of the deployment: " + ", ".join(resolved.variants),
+        ) from error
+
+
+def _reasons(known: list[Snapshot], to_ask: int) -> tuple[str, ...]:
     if not known:
         return ("never run",)
+    if to_ask:
+        return ("a judge has yet to be asked",)
     last = known[-1].manifest.report
     return (f"the log yields other rows than {known[-1].id} ({last.total:,})",)
 
