@@ -72,14 +72,16 @@ def test_the_same_again_asks_nothing(
 
 
 def test_a_version_trained_to_pieces_is_refused(served: Path) -> None:
-    """It is as terse as can be: only the other requirement holds it back."""
+    """It is terser than its baseline: the other requirement holds it back."""
     (served / "broken.yaml").write_text(PIPELINE, encoding="utf-8")
     done = run_llmops("run", "broken.yaml", cwd=served)
     assert done.returncode == 3
     assert "broken:v1 does not become candidate: town.correct is to be worse by less" in done.stderr
     report = read(served / str(newest(served, "broken").file))
-    assert [one["passed"] for one in report["gate"]] == [False, True]
-    assert report["metrics"][0]["version"]["estimate"] < 0.05
+    correct, terse = report["metrics"]
+    assert not report["gate"][0]["passed"]
+    assert correct["version"]["estimate"] < 0.1
+    assert terse["version"]["estimate"] > 0.5
 
 
 def test_each_answer_can_be_looked_up(served: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from llmops.errors import BadInput, Failed, GateRefused
-from llmops.evaluation.report import read_items
+from llmops.evaluation.report import NO_GATE, read_items
 from llmops.registry.evidence import Evidence, EvidenceLog
 from llmops.runner.execute import execute
 from llmops.runner.plan import Plan, describe, make_plan
@@ -230,9 +230,8 @@ def test_a_refused_gate_that_nothing_waits_for_ends_the_run(root: Path, times: i
 
 def test_an_evaluation_without_a_gate_does_not_pass(root: Path) -> None:
     run(town(root), "eval.yaml", "gate=[]")
-    assert evidence(root)[0].missing == [
-        "the evaluation asks for nothing: its recipe has no `gate`"
-    ]
+    assert not evidence(root)[0].passed
+    assert evidence(root)[0].missing == [NO_GATE]
 
 
 def test_the_plan_tells_what_the_suite_can_show(root: Path) -> None:
