@@ -4,12 +4,14 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
 from llmops.errors import BadInput, Failed
 from llmops.preferences import erasure, rows
+from llmops.preferences import save as save_module
 from llmops.preferences.erasure import redact, snapshots_with
 from llmops.preferences.save import save
 from llmops.preferences.snapshot import Snapshot, find_snapshot, read_snapshot, snapshots
@@ -199,13 +201,13 @@ def test_an_interrupted_erasure_is_finished_by_doing_it_again(
         os.replace(self, target)
         return target
 
-    def describe(*args: object) -> None:
+    def describe(*args: Any) -> None:
         left[0] -= 1
         if not left[0]:
             raise KeyboardInterrupt
         save_describe(*args)
 
-    save_describe = erasure.describe
+    save_describe = save_module.describe
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", replace)
         patch.setattr(erasure, "describe", describe)
