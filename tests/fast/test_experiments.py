@@ -154,6 +154,8 @@ def test_units_are_held_against_the_weights_of_their_generation(
     late = rated(300, GREAT, share=0.5, generation=4, first=1000)
     found = asked(project, [*early, *late])
     assert found.verdict == "better", found.why
+    assert found.analysis is not None
+    assert found.analysis.ratio.unchecked == 0
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from llmops.errors import BadInput, GateRefused, LlmopsError
+from llmops.preferences.snapshot import snapshots
 from llmops.registry.evidence import Evidence, EvidenceLog
 from llmops.registry.locate import Located, located
 from llmops.registry.manifest import Draft
@@ -22,6 +23,7 @@ from llmops.spec.settings import load_settings
 from llmops.stages.catalog import KINDS
 from llmops.stages.history import looked_up
 from tests.fast.copying_stage import tiny_model
+from tests.fast.said import Said
 from tests.fast.town_project import DEPLOYMENT, make_town, rated, write_log
 
 EVALUATION = """\
@@ -49,6 +51,12 @@ name: users
 deployment: town
 prompts: seed.txt
 visits: 1
+"""
+PAIRS = """\
+kind: preferences
+deployment: town
+builders: {votes: {}}
+output: {preferences: town}
 """
 GREAT = (0.2, 0.8)
 
@@ -386,3 +394,19 @@ def test_the_deployment_of_an_experiment_is_checked_by_the_plan(town: Project) -
     (town.root / "serving" / "town.yaml").write_text(DEPLOYMENT.split("exp")[0], encoding="utf-8")
     with pytest.raises(BadInput, match="declares no experiment"):
         town.plan(TRIED)
+
+
+def test_feedback_that_came_since_starts_no_other_round(town: Project) -> None:
+    said = Said()
+    for number in range(40):
+        prompt, user = f"prompt {number}", f"user {number}"
+        said.vote(said.ask(prompt, "good", user), said.ask(prompt, "bad", user), "first", user)
+    town.write("pairs.yaml", PAIRS)
+    pipeline = TRIED.replace("r.yaml", "pairs.yaml")
+    write_log(town.root, [*said.answers[:40], *said.events[:20]])
+    assert [stage.output for stage in town.run(pipeline).stages] == ["preferences:town@1", None]
+    write_log(town.root, [*said.answers[40:], *said.events[20:]], "town-2")
+    assert town.run("", resume="last").state == "waiting"
+    paths = Context(load_settings()).paths
+    assert len(snapshots("town", paths)) == 1
+    assert town.run(pipeline).stages[0].output == "preferences:town@2"
