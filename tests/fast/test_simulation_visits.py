@@ -119,7 +119,7 @@ def test_an_editor_writes_what_they_like(
 def test_an_answer_that_is_liked_is_not_edited(
     running: GatewayProcess, backend: BackendServer, visitor: Visitor
 ) -> None:
-    backend.answer = saying(SHORT)
+    backend.answer = saying("It is Wend.")
     assert len(kept(running, visitor, visit("edit"))) == 1
 
 

@@ -118,6 +118,10 @@ def test_a_damaged_record_is_told(registry: Registry, project: Path) -> None:
 
 def test_records_are_listed_oldest_first(registry: Registry, project: Path) -> None:
     first = simulate(project)
-    second = simulate(project, "seed=2").model_copy(update={"started": 0.5})
-    keep(second, ProjectPaths(project))
-    assert simulations(ProjectPaths(project)) == [second, first]
+    earlier = [
+        first.model_copy(update={"fingerprint": name, "started": started})
+        for name, started in (("a", 0.5), ("f", 0.1), ("c", 0.3))
+    ]
+    for one in earlier:
+        keep(one, ProjectPaths(project))
+    assert [one.started for one in simulations(ProjectPaths(project))] == [0.1, 0.3, 0.5, 1.0]
