@@ -45,7 +45,7 @@ class Promote:
             return kept
         pending = [item for item in inputs.values() if isinstance(item, Pending)]
         if pending:
-            return _pending(inputs["version"], pending, inputs["after"], alias, node.spec.when)
+            return _pending(inputs["version"], pending, inputs["after"], alias, node.spec)
         return _move(node, inputs, alias, context)
 
     def execute(self, prepared: Prepared, attempt: Attempt, context: Context) -> Located:
@@ -99,7 +99,11 @@ def _kept(version: Any, node: Node, context: Context) -> Prepared | None:
 
 
 def _pending(
-    version: Any, pending: list[Pending], after: tuple[Pending, ...], alias: str, when: str | None
+    version: Any,
+    pending: list[Pending],
+    after: tuple[Pending, ...],
+    alias: str,
+    spec: PipelineStage,
 ) -> Prepared:
     """A move whose version or evidence is made first."""
     known = version.model if isinstance(version, Pending) else version.id
@@ -108,12 +112,13 @@ def _pending(
     return Prepared(
         parts={"alias": alias, "version": f"pending: {known}"},
         pending_on=tuple(names),
-        summary=named + _condition(when),
+        summary=named + _condition(spec),
     )
 
 
-def _condition(when: str | None) -> str:
-    return f", when {when} says so" if when else ""
+def _condition(spec: PipelineStage) -> str:
+    once = ", once (it names nothing yet)" if spec.once else ""
+    return once + (f", when {spec.when} says so" if spec.when else "")
 
 
 def _move(node: Node, inputs: Mapping[str, Any], alias: str, context: Context) -> Prepared:
@@ -135,7 +140,7 @@ def _move(node: Node, inputs: Mapping[str, Any], alias: str, context: Context) -
         done=there,
         pending_on=() if there else waits,
         reasons=() if there else (f"it names {before} now",),
-        summary=f"{name}@{alias} -> {version.id}{'' if there else _condition(node.spec.when)}",
+        summary=f"{name}@{alias} -> {version.id}{'' if there else _condition(node.spec)}",
         payload=(version, evidence),
     )
 
