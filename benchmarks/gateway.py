@@ -115,7 +115,8 @@ def litellm(python: str, root: Path, backend: str) -> Iterator[Side]:
     port = free_port()
     argv = [str(Path(python).with_name("litellm")), "--config", str(config)]
     argv += ["--host", "127.0.0.1", "--port", str(port), "--num_workers", "1"]
-    with process(argv, LITELLM_LOG="ERROR") as server:
+    keyless = {"LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true"}
+    with process(argv, LITELLM_LOG="ERROR", **keyless) as server:
         threading.Thread(target=_swallow, args=(server,), daemon=True).start()
         side = Side(f"http://127.0.0.1:{port}", "town", server)
         deadline = time.monotonic() + 120
@@ -239,7 +240,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=4.0, help="of each load")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--memory", type=float, default=1.0, metavar="MINUTES")
-    parser.add_argument("--litellm", metavar="PYTHON", help="of an environment that has it")
+    parser.add_argument(
+        "--litellm",
+        default=os.environ.get("LITELLM_PYTHON"),
+        metavar="PYTHON",
+        help="of an environment that has it",
+    )
     given = parser.parse_args(arguments)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))

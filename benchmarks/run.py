@@ -146,12 +146,20 @@ def bench_experiments(rounds: int) -> None:
     )
 
 
+def bench_gateway(rounds: int) -> None:
+    """The gateway against the backend alone; LITELLM_PYTHON names an environment with LiteLLM."""
+    from benchmarks.gateway import main as measure
+
+    measure(["--rounds", str(rounds)])
+
+
 BENCHES = {
     "experiments": (bench_experiments, 2000),
     "threads": (bench_threads, 3),
     "cli": (bench_cli, 15),
     "overhead": (bench_overhead, 5),
     "journal": (bench_journal, 5),
+    "gateway": (bench_gateway, 5),
 }
 
 
