@@ -146,6 +146,35 @@ def bench_experiments(rounds: int) -> None:
     )
 
 
+def bench_swap(rounds: int) -> None:
+    """A candidate that moves under load, and vLLM's throughput with and without the gateway."""
+    from benchmarks.swap import CONNECTIONS, Swap, swap_rows, throughput
+
+    with tempfile.TemporaryDirectory() as folder:
+        swap = Swap(Path(folder) / "project")
+        swap.prepare()
+        with swap.served() as server:
+            swapped = [swap.round(server) for _ in range(rounds)]
+            (backend,) = server.backends.values()
+            places = {"vLLM directly": backend, "through the gateway": server.endpoint}
+            rates: dict[str, list[float]] = {name: [] for name in places}
+            for _ in range(rounds):
+                for name, place in places.items():
+                    rates[name].append(throughput(place, "town:v2"))
+                    print(f"  {name}: {rates[name][-1]:.1f}/s", flush=True)
+    table(f"A swap under load, {rounds} rounds", swap_rows(swapped))
+    direct, through = (rates[name] for name in places)
+    shares = [b / a for a, b in zip(direct, through, strict=True)]
+    rows = [
+        (name, f"{statistics.median(r):.1f}/s", f"{min(r):.1f} to {max(r):.1f}")
+        for name, r in rates.items()
+    ]
+    rows.append(
+        ("kept", f"{statistics.median(shares):.1%}", f"{min(shares):.1%} to {max(shares):.1%}")
+    )
+    table(f"Answers a second at {CONNECTIONS} connections, {rounds} rounds", rows)
+
+
 def bench_gateway(rounds: int) -> None:
     """The gateway against the backend alone; LITELLM_PYTHON names an environment with LiteLLM."""
     from benchmarks.gateway import main as measure
@@ -153,12 +182,21 @@ def bench_gateway(rounds: int) -> None:
     measure(["--rounds", str(rounds)])
 
 
+def bench_pairs(rounds: int) -> None:
+    """A million feedback events to pairs, from memory and from SQLite."""
+    from benchmarks.pairs import bench_pairs as bench
+
+    bench(rounds)
+
+    "swap": (bench_swap, 5),
+
 BENCHES = {
     "experiments": (bench_experiments, 2000),
     "threads": (bench_threads, 3),
     "cli": (bench_cli, 15),
     "overhead": (bench_overhead, 5),
     "journal": (bench_journal, 5),
+    "pairs": (bench_pairs, 3),
     "gateway": (bench_gateway, 5),
 }
 

@@ -35,6 +35,8 @@ def find_running(name: str, file: Path, paths: ProjectPaths) -> ServingState:
 def choose_variant(state: ServingState, variant: str | None) -> str:
     """The version to ask: that of `variant`, or of the first one. Raises BadInput, with the
     nearest name, when there is no such variant."""
+    if not state.variants:
+        raise BadInput(f"no variant of deployment `{state.name}` names a version yet")
     if variant is None:
         return next(iter(state.variants.values()))
     if variant in state.variants:

@@ -16,7 +16,7 @@ from llmops.engines.contract import Progress
 from llmops.errors import Failed
 from llmops.gateway.routes import Routes, Upstream, read_routes
 from llmops.runner.process import Process, last_lines, start, tail
-from llmops.serving.endpoint import Endpoint
+from llmops.serving.endpoint import Endpoint, get
 from llmops.serving.state import ServingState, read_state
 from llmops.serving.wanted import Asked, ask
 from llmops.spec.deployment import Deployment
@@ -62,7 +62,7 @@ class Servers:
         loaded = load_deployment(file)
         name = loaded.spec.name
         self._ensure(loaded, report)
-        state = self._await(name, report, _is_ready)
+        state = self._await(name, report, _gateway_follows)
         return Reached(name, state.endpoint, self._paths.deployment(name))
 
     @contextmanager
@@ -163,6 +163,18 @@ def _endpoint(upstream: Upstream) -> Endpoint:
 
 def _is_ready(state: ServingState) -> bool:
     return state.status == "ready"
+
+
+def _gateway_follows(state: ServingState) -> bool:
+    """Whether it is ready, and the gateway has read the table that says so."""
+    if not _is_ready(state) or not state.endpoint.listens():
+        return False
+    try:
+        with state.endpoint.client(timeout=2.0) as client:
+            told = get(client, "/readyz")
+    except Failed:
+        return False
+    return bool(told["ready"]) and (told["generation"] or 0) >= state.generation
 
 
 def _news(name: str, paths: DeploymentPaths, state: ServingState | None, *, started: bool) -> str:

@@ -50,16 +50,20 @@ def deployment(project: Path, name: str, version: str) -> Path:
 
 
 def group_of(project: Path, name: str) -> list[int]:
-    """The living processes that have a copy of this deployment in their command, or whose
-    group does."""
+    """The living processes of the groups that this deployment's supervisor keeps."""
     state = last_state(ProjectPaths(project).deployment(name))
-    if state is None or state.backend_pid is None:
+    if state is None:
         return []
     listed = subprocess.run(
         ["ps", "-A", "-o", "pid=,pgid=,stat="], capture_output=True, text=True, check=True
     )
     rows = [line.split() for line in listed.stdout.splitlines()]
-    return [int(p) for p, group, stat in rows if int(group) == state.backend_pid and stat[0] != "Z"]
+    return [int(p) for p, group, stat in rows if int(group) in state.groups and stat[0] != "Z"]
+
+
+def vllm_runs(project: Path, name: str) -> bool:
+    state = last_state(ProjectPaths(project).deployment(name))
+    return state is not None and any(one.pid for one in state.backends.values())
 
 
 def await_(what: Callable[[], object], process: "subprocess.Popen[bytes] | None" = None) -> object:
@@ -70,6 +74,14 @@ def await_(what: Callable[[], object], process: "subprocess.Popen[bytes] | None"
         assert time.monotonic() < deadline, "it took too long"
         time.sleep(0.1)
     return found
+
+
+def api_server(group: int) -> int:
+    """The process that a backend's guard has started."""
+    children = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(group)], capture_output=True, text=True, check=True
+    )
+    return int(children.stdout.split()[0])
 
 
 @contextmanager
@@ -134,8 +146,9 @@ def test_a_crash_is_survived_and_a_stop_is_clean(town_project: Path) -> None:
     with serve(town_project, file) as process:
         first = await_(lambda: is_ready(town_project, "crash"), process)
         assert isinstance(first, ServingState)
-        api_server = min(pid for pid in group_of(town_project, "crash") if pid != first.backend_pid)
-        os.kill(api_server, signal.SIGKILL)
+        (backend,) = first.backends.values()
+        assert backend.pid is not None
+        os.kill(api_server(backend.pid), signal.SIGKILL)
         again = await_(lambda: is_ready(town_project, "crash", restarts=1), process)
         assert isinstance(again, ServingState)
         assert ask(again.endpoint, version, ["Hello"], max_tokens=2)[0].model == version
@@ -151,7 +164,7 @@ def test_a_crash_is_survived_and_a_stop_is_clean(town_project: Path) -> None:
 def test_killing_the_supervisor_leaves_no_process(town_project: Path) -> None:
     file = deployment(town_project, "killed", str(adapter_of(town_project).id))
     with serve(town_project, file) as process:
-        await_(lambda: len(group_of(town_project, "killed")) > 1, process)
+        await_(lambda: vllm_runs(town_project, "killed"), process)
         process.kill()
         process.wait()
         await_(lambda: not group_of(town_project, "killed"))
@@ -163,7 +176,7 @@ def test_killing_the_supervisor_leaves_no_process(town_project: Path) -> None:
 def test_stopping_before_it_is_ready_exits_130_and_leaves_nothing(town_project: Path) -> None:
     file = deployment(town_project, "early", str(adapter_of(town_project).id))
     with serve(town_project, file) as process:
-        await_(lambda: len(group_of(town_project, "early")) > 1, process)
+        await_(lambda: vllm_runs(town_project, "early"), process)
         left = group_of(town_project, "early")
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130

@@ -11,7 +11,7 @@ from llmops.errors import Failed
 from llmops.registry.manifest import Golden
 from llmops.serving import golden
 from llmops.serving.client import Stream, ask, request
-from llmops.serving.plan import Served
+from llmops.serving.served import Served
 from llmops.serving.supervisor import Supervisor
 from tests.conftest import run_llmops
 
@@ -23,7 +23,8 @@ CLOSE = 1e-3
 
 @pytest.fixture
 def client(town_server: Supervisor) -> Iterator[httpx.Client]:
-    with town_server.endpoint.client() as client:
+    """At vLLM itself, behind the gateway."""
+    with town_server.backends[town_server.plan.base.name].client() as client:
         yield client
 
 

@@ -27,6 +27,7 @@ class Models:
         self.base = base
         self.adapters = adapters
         self.running = 0
+        self.at_work = ""
         self.lock = threading.Lock()
 
     def figures(self, name: str) -> list[float]:
@@ -42,7 +43,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self.path == "/metrics":
-            self._send(f"vllm:num_requests_running {self.models.running}.0\n")
+            using = f'running_lora_adapters="{self.models.at_work}",waiting_lora_adapters=""'
+            self._send(
+                f"vllm:num_requests_running {self.models.running}.0\n"
+                f'vllm:lora_requests_info{{max_lora="4",{using}}} 1.7e+09\n'
+            )
         elif self.path == "/v1/models":
             names = [self.models.base, *self.models.adapters]
             self._send({"data": [{"id": name, "max_model_len": 64} for name in names]})

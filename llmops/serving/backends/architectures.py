@@ -59,19 +59,20 @@ def _inherits(folder: Path, module: str, name: str, depth: int) -> bool | None:
         return True
     found = []
     for base in bases:
-        origin = module if base in classes else _imported(tree, base)
+        origin = (module, base) if base in classes else _imported(tree, base)
         if origin is not None:
-            found.append(_inherits(folder, origin, base, depth - 1))
+            found.append(_inherits(folder, *origin, depth - 1))
     if True in found:
         return True
     return None if None in found else False
 
 
-def _imported(tree: ast.Module, name: str) -> str | None:
-    """The module beside this one that a name is imported from."""
+def _imported(tree: ast.Module, name: str) -> tuple[str, str] | None:
+    """The module beside this one that a name is imported from, and its name there."""
     for node in tree.body:
         if isinstance(node, ast.ImportFrom) and node.module:
             beside = node.level == 1 or node.module.startswith("vllm.model_executor.models.")
-            if beside and any((alias.asname or alias.name) == name for alias in node.names):
-                return node.module.rpartition(".")[2]
+            for alias in node.names if beside else ():
+                if (alias.asname or alias.name) == name:
+                    return node.module.rpartition(".")[2], alias.name
     return None

@@ -1,0 +1,142 @@
+"""`llmops serve` and `llmops gateway` as a user starts them, in front of a server of the tests' own
+(protocol_server.py); a deployment on vLLM is in tests/engine/test_serving_life.py."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from llmops.serving.client import ask
+from llmops.serving.endpoint import Endpoint
+from llmops.serving.state import ServingState, read_state
+from llmops.store.paths import ProjectPaths
+from tests.conftest import Llmops
+from tests.fast.protocol_server import Wire, serve_wire
+from tests.fast.served import TOWN, deployment, register
+
+PROXY = """\
+name: proxy
+backend: {kind: openai, url: "URL"}
+listen: {port: 0}
+variants:
+  only: {upstream: "town:v2"}
+"""
+WHOLE = {
+    "id": "chatcmpl-1",
+    "model": "town:v2",
+    "choices": [{"index": 0, "message": {"content": "Alder"}, "finish_reason": "stop"}],
+}
+
+
+@pytest.fixture
+def upstream() -> Iterator[Endpoint]:
+    with serve_wire(Wire(WHOLE)) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def proxy(project: Path, upstream: Endpoint) -> Path:
+    return deployment(project, PROXY.replace("URL", upstream.url), "proxy.yaml")
+
+
+@contextmanager
+def started(*args: str, cwd: Path) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+    """The command in the background, and the address that it says once it is ready."""
+    argv = [sys.executable, "-m", "llmops", *args]
+    process = subprocess.Popen(
+        argv, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert process.stdout is not None
+    try:
+        yield process, process.stdout.readline().strip().rpartition(" ")[2]
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def state(project: Path) -> ServingState | None:
+    return read_state(ProjectPaths(project).deployment("proxy"))
+
+
+def gone(group: int) -> bool:
+    deadline = time.monotonic() + 15
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_serving_in_front_of_a_server_that_exists(proxy: Path) -> None:
+    with started("serve", proxy.name, cwd=proxy.parent) as (process, url):
+        assert ask(Endpoint(url), "proxy", ["Hello"])[0].text == "Alder"
+        now = state(proxy.parent)
+        assert now is not None
+        assert (now.status, now.url, now.own) == ("ready", url, False)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    assert state(proxy.parent) is None
+    assert all(gone(group) for group in now.groups)
+
+
+def test_killing_the_supervisor_leaves_no_gateway(proxy: Path) -> None:
+    with started("gateway", proxy.name, cwd=proxy.parent) as (process, _):
+        now = state(proxy.parent)
+        assert now is not None
+        assert now.gateway_pid is not None
+        process.kill()
+        process.wait()
+        assert gone(now.gateway_pid)
+
+
+def test_one_more_gateway_follows_the_same_table_and_ends_with_the_deployment(
+    proxy: Path,
+) -> None:
+    with (
+        started("serve", proxy.name, cwd=proxy.parent) as (first, url),
+        started("gateway", proxy.name, "--port", "0", cwd=proxy.parent) as (second, other),
+    ):
+        assert other != url
+        assert ask(Endpoint(other), "only", ["Hello"])[0].model == "town:v2"
+        first.send_signal(signal.SIGTERM)
+        assert first.wait(30) == 0
+        assert second.wait(30) == 1
+
+
+def test_a_gateway_alone_needs_servers_that_exist(llmops: Llmops, project: Path) -> None:
+    deployment(project, TOWN)
+    done = llmops("gateway", "town.yaml")
+    assert done.returncode == 2
+    assert "llmops serve town.yaml" in done.stderr
+
+
+def test_the_plan_of_a_deployment_starts_nothing(llmops: Llmops, proxy: Path) -> None:
+    shown = json.loads(llmops("serve", proxy.name, "--plan", "--json").stdout)
+    assert (
+        shown["variants"][0] | {"variant": "only", "version": "town:v2", "share": 1.0}
+        == (shown["variants"][0])
+    )
+    assert not (proxy.parent / ".llmops").exists()
+    told = llmops("serve", proxy.name, "--plan").stdout
+    assert "gateway at http://127.0.0.1:(free)" in told
+
+
+def test_the_plan_says_what_waits_for_an_alias(llmops: Llmops, project: Path) -> None:
+    register(project)
+    text = PROXY.replace("URL", "http://127.0.0.1:1").replace(
+        "variants:", 'variants:\n  new: {model: "town@new"}'
+    )
+    deployment(project, text, "proxy.yaml")
+    told = llmops("serve", "proxy.yaml", "--plan")
+    assert "waits for town@new" in told.stdout
+    assert "it gets no traffic until then" in told.stderr
