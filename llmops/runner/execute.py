@@ -20,7 +20,7 @@ from llmops.runner.patience import Patience
 from llmops.runner.plan import Plan, PlannedStage, describe, is_forced, plan_stage
 from llmops.runner.progress import Reporter
 from llmops.runner.record import RunLog, RunRecord, StageRecord
-from llmops.runner.resume import Resumed, declared_digest
+from llmops.runner.resume import Resumed, declared_digest, take_over
 from llmops.runner.stage import Attempt, Context, Node, Stage
 from llmops.spec.source import display
 from llmops.store.atomic import write_json
@@ -46,7 +46,7 @@ def execute(
     (as interrupted).
     """
     graph = plan.graph
-    log = resumed.log if resumed else _begin(plan, context, overrides, force=force)
+    log = take_over(resumed, context) if resumed else _begin(plan, context, overrides, force=force)
     made = dict(resumed.made) if resumed else {}
     if resumed is None:
         write_json(log.paths.plan, describe(plan, context))

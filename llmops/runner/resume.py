@@ -34,9 +34,9 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Resumed:
-    """A run that goes on. made: the outputs of the stages that were done, by stage."""
+    """A run that can go on. made: the outputs of the stages that were done, by stage."""
 
-    log: RunLog
+    record: RunRecord
     graph: Graph
     made: Mapping[str, Made | None]
 
@@ -49,7 +49,7 @@ def declared_digest(node: Node) -> str:
 
 
 def resume(run: str, *, context: Context, kinds: dict[str, Stage]) -> Resumed:
-    """Take over a run, by its id or `last`.
+    """A run, by its id or `last`, as it would go on. Reads only.
 
     Raises BadInput when it cannot go on, its declaration has changed, or what it made is gone.
     """
@@ -63,12 +63,16 @@ def resume(run: str, *, context: Context, kinds: dict[str, Stage]) -> Resumed:
         for stage in record.stages
         if stage.state in ("done", "reused")
     }
-    lock = context.paths.lock(f"run-{record.id}")
+    return Resumed(record, graph, made)
+
+
+def take_over(resumed: Resumed, context: Context) -> RunLog:
+    """Go on with it in this process. Raises BadInput when another has taken it meanwhile."""
+    lock = context.paths.lock(f"run-{resumed.record.id}")
     lock.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(lock):
-        _can_go_on(find_run(context.paths, record.id))
-        log = RunLog.resume(context.paths, record)
-    return Resumed(log, graph, made)
+        _can_go_on(find_run(context.paths, resumed.record.id))
+        return RunLog.resume(context.paths, resumed.record)
 
 
 def _can_go_on(record: RunRecord) -> None:

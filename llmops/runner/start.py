@@ -60,16 +60,12 @@ def resume_run(
     """Go on with a run, by its id or `last`; otherwise as `start_run`."""
     with termination_as_interrupt():
         resumed = resume(run, context=context, kinds=kinds)
-        force = resumed.log.record.force
-        try:
-            plan = plan_graph(
-                resumed.graph, context=context, kinds=kinds, force=force, made=resumed.made
-            )
-            _require_engines(plan, context)
-            refuse_beside_servers(plan, context)
-        except BaseException:
-            resumed.log.end("failed")
-            raise
+        force = resumed.record.force
+        plan = plan_graph(
+            resumed.graph, context=context, kinds=kinds, force=force, made=resumed.made
+        )
+        _require_engines(plan, context)
+        refuse_beside_servers(plan, context)
         try:
             return execute(
                 plan,

@@ -17,6 +17,7 @@ from llmops.runner.patience import Patience
 from llmops.runner.plan import Plan, make_plan
 from llmops.runner.progress import PlainReporter
 from llmops.runner.record import RunRecord, find_run
+from llmops.runner.resume import resume, take_over
 from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared, Stage
 from llmops.runner.start import resume_run, start_run
 from llmops.spec.settings import load_settings
@@ -358,6 +359,24 @@ def test_a_changed_declaration_is_another_run(
         town.run("", resume="last")
     assert f"the declaration of {stage} has changed" in str(caught.value)
     assert "llmops run p.yaml" in str(caught.value)
+    assert town.last().state == "waiting"
+
+
+def test_a_run_that_another_took_meanwhile_is_left_alone(town: Project) -> None:
+    town.run(TRIED)
+    context = Context(load_settings())
+    first, second = (resume("last", context=context, kinds=town.kinds) for _ in range(2))
+    take_over(first, context)
+    with pytest.raises(BadInput, match="is running"):
+        take_over(second, context)
+
+
+def test_a_run_that_cannot_be_planned_still_waits(town: Project) -> None:
+    town.run(TRIED)
+    deployment = town.root / "serving" / "town.yaml"
+    deployment.write_text(DEPLOYMENT.split("exp")[0], encoding="utf-8")
+    with pytest.raises(BadInput, match="declares no experiment"):
+        town.run("", resume="last")
     assert town.last().state == "waiting"
 
 
