@@ -188,7 +188,6 @@ def bench_pairs(rounds: int) -> None:
 
     bench(rounds)
 
-    "swap": (bench_swap, 5),
 
 BENCHES = {
     "experiments": (bench_experiments, 2000),
@@ -198,6 +197,7 @@ BENCHES = {
     "journal": (bench_journal, 5),
     "pairs": (bench_pairs, 3),
     "gateway": (bench_gateway, 5),
+    "swap": (bench_swap, 5),
 }
 
 
