@@ -173,6 +173,7 @@ class Backend:
         around.report(f"starting vLLM {server.environment.version} on {self.base.name}")
         self._server = server
         self._asleep = False
+        self._become("starting" if first else "down")
         self._process.start(command)
         self.adapters.listed_at_start(copies, server.load.adapters)
         around.on_change()

@@ -287,6 +287,8 @@ def test_the_device_is_given_back_while_somebody_holds_it(town: Town, server: Su
     with hold.holding("stop", town.paths, lambda _: None, why="a training"):
         assert town.state.backends["town:v1"].pid is None
         assert until(lambda: unavailable(server)).headers["Retry-After"]
+    with hold.holding("stop", town.paths, lambda _: None):
+        assert town.state.backends["town:v1"].pid is None, "it was on its way back"
     until(lambda: town.state.status == "ready")
     town.answered(server, "candidate", "town:v2")
 
