@@ -2,7 +2,7 @@
 
 It imports once and forks, so that a process costs milliseconds.
 
-    python -m tests.fast.ingester killed ROOT URL       prints: how often killed, how often done
+    python -m tests.fast.ingester killed ROOT URL       prints how often it was killed
     python -m tests.fast.ingester together ROOT URL N   prints what each of N brought
 """
 
@@ -20,7 +20,13 @@ from llmops.spec.settings import Settings
 from llmops.store.database import open_database
 from llmops.store.paths import ProjectPaths
 
-ingest.BATCH = 7
+POINTS = [
+    *(("_record", "call", 9), ("insert", "call", 1), ("_insert", "return", 2)),
+    *(("insert", "return", 2), ("remove", "call", 1), ("remove", "return", 1)),
+    *(("remove", "call", 2), ("_count", "call", 1), ("_commit", "return", 2)),
+    ("insert", "call", 1),
+]
+ingest.BATCH = 3
 ingest.READ_BYTES = 2000
 
 
@@ -45,13 +51,14 @@ def forked(work: Callable[[], None]) -> int:
     return pid
 
 
-def dying(root: Path, url: str, steps: int) -> None:
-    """Ingest until the ingester's own code was entered or left so often; then kill -9."""
-    left = steps
+def dying(root: Path, url: str, name: str, event: str, times: int) -> None:
+    """Ingest until a function of the ingester is entered or left so often; then kill -9."""
+    left = times
 
-    def count(frame: FrameType, event: str, value: Any) -> None:
+    def count(frame: FrameType, what: str, value: Any) -> None:
         nonlocal left
-        if "/llmops/feedback/" in frame.f_code.co_filename:
+        code = frame.f_code
+        if what == event and code.co_name == name and "/llmops/" in code.co_filename:
             left -= 1
             if left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -62,13 +69,13 @@ def dying(root: Path, url: str, steps: int) -> None:
 
 
 def killed(root: Path, url: str) -> None:
-    deaths, steps = 0, 100
-    while True:
-        status = os.waitpid(forked(partial(dying, root, url, steps)), 0)[1]
-        if not os.WIFSIGNALED(status):
-            print(deaths, int(status == 0))
-            return
-        deaths, steps = deaths + 1, steps * 5 // 4
+    """At every seam of a commit, and in the midst of the lines; then to the end."""
+    deaths = 0
+    for name, event, times in POINTS:
+        status = os.waitpid(forked(partial(dying, root, url, name, event, times)), 0)[1]
+        deaths += os.WIFSIGNALED(status)
+    ingested(root, url)
+    print(deaths)
 
 
 def together(root: Path, url: str, number: int) -> None:

@@ -80,7 +80,11 @@ def write(
     async def run() -> None:
         journal = Journal(paths.journal, writer, **sizes)
         for record in records:
-            journal.append_soon(record if isinstance(record, bytes) else orjson.dumps(record))
+            line = record if isinstance(record, bytes) else orjson.dumps(record)
+            if sizes:
+                await journal.append(line)  # what is written at once shares a segment
+            else:
+                journal.append_soon(line)
         await journal.close()
 
     asyncio.run(run())
