@@ -50,6 +50,7 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._whole = False
         self._keep = False
+        self._asked = False
         self.closed = False
         self._begin()
 
@@ -69,6 +70,7 @@ class Connection(asyncio.Protocol):
     def send(self, request: bytes) -> None:
         """Ask. The answer before must have been read to its end."""
         self._begin()
+        self._asked = True
         assert self._transport is not None
         self._transport.write(request)
         self._last = self._loop.time()
@@ -108,12 +110,14 @@ class Connection(asyncio.Protocol):
 
     def release(self) -> None:
         """The exchange is over; the connection may wait for the next one."""
+        self._asked = False
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def abort(self) -> None:
         """Close at once: a backend that sees this stops generating."""
+        self.closed = True
         self.release()
         if self._transport is not None:
             self._transport.abort()
@@ -124,6 +128,9 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by class
 
     def data_received(self, data: bytes) -> None:
+        if not self._asked:
+            self.abort()  # nobody asked: what comes may not be taken for the next answer
+            return
         self._touched = True
         self._last = self._loop.time()
         try:
@@ -143,7 +150,7 @@ class Connection(asyncio.Protocol):
             and b"content-length" not in self.headers
             and b"transfer-encoding" not in self.headers
         )
-        if ends_by_closing and error is None:
+        if ends_by_closing and error is None and self._error is None:
             self._complete = True
         elif not self._complete:
             why = f": {error}" if error else ""
@@ -156,18 +163,21 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
-        if name in _KEPT:
+        if name in _KEPT and not self._complete:
             self.headers[name] = value
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
-        if status >= 200:
+        if self._complete:
+            self._keep = False  # a second answer to one request
+        elif status >= 200:
             self.status = status
             self._keep = self._parser.should_keep_alive()
 
     def on_body(self, body: bytes) -> None:
-        self._pieces.append(body)
-        self._size += len(body)
+        if not self._complete:
+            self._pieces.append(body)
+            self._size += len(body)
 
     def on_message_complete(self) -> None:
         if self.status:

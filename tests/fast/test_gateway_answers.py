@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import socket
 import subprocess
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import openai
 import pytest
@@ -258,6 +260,37 @@ def test_metrics_are_prometheus(client: openai.OpenAI, running: GatewayProcess) 
     assert families["llmops_gateway_first_token_seconds"].type == "histogram"
     assert families["llmops_gateway_routes_generation"].samples[0].value >= 1
     assert all(s.value == 0 for s in families["llmops_gateway_in_flight"].samples)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_client_that_goes_away_stops_the_backend(
+    running: GatewayProcess, backend: BackendServer, stream: bool
+) -> None:
+    async def never_ends(asked: Asked) -> None:
+        if stream:
+            await asked.begin()
+            await asked.chunk("half")
+        await asked.gone()
+
+    backend.answer = never_ends
+    backend.came.clear()
+    backend.dropped.clear()
+    before, url = len(running.records()), urlsplit(running.url)
+    body = json.dumps({"model": "town:v3", "messages": HELLO, "stream": stream}).encode()
+    with socket.create_connection((url.hostname or "", url.port or 0)) as client:
+        client.sendall(
+            b"POST /v1/chat/completions HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(body)
+        )
+        client.sendall(body)
+        assert backend.came.wait(5)
+        if stream:
+            assert client.recv(9) == b"HTTP/1.1 "
+    assert backend.dropped.wait(5)
+    record = running.recorded(before + 1)[-1]
+    assert record["error"] == "client disconnected"
+    assert record["status"] == (200 if stream else 499)
+    with running.client() as http:
+        running.until(lambda: 'in_flight{version="town:v3"} 0' in http.get("/metrics").text)
 
 
 def test_a_new_table_takes_the_traffic_at_once(
