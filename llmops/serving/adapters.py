@@ -71,6 +71,13 @@ class Adapters:
         self.loaded.clear()
         self._listed = {one.name: copies[one.name] for one in adapters}
 
+    def forget(self) -> None:
+        """The server is gone for good: remove the copies."""
+        for copy in self._listed.values():
+            self._copies.remove(copy)
+        self._listed.clear()
+        self.loaded.clear()
+
     def check(self, client: "httpx.Client", one: Served) -> None:
         """Whether a version that is listed is what was registered. Raises Failed."""
         self._check(client, one)

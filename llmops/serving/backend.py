@@ -30,7 +30,7 @@ Hold = Literal["stop", "sleep"]
 _GATEWAYS_FOLLOW = 0.5
 """After so long no gateway sends anything to a backend that the routing table leaves out."""
 _PULSE = 0.2
-_HEALTH_EVERY = 2.0
+_HEALTH_EVERY = 0.5
 _HEALTH_TIMEOUT = 5.0
 
 
@@ -67,6 +67,7 @@ class Backend:
         self._hold: Hold | None = None
         self.leaving = self._ending = self._asleep = False
         self._length: int | None = None
+        self._copy: Path | None = None
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._live, name=f"backend {self.base.name}")
 
@@ -113,6 +114,12 @@ class Backend:
         self._process.stop()
         if self._thread.ident is not None:
             self._thread.join()
+
+    def forget(self) -> None:
+        """Remove its copies, once it is gone."""
+        self.adapters.forget()
+        if self._copy is not None:
+            self._around.copies.remove(self._copy)
 
     def _live(self) -> None:
         try:
@@ -167,9 +174,9 @@ class Backend:
         around = self._around
         server = replace(self._server, load=Load(self.base, self.adapters.wanted))
         copies = around.copies.make(server.load.versions)
-        command = vllm.command(
-            server, copies, cpu=vllm.is_cpu(server.environment), threads=vllm.threads()
-        )
+        self._copy = copies[self.base.name]
+        cpu = vllm.is_cpu(server.environment)
+        command = vllm.command(server, copies, cpu=cpu, threads=vllm.threads())
         around.report(f"starting vLLM {server.environment.version} on {self.base.name}")
         self._server = server
         self._asleep = False
@@ -190,7 +197,7 @@ class Backend:
     def _await_health(self, client: "httpx.Client") -> None:
         patience = self._around.patience
         started = told = time.monotonic()
-        while not readiness.is_healthy(self.place.endpoint, client):
+        while readiness.health(self.place.endpoint, client) != "well":
             code = self._process.wait(_PULSE)
             now = time.monotonic()
             if self._stopping() or self._hold is not None:
@@ -198,9 +205,7 @@ class Backend:
             if code is not None:
                 raise self._process.ended("the backend ended while it was starting")
             if now - started > patience.start:
-                raise self._process.failed(
-                    f"the backend was not healthy after {patience.start:.0f} s"
-                )
+                raise self._process.failed(f"not healthy after {patience.start:.0f} s")
             if now - told > patience.still:
                 told = now
                 self._around.report(f"still starting ({now - started:.0f} s)")
@@ -222,22 +227,25 @@ class Backend:
                 if not self._asleep:
                     for one in self.adapters.missing:
                         self.adapters.settle(client, one, self._server.room, self._process.alive)
-                if time.monotonic() - asked >= self._health_every():
-                    if readiness.is_healthy(endpoint, doctor, self._health_timeout()):
-                        healthy = time.monotonic()
+                if time.monotonic() - asked >= _HEALTH_EVERY:
+                    timeout = min(_HEALTH_TIMEOUT, self._around.patience.hang / 2)
+                    told = readiness.health(endpoint, doctor, timeout)
                     asked = time.monotonic()
-                    if asked - healthy >= self._around.patience.hang:
-                        self._process.kill()
-                        raise self._process.failed(
-                            f"the backend lives, but has not answered for {asked - healthy:.0f} s"
-                        )
+                    healthy = asked if told == "well" else healthy
+                    self._require_life(told, asked - healthy)
                 self._pause(_PULSE)
 
-    def _health_every(self) -> float:
-        return min(_HEALTH_EVERY, self._around.patience.hang / 4)
-
-    def _health_timeout(self) -> float:
-        return min(_HEALTH_TIMEOUT, self._around.patience.hang / 2)
+    def _require_life(self, told: readiness.Health, silent: float) -> None:
+        """Raises Failed, with nothing left of it, when it lives without being of use. silent:
+        seconds since it last said that it is well."""
+        if told == "dead":
+            what = "the backend's engine has ended"
+        elif silent >= self._around.patience.hang:
+            what = f"the backend lives, but has not answered for {silent:.0f} s"
+        else:
+            return
+        self._process.kill()
+        raise self._process.failed(what)
 
     def _check(self, client: "httpx.Client", one: Served) -> None:
         readiness.check_version(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from llmops.engines.contract import Environment
+from llmops.errors import LlmopsError
 from llmops.registry.store import Registry
 from llmops.serving.backends.options import options
 from llmops.serving.listen import Place
@@ -116,9 +117,9 @@ def plan_serving(
     resolved = resolver.resolve()
     for problem in resolved.problems.values():
         raise problem
-    besides = tuple(resolver.version(text) for text in wanted)
+    besides, refused = _besides(wanted, resolver)
     if not resolved.variants and not besides:
-        raise _nothing(loaded, resolved, resolver)
+        raise refused or _nothing(loaded, resolved, resolver)
     plan = ServingPlan(
         loaded=loaded,
         resolved=resolved,
@@ -131,6 +132,21 @@ def plan_serving(
     return ServingPlan(
         loaded, resolved, plan.listen, environment, besides, tuple(_warnings(plan, resolver))
     )
+
+
+def _besides(
+    wanted: Sequence[str], resolver: Resolver
+) -> tuple[tuple[Served, ...], LlmopsError | None]:
+    """What others want and can have. What they cannot have does not keep the deployment from
+    being served; whoever asked is told by its supervisor."""
+    found: list[Served] = []
+    problem: LlmopsError | None = None
+    for text in wanted:
+        try:
+            found.append(resolver.version(text))
+        except LlmopsError as error:
+            problem = error
+    return tuple(found), problem
 
 
 def vllm_of(loaded: Loaded[Deployment]) -> VllmBackend:

@@ -240,6 +240,7 @@ class VllmPool:
             unneeded = digest not in needed
             if unneeded and backend.status in ("gone", "failed"):
                 backend.stop()
+                backend.forget()
                 del self._pool[digest]
                 self._on_change()
             elif unneeded and now - self._needed[digest] >= self._patience.linger:

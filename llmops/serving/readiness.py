@@ -5,7 +5,7 @@ Asked after every start, also after a crash, and for each version that is loaded
 
 import re
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from llmops.serving import golden
 from llmops.serving.endpoint import Endpoint, get, order, post
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import httpx
 
 Report = Callable[[str], None]
+Health = Literal["well", "dead", "silent"]
 
 _UNDER_WAY = re.compile(r"^vllm:num_requests_(?:running|waiting)(?:\{[^}]*\})? ([0-9.e+]+)$", re.M)
 _ADAPTERS = re.compile(
@@ -24,17 +25,19 @@ _ADAPTERS = re.compile(
 )
 
 
-def is_healthy(endpoint: Endpoint, client: "httpx.Client", timeout: float = 2.0) -> bool:
-    """Whether it answers now that it is; never raises because it does not. timeout: seconds."""
+def health(endpoint: Endpoint, client: "httpx.Client", timeout: float = 2.0) -> Health:
+    """What a server says of itself: `dead` when its engine has ended though it has not, `silent`
+    when it says nothing. timeout: seconds."""
     import httpx
 
     # httpx leaves a socket open when it cannot connect, and this is asked many times.
     if not endpoint.listens():
-        return False
+        return "silent"
     try:
-        return client.get("/health", timeout=timeout).status_code == 200
+        status = client.get("/health", timeout=timeout).status_code
     except httpx.TransportError:
-        return False
+        return "silent"
+    return "well" if status == 200 else "dead" if status == 503 else "silent"
 
 
 def context_length(client: "httpx.Client") -> int | None:

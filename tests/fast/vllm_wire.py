@@ -28,6 +28,7 @@ class Models:
         self.adapters = adapters
         self.running = 0
         self.at_work = ""
+        self.asleep = False
         self.lock = threading.Lock()
 
     def figures(self, name: str) -> list[float]:
@@ -48,6 +49,8 @@ class Handler(BaseHTTPRequestHandler):
                 f"vllm:num_requests_running {self.models.running}.0\n"
                 f'vllm:lora_requests_info{{max_lora="4",{using}}} 1.7e+09\n'
             )
+        elif self.path == "/is_sleeping":
+            self._send({"is_sleeping": self.models.asleep})
         elif self.path == "/v1/models":
             names = [self.models.base, *self.models.adapters]
             self._send({"data": [{"id": name, "max_model_len": 64} for name in names]})
@@ -55,8 +58,8 @@ class Handler(BaseHTTPRequestHandler):
             self._send("")
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        answer = getattr(self, "_" + self.path.rpartition("/")[2])
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])) or b"{}")
+        answer = getattr(self, "_" + self.path.rpartition("/")[2].partition("?")[0])
         model = body.get("model", self.models.base)
         if model != self.models.base and model not in self.models.adapters:
             self._send({"error": {"message": f"The model `{model}` does not exist."}}, 404)
@@ -80,6 +83,14 @@ class Handler(BaseHTTPRequestHandler):
     def _unload_lora_adapter(self, _model: str, body: dict[str, Any]) -> None:
         self.models.adapters.pop(body["lora_name"], None)
         self._send("Success")
+
+    def _sleep(self, _model: str, _body: dict[str, Any]) -> None:
+        self.models.asleep = True
+        self._send({"status": "sleeping"})
+
+    def _wake_up(self, _model: str, _body: dict[str, Any]) -> None:
+        self.models.asleep = False
+        self._send({"status": "awake"})
 
     def _tokenize(self, _model: str, _body: dict[str, Any]) -> None:
         self._send({"tokens": TOKENS})
