@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ class Asked:
     def suite(self) -> Suite:
         return self.loaded.spec
 
-    @property
+    @cached_property
     def digest(self) -> str:
         metrics = {name: one.model_dump(mode="json") for name, one in self.suite.metrics.items()}
         rows = [[item.id, list(item.messages), item.source, item.fields] for item in self.items]
@@ -92,8 +93,6 @@ def items_file(loaded: Loaded[Suite], root: Path) -> Path:
 
 def with_schemas(loaded: Loaded[Suite], root: Path) -> Loaded[Suite]:
     """The suite with each JSON Schema in its place, also those that lie in files, and checked."""
-    from dataclasses import replace
-
     metrics = {}
     for name, metric in loaded.spec.metrics.items():
         schema = metric.json_schema

@@ -64,6 +64,7 @@ def _problem(
     if not compared:
         fix = "give the evaluation a `baseline`"
         return f"`{key}` compares with a baseline", key, fix
-    if (asks.better_by or 0) >= 1:
-        return "no gain reaches 1", key, "0.05 is five points"
+    largest = asks.better_by if asks.not_worse_by is None else asks.not_worse_by
+    if metrics[asks.metric].kind != "perplexity" and (largest or 0) >= 1:
+        return "no two rates are further apart than 1", key, "0.05 is five points"
     return "", "", ""

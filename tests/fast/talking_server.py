@@ -57,6 +57,8 @@ class Talker:
 @contextmanager
 def talking(talker: Talker) -> Iterator[Endpoint]:
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             reply = talker.reply(self.path, body)

@@ -26,7 +26,7 @@ def test_a_suite_is_run_without_a_recipe(root: Path) -> None:
     told: list[Progress] = []
     found = evaluate_now(ASKED | {"baseline": None}, town(root), told.append)
     assert (found.version, found.against, found.passed) == ("town:v2", None, False)
-    assert Progress("asking town:v2 trees", step=60, total=60) in told
+    assert Progress("asking town:v2 trees", step=40, total=40) in told
     assert not any(one.warning for one in told)
 
 
@@ -82,7 +82,7 @@ def test_one_is_shown_by_its_id_as_json(
     first = evaluations(evaluated.registry, evaluated.paths)[0]
     command.show(first.id.removeprefix("evidence:"), items=True, json=True)
     shown = json.loads(capsys.readouterr().out)
-    assert (shown["id"], shown["passed"], len(shown["items"])) == (first.id, False, 60)
+    assert (shown["id"], shown["passed"], len(shown["items"])) == (first.id, False, 40)
 
 
 @pytest.mark.parametrize(

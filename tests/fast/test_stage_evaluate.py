@@ -24,6 +24,7 @@ from llmops.stages.catalog import KINDS
 from llmops.store.paths import ProjectPaths
 from tests.fast.served import register
 from tests.fast.talking_server import Answering, Say, Talker, talking
+from tests.fast.test_layers import loaded_by
 
 SUITE = """\
 name: trees
@@ -95,7 +96,7 @@ def destroyed(model: str, prompt: str) -> str:
 @pytest.fixture
 def root(project: Path) -> Path:
     register(project)
-    rows = [{"id": n, "prompt": f"Tree {n}?", "answer": f"oak{n}"} for n in range(60)]
+    rows = [{"id": n, "prompt": f"Tree {n}?", "answer": f"oak{n}"} for n in range(40)]
     (project / "items.jsonl").write_text("\n".join(map(json.dumps, rows)))
     for name, text in (("trees", SUITE), ("eval", RECIPE), ("town", DEPLOYMENT)):
         (project / f"{name}.yaml").write_text(text)
@@ -170,10 +171,16 @@ def test_the_same_again_asks_nothing(root: Path) -> None:
     assert (again.servers.asked, len(evidence(root))) == ([], 1)
 
 
+def test_a_plan_of_what_is_up_to_date_is_quick(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(town(root))
+    monkeypatch.setenv("LLMOPS_CACHE", str(root / "cache"))
+    assert not loaded_by("plan", "eval.yaml", cwd=root) & {"scipy", "numpy", "httpx", "jsonschema"}
+
+
 @pytest.mark.parametrize(
     ("override", "asked"),
     [
-        ("sampling.max_tokens=9", 120),
+        ("sampling.max_tokens=9", 80),
         ("confidence=0.9", 0),
         ("gate.1.at_least=0.5", 0),
         ("baseline=town:v2", 0),
@@ -197,11 +204,11 @@ def test_evidence_whose_report_is_gone_is_found_anew(root: Path) -> None:
 
 def test_a_server_that_dies_leaves_no_evidence_and_the_next_run_goes_on(root: Path) -> None:
     with pytest.raises(Failed, match=r"by town:v1, was not answered"):
-        run(town(root, lives=90))
+        run(town(root, lives=60))
     assert evidence(root) == []
     again = town(root)
     run(again)
-    assert len(again.talker.asked) == 30
+    assert len(again.talker.asked) == 20
     assert evidence(root)[0].passed
 
 
@@ -237,15 +244,16 @@ def test_an_evaluation_without_a_gate_does_not_pass(root: Path) -> None:
 def test_the_plan_tells_what_the_suite_can_show(root: Path) -> None:
     context = town(root)
     (stage,) = describe(plan(context), context)["stages"]
-    assert stage["summary"] == "asks trees (60 items) through town.yaml, 2 requirements"
+    assert stage["summary"] == "asks trees (40 items) through town.yaml, 2 requirements"
     assert "gate: trees.correct: detects a drop of" in stage["notes"][0]
 
 
 @pytest.mark.parametrize(
     ("override", "why"),
     [
-        ("gate.0.not_worse_by=0.05", "not_worse_by 0.05 cannot be shown by 60 items"),
-        ("gate.1.at_least=0.99", "at_least 0.99 cannot be shown by 60 items"),
+        ("gate.0.not_worse_by=0.05", "not_worse_by 0.05 cannot be shown by 40 items"),
+        ("gate.1.at_least=0.99", "at_least 0.99 cannot be shown by 40 items"),
+        ("gate.0.not_worse_by=5", "further apart than 1"),
         ("gate.0.suite=tree", "no suite `tree` is asked"),
         ("gate.0.metric=corect", "has no metric `corect`"),
         ("suites=[absent.yaml]", "no such file: absent.yaml"),
