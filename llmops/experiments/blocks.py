@@ -26,6 +26,7 @@ _WEIGHT = 200
 _SPARE = 0.9
 """A block takes a little less of the frequent variant than comes, so that the rare one, on which
 the width of the interval depends, never waits for it."""
+_STEEP = 2.5
 
 
 def differences(candidate: NDArray[np.bool_], values: Floats, share: float) -> Floats:
@@ -60,5 +61,6 @@ def _sizes(control: float, candidate: float) -> tuple[int, int]:
         second, first = _sizes(candidate, control)
         return first, second
     ratio = control / candidate if candidate > 0 else _LARGEST
-    near = Fraction(min(max(1.0, _SPARE * ratio), _LARGEST)).limit_denominator(3)
-    return near.numerator, near.denominator
+    # Blocks of one size weigh alike; where the proportion is steep, one of the rare is a block.
+    near = Fraction(min(max(1.0, _SPARE * ratio), _LARGEST)).limit_denominator(2)
+    return (int(near), 1) if ratio > _STEEP else (near.numerator, near.denominator)
