@@ -70,7 +70,7 @@ def tiny_base(starter: Path, llamafactory: Environment) -> Path:
 def first_round(starter: Path, tiny_base: Path) -> Path:
     """The project after `llmops run pipelines/town.yaml`: town:v1 (SFT), town:v2 (DPO on what
     simulated users said), which is in production."""
-    done = run_llmops("run", "pipelines/town.yaml", cwd=starter)
+    done = run_llmops("run", "pipelines/town.yaml", cwd=starter, timeout=1500)
     assert done.returncode == 0, done.stderr
     return starter
 

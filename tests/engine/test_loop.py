@@ -47,7 +47,7 @@ stages:
 @pytest.fixture(scope="module")
 def twice(loop_project: Path) -> Path:
     """The project after its second turn."""
-    done = run_llmops("run", PIPELINE, cwd=loop_project)
+    done = run_llmops("run", PIPELINE, cwd=loop_project, timeout=1500)
     assert done.returncode == 0, done.stderr
     return loop_project
 
