@@ -189,12 +189,20 @@ def bench_pairs(rounds: int) -> None:
     bench(rounds)
 
 
+def bench_ingest(rounds: int) -> None:
+    """The journal into the database, and a million events out of it."""
+    from benchmarks.ingest import bench_ingest as bench
+
+    bench(rounds)
+
+
 BENCHES = {
     "experiments": (bench_experiments, 2000),
     "threads": (bench_threads, 3),
     "cli": (bench_cli, 15),
     "overhead": (bench_overhead, 5),
     "journal": (bench_journal, 5),
+    "ingest": (bench_ingest, 3),
     "pairs": (bench_pairs, 3),
     "gateway": (bench_gateway, 5),
     "swap": (bench_swap, 5),
