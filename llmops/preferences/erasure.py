@@ -153,8 +153,7 @@ def _recounted(report: Report, kept: "pl.DataFrame") -> Report:
 
 def wipe_copies(snapshot: Snapshot, paths: ProjectPaths) -> None:
     """Remove what trainings kept of the snapshot's texts: the examples in their logs, converted
-    and loaded copies, golden prompts of attempts; and remembered prompts."""
-    paths.inspections.unlink(missing_ok=True)
+    and loaded copies, golden prompts of attempts."""
     named = str(snapshot.directory)
     for info in paths.runs.glob("*/*/*/dataset_info.json"):
         if named in info.read_text(encoding="utf-8"):

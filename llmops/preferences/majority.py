@@ -48,7 +48,7 @@ def _counted(said: "pl.DataFrame") -> "pl.DataFrame":
     """for_low: raters who prefer the answer with the lower key; for_high: the other one."""
     import polars as pl
 
-    by_rater = said.group_by(*PAIR, "rater").agg(say=pl.col("side").cast(pl.Int64).sum().sign())
+    by_rater = said.group_by(*PAIR, "rater").agg(say=pl.col("side").cast(pl.Int64).sum())
     return by_rater.group_by(PAIR).agg(
         for_low=(pl.col("say") > 0).sum().cast(pl.Int64),
         for_high=(pl.col("say") < 0).sum().cast(pl.Int64),

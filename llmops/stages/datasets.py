@@ -5,7 +5,6 @@ those that are held out. One that an earlier stage of the run has yet to make is
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +104,8 @@ def _of_snapshot(
     wanted: Collection[Layout],
     context: Context,
 ) -> DataSet:
-    """The rows of a snapshot for one part of a recipe's data, known to be as they were written."""
+    """The rows of a snapshot for one part of a recipe's data, known to be as they were written:
+    the builders checked each (preferences/prompts.py), so they are not read again here."""
     part = TRAIN if key[1] == "train" else HOLDOUT
     place = node.declared.source.where((*key, "preferences"))
     _check_layout(snapshot, wanted, node, place)
@@ -124,8 +124,21 @@ def _of_snapshot(
             fix="remove its directory and run its recipe again; an erasure that was interrupted "
             "is finished by running it again",
         )
-    found = context.inspections.inspect(file, path, where=place, wanted=wanted)
-    return replace(found, first_prompts=())  # the users' words are nobody's golden prompts
+    limited = file.limit is not None and file.limit < count
+    return DataSet(
+        path=path,
+        layout=snapshot.layout,
+        columns=_columns(snapshot.layout),
+        samples=min(file.limit or count, count),
+        sha256=snapshot.manifest.files[part],
+        limit=file.limit if limited else None,
+        # first_prompts stays empty: the users' words are nobody's golden prompts.
+    )
+
+
+def _columns(layout: Layout) -> dict[str, str]:
+    names = ("messages", "label") if layout == "kto" else ("messages", "chosen", "rejected")
+    return {name: name for name in names}
 
 
 def _check_layout(snapshot: Snapshot, wanted: Collection[Layout], node: Node, place: str) -> None:
@@ -162,6 +175,5 @@ def promised(item: Item, wanted: Collection[Layout]) -> DataSet:
     if isinstance(item, DataSet):
         return item
     layout: Layout = "kto" if "kto" in wanted else "preference"
-    columns = ("messages", "label") if layout == "kto" else ("messages", "chosen", "rejected")
     path = Path(f"/<{item.node}>") / TRAIN
-    return DataSet(path, layout, {name: name for name in columns}, samples=0, sha256="")
+    return DataSet(path, layout, _columns(layout), samples=0, sha256="")

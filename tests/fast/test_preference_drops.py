@@ -51,6 +51,14 @@ def test_an_unfinished_answer_is_never_chosen_but_may_be_rejected(said: Said) ->
     assert drops(said.build("votes")) == {"the chosen answer is unfinished": 1}
 
 
+def test_an_unfinished_answer_is_never_good_but_may_be_bad(said: Said) -> None:
+    said.thumb(said.ask("p", "a long", finish="length"), True)
+    said.thumb(said.ask("q", "a long", finish="length"), False)
+    built = said.build("thumbs", layout="unpaired")
+    assert built.rows["label"].to_list() == [False]
+    assert drops(built) == {"good, but unfinished": 1}
+
+
 def test_an_unfinished_winner_does_not_let_the_loser_win(said: Said) -> None:
     cut, whole = said.ask("p", "a long", finish="length"), said.ask("p", "short")
     for user in ("ann", "ben", "cid"):

@@ -3,17 +3,20 @@ written by the real journal; nothing is trained."""
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from llmops.data.inspect import inspect_data
 from llmops.errors import BadInput, Failed
 from llmops.preferences.snapshot import find_snapshot, snapshots
 from llmops.runner.plan import Plan, describe, make_plan
 from llmops.runner.progress import PlainReporter
 from llmops.runner.stage import Context
 from llmops.runner.start import start_run
+from llmops.spec.recipe import DataFile
 from llmops.spec.settings import load_settings
 from llmops.stages.catalog import KINDS
 from llmops.store.paths import ProjectPaths
@@ -171,6 +174,19 @@ def test_training_reads_what_trains_and_validation_what_is_held_out(paths: Proje
     assert [(d.path.name, d.samples) for d in payload.train] == [("train.jsonl", 31)]
     assert [(d.path.name, d.samples) for d in payload.validation] == [("holdout.jsonl", 9)]
     assert payload.train[0].first_prompts == ()
+
+
+def test_a_snapshot_is_read_as_a_file_of_its_content_would_be(
+    paths: ProjectPaths, project: Path
+) -> None:
+    write(paths, voted().records)
+    run()
+    text = DPO.replace('["preferences:town"], v', "[{preferences: town, limit: 7}], v")
+    (project / "dpo.yaml").write_text(text, encoding="utf-8")
+    (found,) = plan("dpo.yaml").stages[0].prepared.payload.train
+    file = DataFile(path=found.path.name, limit=7)
+    inspected = inspect_data(file, found.path, wanted={"preference"})
+    assert found == replace(inspected, first_prompts=())
 
 
 def test_the_same_pairs_train_once(paths: ProjectPaths) -> None:
