@@ -189,6 +189,7 @@ def forgotten_lines(done: "Forgotten") -> list[str]:
         lines += [f"version    {name} trained on them: train again" for name in one.versions]
     lines += [f"version    {name} shows such a text in its golden prompts" for name in done.golden]
     lines += [f"journal    {file}: {why}" for file, why in done.segments.items()]
+    lines += [f"file       {file} names answers of this user: edit it" for file in done.files]
     lines.append("remote     no copies elsewhere are known; exports and backups are your own")
     if not done.purged:
         lines.append("database   a reader keeps the old texts in its log: do it again later")

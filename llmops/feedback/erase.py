@@ -9,6 +9,7 @@ segments of the journal that are still being written. Doing it again finishes wh
 
 import hashlib
 import hmac
+import re
 import secrets
 import time
 from collections.abc import Callable, Collection
@@ -20,7 +21,7 @@ import orjson
 import sqlalchemy as sa
 
 from llmops.feedback import segments
-from llmops.feedback.identity import Identity
+from llmops.feedback.identity import LENGTH, Identity
 from llmops.feedback.ingest import ingest
 from llmops.feedback.redaction import (
     FEEDBACK_TEXTS,
@@ -53,6 +54,7 @@ class TouchedSnapshot:
 
 _OPEN = "still being written; closed within a minute, and the next ingest takes it away"
 _NEWER = "waits for a newer llmops to read it"
+_ID = re.compile(rf"[0-9a-v]{{{LENGTH}}}")
 Eraser = Callable[[Collection[str]], list[TouchedSnapshot]]
 """Erases the rows of all snapshots that came from these inferences and events
 (preferences/lineage.py)."""
@@ -62,8 +64,9 @@ Eraser = Callable[[Collection[str]], list[TouchedSnapshot]]
 class Forgotten:
     """What became of a user's data. user: as stored. inferences, events: rows whose texts were
     erased now; known: all rows that were found. golden: versions with golden prompts that hold the
-    user's texts. segments: files of the journal that still hold records, and why. remote: copies
-    elsewhere. purged: whether the database's files lost the texts already."""
+    user's texts. segments: files of the journal that still hold records, and why. files: suites
+    and reports that name the user's answers. remote: copies elsewhere. purged: whether the
+    database's files lost the texts already."""
 
     user: str
     tombstone: str
@@ -73,6 +76,7 @@ class Forgotten:
     snapshots: list[TouchedSnapshot]
     golden: list[str]
     segments: dict[str, str]
+    files: list[str]
     remote: list[str]
     purged: bool
 
@@ -117,6 +121,7 @@ def forget(
         snapshots=eraser(ids) if ids else [],
         golden=_all_golden(database, hashed),
         segments=_segments(paths, hashed, set(found.inferences)),
+        files=_naming(paths, set(found.inferences)),
         remote=[],
         purged=purged,
     )
@@ -203,6 +208,17 @@ def _segments(paths: ProjectPaths, user: str, ids: set[str]) -> dict[str, str]:
         if _holds(file, user.encode(), ids):
             found[display(file)] = "damaged lines of the journal; remove it by hand"
     return found
+
+
+def _naming(paths: ProjectPaths, ids: set[str]) -> list[str]:
+    """Suites, and reports of evaluations, with items that were made of these answers."""
+    folders = [paths.root / "suites", paths.evaluations]
+    files = [file for folder in folders for file in sorted(folder.rglob("*")) if file.is_file()]
+    return [
+        display(file)
+        for file in files
+        if ids.intersection(_ID.findall(file.read_text(encoding="utf-8", errors="replace")))
+    ]
 
 
 def _holds(file: Path, user: bytes, ids: set[str]) -> bool:

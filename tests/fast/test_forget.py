@@ -161,6 +161,17 @@ def test_damaged_lines_of_the_user_are_told(paths: ProjectPaths, database: sa.En
     assert told.startswith("damaged lines")
 
 
+def test_suites_made_of_the_answers_are_told(paths: ProjectPaths, database: sa.Engine) -> None:
+    suites = paths.root / "suites" / "data"
+    suites.mkdir(parents=True)
+    for name, number in (("alice", 1), ("bob", 2)):
+        item = {"inference": answer(number)["id"], "prompt": SECRET}
+        (suites / f"{name}.jsonl").write_bytes(orjson.dumps(item))
+    write(paths, [of_alice(1), answer(2, user=BOB)])
+    (told,) = forget_alice(paths, database).files
+    assert told.endswith("alice.jsonl")
+
+
 def snapshot_of(paths: ProjectPaths) -> Said:
     said = Said()
     for user in (ALICE, BOB):
