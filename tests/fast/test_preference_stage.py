@@ -106,18 +106,15 @@ def test_a_plan_says_what_the_log_yields_and_what_is_left_out(
     assert not paths.preferences.exists()
 
 
-def test_a_run_makes_the_snapshot_and_a_later_plan_finds_it(
-    llmops: Llmops, paths: ProjectPaths
-) -> None:
+def test_a_run_makes_the_snapshot_and_a_later_plan_finds_it(paths: ProjectPaths) -> None:
     write(paths, voted().records)
-    done = llmops("run", "preferences.yaml")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == "preferences\tdone\tpreferences:town@1\n"
+    assert run() == ["preferences:town@1"]
     found = plan()
     assert states(found) == ["reuse", "run"]
     data = describe(found, Context(load_settings()))["stages"][1]["inputs"]
     assert data["data.train.0"]["id"] == "preferences:town@1"
-    assert llmops("run", "preferences.yaml").stdout == "preferences\treused\tpreferences:town@1\n"
+    assert run() == ["preferences:town@1"]
+    assert len(snapshots("town", paths)) == 1
 
 
 def test_new_feedback_makes_the_next_snapshot(paths: ProjectPaths) -> None:
