@@ -123,8 +123,10 @@ class Servers:
             state = read_state(paths)
             if state is not None and done(state):
                 return state
-            if ended or (process is None and state is None):
+            if state is None and (ended or process is None):
                 raise _ended(name, paths, started=process is not None)
+            if ended:
+                del self._started[name]  # somebody else was quicker to serve it
             news = _news(name, paths, state, started=process is not None)
             if news != told:
                 told = news

