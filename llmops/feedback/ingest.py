@@ -108,8 +108,11 @@ class _Pass:
     def run(self) -> Ingested:
         positions = self._positions()
         for writer in segments.writers(self._paths.journal):
-            for segment in segments.segments(self._paths.journal, writer):
-                self._segment(segment, positions.get((writer, segment.name), 0))
+            found = segments.segments(self._paths.journal, writer)
+            for segment in found:
+                # Asked before the reading that may be the last; what has a successor is closed.
+                closed = segment is not found[-1] or segments.is_closed(segment)
+                self._segment(segment, closed, positions.get((writer, segment.name), 0))
         self._commit()
         return self._done
 
@@ -119,8 +122,7 @@ class _Pass:
         with reading(self._database) as connection:
             return {(row.writer, row.segment): row.offset for row in connection.execute(query)}
 
-    def _segment(self, segment: Segment, offset: int) -> None:
-        closed = segments.is_closed(segment)  # before the reading that may be the last
+    def _segment(self, segment: Segment, closed: bool, offset: int) -> None:
         while self._left != 0:
             text = segments.whole_lines(segment.path, offset, READ_BYTES)
             if not text:

@@ -7,6 +7,7 @@ failure: SQLite runs with synchronous=FULL, also in WAL mode. Erased text is ove
 (secure_delete). Nothing that only plans or serves imports this module.
 """
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -140,8 +141,10 @@ def _sqlite(url: sa.URL) -> sa.Engine:
     path = Path(str(url.database))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        # It holds what users said: as the journal, for its owner only.
+        os.close(os.open(path, os.O_RDONLY | os.O_CREAT, 0o600))
     except OSError as error:
-        raise Failed(f"cannot be made: {error.strerror}", where=str(path.parent)) from error
+        raise Failed(f"cannot be made: {error.strerror}", where=str(path)) from error
     engine = sa.create_engine(
         url, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS, "uri": False}
     )

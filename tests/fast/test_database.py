@@ -135,8 +135,9 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
 
 def test_a_path_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
-    with pytest.raises(Failed, match="cannot be made"):
-        open_database(at(tmp_path, "sqlite:///file/below.db"))
+    for path in ("file/below.db", "."):
+        with pytest.raises(Failed, match="cannot be made"):
+            open_database(at(tmp_path, f"sqlite:///{path}"))
 
 
 @pytest.mark.parametrize(
@@ -217,6 +218,14 @@ def test_a_commit_outlives_a_power_failure_and_erased_text_is_overwritten(tmp_pa
             for name in ("journal_mode", "synchronous", "secure_delete", "foreign_keys")
         ]
     assert values == ["wal", 2, 1, 1]
+    engine.dispose()
+
+
+def test_only_its_owner_can_read_it(tmp_path: Path) -> None:
+    engine = open_database(at(tmp_path, None))
+    with writing(engine):
+        files = list((tmp_path / ".llmops").glob("llmops.db*"))
+    assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
     engine.dispose()
 
 

@@ -1,5 +1,6 @@
 """The log to files and back: nothing is lost, nothing comes twice, mistakes are told by line."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from llmops.feedback.rows import FEEDBACK_COLUMNS, INFERENCE_COLUMNS, feedback_r
 from llmops.spec.settings import Settings
 from llmops.store.database import open_database, reading, writing
 from llmops.store.tables import feedback, inferences
+from tests.conftest import ROOT
 from tests.fast.logged import IDENTITY, NOW, answer, event
 
 DEFAULTS = Defaults("town", "imported", IDENTITY.user)
@@ -106,6 +108,13 @@ def test_a_log_of_others(database: sa.Engine, tmp_path: Path) -> None:
     )
     assert (second.endpoint, second.time, second.finish) == ("completions", 1769860800000, "stop")
     assert sorted(v for v in values if v is not None) == [0.5, 1.0]
+
+
+def test_the_samples_of_the_docs(database: sa.Engine, tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "feedback.md").read_text(encoding="utf-8")
+    (sample,) = re.findall(r"^```json\n(.*?)^```", text, re.M | re.S)
+    file = lines(tmp_path, sample.encode())
+    assert import_file(database, file, Defaults(None, "imported", IDENTITY.user)) == (1, 2, 0)
 
 
 GOOD = {"messages": [], "response": "x"}
