@@ -114,6 +114,7 @@ class _Pass:
                 closed = segment is not found[-1] or segments.is_closed(segment)
                 self._segment(segment, closed, positions.get((writer, segment.name), 0))
         self._commit()
+        segments.sweep(self._paths.journal)
         return self._done
 
     def _positions(self) -> dict[tuple[str, str], int]:

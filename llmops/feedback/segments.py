@@ -137,8 +137,9 @@ def sweep(root: Path) -> None:
 
 
 def _clear(folder: Path) -> None:
-    if segments(folder.parent, folder.name):
-        return
+    with os.scandir(folder) as entries:  # not all of them: a backlog has thousands
+        if any(entry.name.endswith(".jsonl") for entry in entries):
+            return
     paths = WriterPaths(folder)
     with contextlib.suppress(OSError):
         for file in (paths.closed, paths.process):
