@@ -137,11 +137,11 @@ def sweep(root: Path) -> None:
 
 
 def _clear(folder: Path) -> None:
-    with os.scandir(folder) as entries:  # not all of them: a backlog has thousands
-        if any(entry.name.endswith(".jsonl") for entry in entries):
-            return
     paths = WriterPaths(folder)
     with contextlib.suppress(OSError):
+        with os.scandir(folder) as entries:  # not all of them: a backlog has thousands
+            if any(entry.name.endswith(".jsonl") for entry in entries):
+                return
         for file in (paths.closed, paths.process):
             file.unlink(missing_ok=True)
         folder.rmdir()
