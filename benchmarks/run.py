@@ -158,9 +158,9 @@ def bench_swap(rounds: int) -> None:
             (backend,) = server.backends.values()
             places = {"vLLM directly": backend, "through the gateway": server.endpoint}
             rates: dict[str, list[float]] = {name: [] for name in places}
-            for _ in range(rounds):
-                for name, place in places.items():
-                    rates[name].append(throughput(place, "town:v2"))
+            for number in range(2 * rounds):
+                for name in list(places) if number % 2 else reversed(places):
+                    rates[name].append(throughput(places[name], "town:v2"))
                     print(f"  {name}: {rates[name][-1]:.1f}/s", flush=True)
     table(f"A swap under load, {rounds} rounds", swap_rows(swapped))
     direct, through = (rates[name] for name in places)
@@ -172,7 +172,7 @@ def bench_swap(rounds: int) -> None:
     rows.append(
         ("kept", f"{statistics.median(shares):.1%}", f"{min(shares):.1%} to {max(shares):.1%}")
     )
-    table(f"Answers a second at {CONNECTIONS} connections, {rounds} rounds", rows)
+    table(f"Answers a second at {CONNECTIONS} connections, {2 * rounds} turns each", rows)
 
 
 def bench_gateway(rounds: int) -> None:

@@ -35,7 +35,8 @@ CLIENTS = 12
 EACH = 400
 """Requests before and after each move."""
 CONNECTIONS = 32
-SECONDS = 10.0
+SECONDS = 5.0
+"""Of one side's turn: short turns meet the same noise."""
 
 
 @dataclass(frozen=True)
