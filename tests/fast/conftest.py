@@ -34,7 +34,7 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def migrated_url(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> str:
-    root, url = tmp_path_factory.mktemp("migrated"), postgres.new_database()
+    root, url = tmp_path_factory.mktemp("migrated"), postgres.new_schema()
     open_database(Settings(root=root, cache=root, database=url)).dispose()
     return url
 
@@ -44,8 +44,8 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
     """Settings of an empty project whose database has its tables, once for each kind."""
     url = None
     if request.param == "postgresql":
-        template = request.getfixturevalue("migrated_url")
-        url = request.getfixturevalue("postgres").copy_of(template)
+        model = request.getfixturevalue("migrated_url")
+        url = request.getfixturevalue("postgres").new_schema(like=model)
     else:
         file = ProjectPaths(tmp_path).database
         file.parent.mkdir()

@@ -23,7 +23,7 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
     """Settings of an empty project and an empty database, once for each kind."""
     if request.param == "sqlite":
         return at(tmp_path, None)
-    return at(tmp_path, request.getfixturevalue("postgres").new_database())
+    return at(tmp_path, request.getfixturevalue("postgres").new_schema())
 
 
 @pytest.fixture

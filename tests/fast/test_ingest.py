@@ -192,6 +192,10 @@ def test_fresh_is_open_and_up_to_date(settings: Settings, paths: ProjectPaths) -
     database.dispose()
 
 
+BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.engine)]
+"""The second only with the slow tests: each process connects anew."""
+
+
 def drive(name: str, *args: object) -> str:
     """A process of its own that ingests (tests/fast/ingester.py)."""
     done = subprocess.run(
@@ -205,6 +209,7 @@ def drive(name: str, *args: object) -> str:
     return done.stdout
 
 
+@pytest.mark.parametrize("settings", BOTH, indirect=True)
 def test_killed_anywhere_it_neither_loses_nor_doubles(
     settings: Settings, paths: ProjectPaths, database: sa.Engine
 ) -> None:
@@ -216,6 +221,7 @@ def test_killed_anywhere_it_neither_loses_nor_doubles(
     assert list(paths.journal.iterdir()) == []
 
 
+@pytest.mark.parametrize("settings", BOTH, indirect=True)
 def test_several_at_once_bring_each_record_once(
     settings: Settings, paths: ProjectPaths, database: sa.Engine
 ) -> None:
