@@ -88,6 +88,7 @@ def run_side(side: str, folder: Path) -> dict[str, Any]:
     log = None
     if side == "frames":
         answers, events = (pl.read_parquet(folder / f"{name}.parquet") for name in LOG)
+        answers = answers.rename({"user": "asker"})
         log = Log(answers, events, 0)
     began, cpu = time.perf_counter(), time.process_time()
     log = log or read_log(settings, recipe)
@@ -122,7 +123,7 @@ def prepare(folder: Path) -> None:
     for name, frame in frames.items():
         frame.write_parquet(folder / f"{name}.parquet")
     fixed = {"deployment": "town", "generation": 1, "stream": 0, "status": 200, "received": 1}
-    fixed |= {"variant": "control", "version": "town:v1"}
+    fixed |= {"variant": "control", "version": "town:v1", "unit": "user:x"}
     database = open_database(Settings(root=folder, cache=folder / "cache"))
     for name, columns in zip(LOG, (INFERENCE_COLUMNS, FEEDBACK_COLUMNS), strict=True):
         for part in frames[name].iter_slices(50_000):
@@ -186,8 +187,6 @@ def made_answers(prompts: Any, users: "pl.Series", rng: Any) -> "pl.DataFrame":
         }
     ).with_columns(
         id="a" + pl.col("id").cast(pl.String).str.zfill(39),
-        session=pl.lit(None, pl.String),
-        unit="user:" + pl.col("user"),
         finish=pl.lit("stop"),
         error=pl.lit(None, pl.String),
         source=pl.lit(None, pl.String),

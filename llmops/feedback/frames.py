@@ -58,15 +58,21 @@ def _frame(
     since: int | None,
     columns: Sequence[str] | None,
 ) -> "pl.DataFrame":
-    import polars as pl
-
     wanted = [*columns] if columns is not None else list(table.c.keys())
     query = sa.select(*(table.c[name] for name in wanted))
     if deployment is not None:
         query = query.where(table.c.deployment == deployment)
     if since is not None:
         query = query.where(table.c.time >= since)
-    types = {name: _type(table.c[name]) for name in wanted}
+    return read(database, query)
+
+
+def read(database: sa.Engine, query: sa.Select[Any]) -> "pl.DataFrame":
+    """What a query selects, in a frame with its columns and their types."""
+    import polars as pl
+
+    columns = query.selected_columns
+    types = {column.name: _type(column) for column in columns}
     with reading(database) as connection, _no_collection():
         parts = [
             pl.DataFrame(
@@ -80,11 +86,11 @@ def _frame(
             for rows in _portions(connection, query)
         ]
     whole = pl.concat(parts) if parts else pl.DataFrame(schema=types)
-    flags = [name for name in wanted if isinstance(table.c[name].type, sa.Boolean)]
+    flags = [column.name for column in columns if isinstance(column.type, sa.Boolean)]
     return whole.cast(dict.fromkeys(flags, pl.Boolean))
 
 
-def _type(column: sa.Column[Any]) -> Any:
+def _type(column: sa.ColumnElement[Any]) -> Any:
     """How a column is read: SQLite gives booleans as numbers."""
     import polars as pl
 

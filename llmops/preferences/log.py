@@ -1,9 +1,9 @@
 """The feedback log of one deployment as two frames, and which of its events may count.
 
-Columns are those of llmops/store/tables.py. From here to the finished pairs an answer is its row in
-the frame and a number for its text, so that a million events fit in little memory; the texts are
-fetched for what survives. Nothing here loops over rows. What an event means is the builders'
-matter.
+Columns are those of llmops/store/tables.py, and `asker`. From here to the finished pairs an answer
+is its row in the frame and a number for its text, so that a million events fit in little memory;
+the texts are fetched for what survives. Nothing here loops over rows. What an event means is the
+builders' matter.
 """
 
 from collections.abc import Sequence
@@ -18,20 +18,10 @@ if TYPE_CHECKING:
     import polars as pl
 
 INFERENCE_COLUMNS = (
-    *(
-        "id",
-        "time",
-        "user",
-        "session",
-        "unit",
-        "prompt_hash",
-        "messages",
-        "response",
-        "finish",
-        "error",
-    ),
-    *("source", "redacted", "endpoint"),
+    *("id", "time", "asker", "prompt_hash", "messages", "response", "finish", "error", "source"),
+    *("redacted", "endpoint"),
 )
+"""asker: the user, else the session, else the unit, else the inference itself."""
 EVENT_COLUMNS = (
     *("id", "time", "inference", "other", "kind", "value", "choice", "text", "user", "source"),
     "redacted",
@@ -61,7 +51,8 @@ def keys(texts: "pl.Series") -> "pl.Series":
     that are missing or blank."""
     import polars as pl
 
-    plain = pl.col("text").str.replace_all(r"\s+", " ").str.strip_chars()
+    # Single spaces, which are most, are left as they are: replacing them takes longest.
+    plain = pl.col("text").str.replace_all(r"\s{2,}|[^\S ]", " ").str.strip_chars()
     number = pl.when(plain.str.len_bytes() > 0).then(plain.hash(1))
     frame = texts.alias("text").to_frame()
     parts = [part.select(number) for part in frame.iter_slices(_CHUNK)]
@@ -96,7 +87,6 @@ def answers(inferences: "pl.DataFrame", recipe: PreferencesRecipe) -> "pl.DataFr
     """
     import polars as pl
 
-    unit = pl.when(pl.col("unit") != "").then(pl.col("unit"))
     return inferences.select(
         prompt=pl.col("prompt_hash").hash(2),
         whole=(pl.col("finish") == "stop").fill_null(False),
@@ -105,7 +95,7 @@ def answers(inferences: "pl.DataFrame", recipe: PreferencesRecipe) -> "pl.DataFr
         completion=pl.col("endpoint") != "chat",
         simulated=simulated(),
         hidden=pl.lit(False) if recipe.simulated else simulated(),
-        asker=pl.coalesce("user", "session", unit, "id").hash(3),
+        asker=pl.col("asker").hash(3),
     )
 
 

@@ -69,5 +69,5 @@ def write_lines(rows: "pl.DataFrame", directory: Path) -> dict[str, str]:
 
 def write_pairs(rows: "pl.DataFrame", file: Path) -> str:
     """pairs.parquet; its sha256."""
-    rows.write_parquet(file)
+    rows.write_parquet(file, compression_level=1)
     return sha256_file(file)

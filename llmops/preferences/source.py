@@ -5,7 +5,7 @@ does (idempotent; nothing of it is lost or read twice), so there is one reading 
 """
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llmops.errors import BadInput
 from llmops.preferences.log import EVENT_COLUMNS, INFERENCE_COLUMNS, Log
@@ -36,16 +36,35 @@ def read_log(
         raise _empty(recipe.deployment, where, [])
     database = fresh(settings, paths)
     try:
-        log = Log(
-            frames.inferences(database, recipe.deployment, columns=INFERENCE_COLUMNS),
-            frames.events(database, recipe.deployment, columns=EVENT_COLUMNS),
-            int(time.time() * 1000),
-        )
-        if not log.inferences.height and not pending:
-            raise _empty(recipe.deployment, where, _deployments(database))
-        return log
+        events = frames.events(database, recipe.deployment, columns=EVENT_COLUMNS)
+        inferences = frames.read(database, _inferences(recipe))
+        if not (inferences.height or pending):
+            known = _deployments(database)
+            if recipe.deployment not in known:
+                raise _empty(recipe.deployment, where, known)
+        return Log(inferences, events, int(time.time() * 1000))
     finally:
         database.dispose()
+
+
+def _inferences(recipe: PreferencesRecipe) -> "sa.Select[Any]":
+    """The answers that feedback names; all of them, where a judge looks for some without any."""
+    import sqlalchemy as sa
+
+    from llmops.store.tables import feedback, inferences
+
+    table = inferences.c
+    nobody = sa.func.nullif(table.unit, "")
+    asker = sa.func.coalesce(table.user, table.session, nobody, table.id).label("asker")
+    columns = [asker if name == "asker" else table[name] for name in INFERENCE_COLUMNS]
+    query = sa.select(*columns).where(inferences.c.deployment == recipe.deployment)
+    if recipe.builders.judge is not None:
+        return query
+    about = sa.select(1).where(feedback.c.inference == inferences.c.id).exists()
+    second = sa.select(feedback.c.other).where(
+        feedback.c.other.is_not(None), feedback.c.deployment == recipe.deployment
+    )
+    return query.where(about | inferences.c.id.in_(second))
 
 
 def has_log(settings: Settings, paths: ProjectPaths) -> bool:

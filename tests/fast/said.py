@@ -56,10 +56,13 @@ class Said:
     def log(self, now: int = NOW + 10_000) -> Log:
         """The frames that the database would give."""
         empty = empty_log()
-        answers = [inference_row(record) for record in self.answers]
+        names = (*INFERENCES, "asker")
+        rows = [inference_row(record) for record in self.answers]
+        askers = [a["user"] or a["session"] or a["unit"] or a["id"] for a in self.answers]
+        answers = [(*row, asker) for row, asker in zip(rows, askers, strict=True)]
         events = [feedback_row(record, NOW) for record in self.events]
         return Log(
-            _frame(answers, INFERENCES, INFERENCE_COLUMNS, empty.inferences.schema),
+            _frame(answers, names, INFERENCE_COLUMNS, empty.inferences.schema),
             _frame(events, FEEDBACK, EVENT_COLUMNS, empty.events.schema),
             now,
         )

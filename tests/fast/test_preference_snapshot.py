@@ -91,6 +91,13 @@ def test_the_same_rows_are_the_same_snapshot(said: Said, paths: ProjectPaths) ->
     assert len(snapshots("town", paths)) == 2
 
 
+def test_texts_that_run_into_each_other_are_told_apart(said: Said) -> None:
+    frame = said.build("votes").rows.head(1)
+    one = frame.with_columns(chosen=pl.lit("a\n1\nb"), rejected=pl.lit("c"))
+    other = frame.with_columns(chosen=pl.lit("a"), rejected=pl.lit("b\n1\nc"))
+    assert rows.digest(one) != rows.digest(other)
+
+
 def test_another_supporter_of_a_pair_is_another_snapshot_of_the_same_training_data(
     said: Said, paths: ProjectPaths
 ) -> None:

@@ -22,6 +22,31 @@ def test_both_databases_give_what_was_said(settings: Settings) -> None:
     assert found.rows.height > 5
 
 
+def test_who_asked_is_the_first_that_is_known(settings: Settings) -> None:
+    said = Said()
+    for changes in (
+        {"user": "u", "session": "s"},
+        {"user": None, "session": "s", "unit": "session:s"},
+        {"user": None, "unit": "conversation:c"},
+        {"user": None, "unit": ""},
+    ):
+        said.thumb(said.ask("p", "a", **changes), True)  # type: ignore[arg-type]
+    said.ask("unrated", "a")
+    write(ProjectPaths(settings.root), said.records)
+    found = read_log(settings, recipe("thumbs")).inferences.sort("id")
+    assert found["asker"].to_list() == ["u", "s", "conversation:c", f"{3:040d}"]
+    assert found.equals(said.log().inferences.head(4))
+
+
+def test_a_judge_gets_answers_that_nobody_rated(settings: Settings) -> None:
+    said = Said()
+    said.ask("unrated", "a")
+    write(ProjectPaths(settings.root), said.records)
+    judge = {"judge": {"url": "http://127.0.0.1:1", "model": "j"}}
+    assert read_log(settings, recipe("votes")).inferences.height == 0
+    assert read_log(settings, recipe(builders=judge)).inferences.height == 1
+
+
 def test_other_deployments_are_left_alone(settings: Settings) -> None:
     said = Said()
     said.vote(said.ask("p", "a"), said.ask("p", "b"), "first")
