@@ -3,6 +3,7 @@ evaluations and experiments, snapshots, simulations and the feedback log. Starts
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ METRICS = ("correct", "terse")
 PARTS = {"pairs": "pairs", "dpo": "training", "check": "evaluation", "offer": "promotion"}
 """The stages between the last vote and the candidate, and what they are called."""
 SWAP = "swap, first answer"
+PAUSE = 5.0
+"""Seconds between two stages from which on the run was interrupted there."""
 
 
 @dataclass(frozen=True)
@@ -180,9 +183,7 @@ def _seconds(
 ) -> dict[str, float]:
     import polars as pl
 
-    if traffic is None or traffic.run != run.id or not traffic.last_event:
-        return {}
-    if any(_stage(run, name).seconds is None for name in PARTS):
+    if traffic is None or not traffic.last_event or not _went_through(run, traffic):
         return {}
     first = answers.filter(
         pl.col("version") == version, pl.col("variant") == "candidate", pl.col("error").is_null()
@@ -193,3 +194,18 @@ def _seconds(
     parts = {said: float(_stage(run, name).seconds) for name, said in PARTS.items()}
     rest = answered - traffic.last_event - sum(parts.values())
     return {**parts, SWAP: max(rest, 0.0)}
+
+
+def _went_through(run: RunRecord, traffic: SimulationRecord) -> bool:
+    """Whether each stage from the last vote on began when the one before it had ended: a run that
+    was interrupted and gone on with says nothing about how long a round takes."""
+    ended = traffic.ended
+    for name in [*PARTS, "trial"]:
+        stage = _stage(run, name)
+        if stage.started is None or stage.seconds is None:
+            return False
+        began = datetime.fromisoformat(stage.started).timestamp()
+        if began - ended > PAUSE:
+            return False
+        ended = began + float(stage.seconds)
+    return True
