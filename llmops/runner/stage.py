@@ -17,6 +17,7 @@ from llmops.spec.load import Loaded
 from llmops.spec.reference import Reference
 from llmops.spec.settings import Settings
 from llmops.store.digest import Digests
+from llmops.store.memory import Memory
 from llmops.store.paths import AttemptPaths, CachePaths, ProjectPaths
 
 if TYPE_CHECKING:
@@ -143,6 +144,11 @@ class Context:
         return Inspections(self.paths.inspections, self.digests.file)
 
     @cached_property
+    def abilities(self) -> Memory:
+        """What suites can show, as it was worked out before."""
+        return Memory(self.paths.abilities)
+
+    @cached_property
     def registry(self) -> Registry:
         return Registry(self.paths, self.digests)
 
@@ -168,6 +174,7 @@ class Context:
         """Keep what was found out about files for the next process."""
         self.digests.save()
         self.inspections.save()
+        self.abilities.save()
 
     def relative(self, path: Path) -> str:
         """The path below the project's root, or as it is."""

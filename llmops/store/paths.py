@@ -121,6 +121,11 @@ class ProjectPaths:
         """Remembered checks of data files."""
         return self.cache / "inspections.json"
 
+    @property
+    def abilities(self) -> Path:
+        """Remembered abilities of suites to show what a gate asks for."""
+        return self.cache / "abilities.json"
+
     def run(self, run: str) -> "RunPaths":
         return RunPaths(self.runs / run)
 
