@@ -88,8 +88,7 @@ def run_side(side: str, folder: Path) -> dict[str, Any]:
     log = None
     if side == "frames":
         answers, events = (pl.read_parquet(folder / f"{name}.parquet") for name in LOG)
-        answers = answers.rename({"user": "asker"})
-        log = Log(answers, events, 0)
+        log = Log(flagged(answers).rename({"user": "asker"}), flagged(events), 0)
     began, cpu = time.perf_counter(), time.process_time()
     log = log or read_log(settings, recipe)
     read = time.perf_counter()
@@ -108,6 +107,16 @@ def run_side(side: str, folder: Path) -> dict[str, Any]:
 
 
 LOG = ("inferences", "feedback")
+
+
+def flagged(frame: "pl.DataFrame") -> "pl.DataFrame":
+    """As the database's rows are read: nothing stands against any of them."""
+    import polars as pl
+
+    gone = ("finish", "error", "source", "redacted", "endpoint")
+    no = pl.lit(False)
+    flags = dict.fromkeys(("broken", "erased", "completion", "simulated"), no)
+    return frame.drop(gone, strict=False).with_columns(whole=pl.lit(True), **flags)
 
 
 def prepare(folder: Path) -> None:

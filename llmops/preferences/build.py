@@ -44,19 +44,20 @@ def build(log: Log, recipe: PreferencesRecipe, kept: Kept | None = None) -> Buil
 
     tally = Tally()
     events = countable(log, recipe, tally)
-    made: dict[str, int] = {}
+    report = _of_events(log, events)
     to_ask: tuple[Candidate, ...] = ()
     if recipe.layout == "unpaired":
         rows = build_unpaired(events, log, recipe, tally)
     else:
         opinions = _opinions(events, log, recipe, tally)
+        del events
         if recipe.builders.judge is not None:
             found = _judged(opinions, log, recipe, kept or {}, tally)
             log, to_ask, opinions["judge"] = found.log, found.to_ask, found.opinions
         made = {name: frame.height for name, frame in opinions.items()}
+        report = report.model_copy(update={"opinions": made, "to_ask": len(to_ask)})
         rows = _pairs(_concat(opinions), log, recipe, tally)
-    report = _report(log, events, rows, made, tally)
-    return Built(rows, report.model_copy(update={"to_ask": len(to_ask)}), to_ask)
+    return Built(rows, _of_rows(report, rows, tally), to_ask)
 
 
 def _judged(
@@ -147,27 +148,32 @@ def with_prompts(
     return kept.drop("messages")
 
 
-def _report(
-    log: Log, events: "pl.DataFrame", rows: "pl.DataFrame", made: dict[str, int], tally: Tally
-) -> Report:
-    import polars as pl
-
-    kinds = dict(log.events.group_by("kind").len().sort("kind").iter_rows())
-    train = rows.filter(pl.col("split") == "train")
-    unpaired = "label" in rows.columns
-    by = dict(rows.group_by("builder").len().iter_rows())
+def _of_events(log: Log, events: "pl.DataFrame") -> Report:
+    """The part of the report that tells what was said."""
     return Report(
-        events=kinds,
+        events=dict(log.events.group_by("kind").len().sort("kind").iter_rows()),
         inferences=log.inferences.height,
         first=events["time"].min(),
         last=events["time"].max(),
         raters=events["rater"].n_unique(),
-        opinions=made,
-        pairs={name: by[name] for name in ORDER if name in by},
-        train=train.height,
-        holdout=rows.height - train.height,
-        good=int(rows["label"].sum()) if unpaired else None,
-        drops=tally.drops(),
-        length=length.measured_singly(train) if unpaired else length.measured(train),
-        simulated=rows["source"].is_not_null().sum(),
+    )
+
+
+def _of_rows(report: Report, rows: "pl.DataFrame", tally: Tally) -> Report:
+    """With what was made of it."""
+    import polars as pl
+
+    train = rows.filter(pl.col("split") == "train")
+    unpaired = "label" in rows.columns
+    by = dict(rows.group_by("builder").len().iter_rows())
+    return report.model_copy(
+        update={
+            "pairs": {name: by[name] for name in ORDER if name in by},
+            "train": train.height,
+            "holdout": rows.height - train.height,
+            "good": int(rows["label"].sum()) if unpaired else None,
+            "drops": tally.drops(),
+            "length": length.measured_singly(train) if unpaired else length.measured(train),
+            "simulated": int(rows["source"].is_not_null().sum()),
+        }
     )

@@ -131,12 +131,11 @@ def _opinions(
     )
     responses, own = log.inferences["response"], pl.col("won") > 0
     none, rater = pl.lit(None, pl.UInt32), pl.Series([f"judge:{judge.model}"]).hash(3)
-    pretended = log.inferences["source"].str.starts_with("simulated").fill_null(False)
     frame = frame.with_columns(
         log.inferences["prompt_hash"].gather(frame["own"]).hash(2).alias("prompt"),
         keys(responses.gather(frame["own"])).alias("own_key"),
         keys(responses.gather(frame["sampled"])).alias("sampled_key"),
-        pretended.gather(frame["own"]).alias("simulated"),
+        log.inferences["simulated"].gather(frame["own"]),
     ).filter(pl.col("won") != 0)
     return frame.select(
         "prompt",

@@ -1,9 +1,9 @@
 """The feedback log of one deployment as two frames, and which of its events may count.
 
-Columns are those of llmops/store/tables.py, and `asker`. From here to the finished pairs an answer
-is its row in the frame and a number for its text, so that a million events fit in little memory;
-the texts are fetched for what survives. Nothing here loops over rows. What an event means is the
-builders' matter.
+Columns are named as in llmops/store/tables.py, or truth values made of those (source.py). From here
+to the finished pairs an answer is its row in the frame and a number for its text, so that a million
+events fit in little memory; the texts are fetched for what survives. Nothing here loops over rows.
+What an event means is the builders' matter.
 """
 
 from collections.abc import Sequence
@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     import polars as pl
 
 INFERENCE_COLUMNS = (
-    *("id", "time", "asker", "prompt_hash", "messages", "response", "finish", "error", "source"),
-    *("redacted", "endpoint"),
+    *("id", "time", "asker", "prompt_hash", "messages", "response"),
+    *("whole", "broken", "erased", "completion", "simulated"),
 )
-"""asker: the user, else the session, else the unit, else the inference itself."""
+"""asker: the user, else the session, else the unit, else the inference itself; whole: it was
+finished; broken: it ended in an error; completion: it is no chat."""
 EVENT_COLUMNS = (
-    *("id", "time", "inference", "other", "kind", "value", "choice", "text", "user", "source"),
-    "redacted",
+    *("id", "time", "inference", "other", "kind", "value", "choice", "text", "user"),
+    *("erased", "simulated"),
 )
 KINDS = {
     "votes": "choice",
@@ -59,12 +60,6 @@ def keys(texts: "pl.Series") -> "pl.Series":
     return pl.concat(parts).to_series() if parts else pl.Series(dtype=pl.UInt64)
 
 
-def simulated() -> "pl.Expr":
-    import polars as pl
-
-    return pl.col("source").str.starts_with("simulated").fill_null(False)
-
-
 def sieve(
     frame: "pl.DataFrame", bad: Sequence[tuple["pl.Expr", str]], tally: Tally, unit: Unit = "events"
 ) -> "pl.DataFrame":
@@ -83,18 +78,14 @@ def sieve(
 def answers(inferences: "pl.DataFrame", recipe: PreferencesRecipe) -> "pl.DataFrame":
     """What decides about each inference: a row for each, without its texts.
 
-    prompt: a number for it; whole: it was finished; asker: a number for who asked.
+    prompt: a number for it; hidden: simulated, and not wanted; asker: a number for who asked.
     """
     import polars as pl
 
     return inferences.select(
+        *("whole", "broken", "erased", "completion", "simulated"),
         prompt=pl.col("prompt_hash").hash(2),
-        whole=(pl.col("finish") == "stop").fill_null(False),
-        broken=pl.col("error").is_not_null(),
-        erased=pl.col("redacted").is_not_null(),
-        completion=pl.col("endpoint") != "chat",
-        simulated=simulated(),
-        hidden=pl.lit(False) if recipe.simulated else simulated(),
+        hidden=pl.lit(False) if recipe.simulated else pl.col("simulated"),
         asker=pl.col("asker").hash(3),
     )
 
@@ -121,18 +112,17 @@ def _wanted(log: Log, recipe: PreferencesRecipe, tally: Tally) -> "pl.DataFrame"
     kinds = [KINDS[name] for name in recipe.builders.used if name in KINDS]
     bad = [
         (~pl.col("kind").is_in(kinds), "no builder of this recipe reads it"),
-        (pl.col("redacted").is_not_null(), "erased"),
+        (pl.col("erased"), "erased"),
     ]
     if recipe.since is not None:
         oldest = log.now - int(seconds(recipe.since) * 1000)
         bad.append((pl.col("time") < oldest, f"older than {recipe.since}"))
     if not recipe.simulated:
-        bad.append((simulated(), "simulated, and `simulated` is off"))
+        bad.append((pl.col("simulated"), "simulated, and `simulated` is off"))
     own = pl.when(pl.col("user").is_not_null()).then(pl.col("user").hash(3))
     events = sieve(log.events.with_row_index("event"), bad, tally).select(
-        *("event", "time", "id", "inference", "other", "kind", "value", "choice"),
+        *("event", "time", "id", "inference", "other", "kind", "value", "choice", "simulated"),
         user=own,
-        simulated=simulated(),
     )
     return events.sort("time", "id").drop("id")
 

@@ -5,6 +5,7 @@ does (idempotent; nothing of it is lost or read twice), so there is one reading 
 """
 
 import time
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from llmops.errors import BadInput
@@ -36,7 +37,7 @@ def read_log(
         raise _empty(recipe.deployment, where, [])
     database = fresh(settings, paths)
     try:
-        events = frames.events(database, recipe.deployment, columns=EVENT_COLUMNS)
+        events = frames.read(database, _events(recipe))
         inferences = frames.read(database, _inferences(recipe))
         if not (inferences.height or pending):
             known = _deployments(database)
@@ -55,9 +56,15 @@ def _inferences(recipe: PreferencesRecipe) -> "sa.Select[Any]":
 
     table = inferences.c
     nobody = sa.func.nullif(table.unit, "")
-    asker = sa.func.coalesce(table.user, table.session, nobody, table.id).label("asker")
-    columns = [asker if name == "asker" else table[name] for name in INFERENCE_COLUMNS]
-    query = sa.select(*columns).where(inferences.c.deployment == recipe.deployment)
+    made = {
+        "asker": sa.func.coalesce(table.user, table.session, nobody, table.id),
+        "whole": sa.func.coalesce(table.finish == "stop", sa.false()),
+        "broken": table.error.is_not(None),
+        "completion": table.endpoint != "chat",
+        **_flags(table),
+    }
+    query = sa.select(*_columns(INFERENCE_COLUMNS, table, made))
+    query = query.where(table.deployment == recipe.deployment)
     if recipe.builders.judge is not None:
         return query
     about = sa.select(1).where(feedback.c.inference == inferences.c.id).exists()
@@ -65,6 +72,29 @@ def _inferences(recipe: PreferencesRecipe) -> "sa.Select[Any]":
         feedback.c.other.is_not(None), feedback.c.deployment == recipe.deployment
     )
     return query.where(about | inferences.c.id.in_(second))
+
+
+def _events(recipe: PreferencesRecipe) -> "sa.Select[Any]":
+    import sqlalchemy as sa
+
+    from llmops.store.tables import feedback
+
+    query = sa.select(*_columns(EVENT_COLUMNS, feedback.c, _flags(feedback.c)))
+    return query.where(feedback.c.deployment == recipe.deployment)
+
+
+def _flags(table: Any) -> dict[str, Any]:
+    import sqlalchemy as sa
+
+    pretended = sa.func.substr(table.source, 1, len("simulated")) == "simulated"
+    return {
+        "erased": table.redacted.is_not(None),
+        "simulated": sa.func.coalesce(pretended, sa.false()),
+    }
+
+
+def _columns(names: Sequence[str], table: Any, made: Mapping[str, Any]) -> list[Any]:
+    return [made[name].label(name) if name in made else table[name] for name in names]
 
 
 def has_log(settings: Settings, paths: ProjectPaths) -> bool:
@@ -77,9 +107,11 @@ def has_log(settings: Settings, paths: ProjectPaths) -> bool:
 def empty_log() -> Log:
     import polars as pl
 
-    whole = {"time": pl.Int64, "redacted": pl.Int64, "value": pl.Float64}
+    flags = ("whole", "broken", "erased", "completion", "simulated")
+    kinds: dict[str, type[pl.DataType]] = dict.fromkeys(flags, pl.Boolean)
+    kinds |= {"time": pl.Int64, "value": pl.Float64}
     frames = [
-        pl.DataFrame(schema={name: whole.get(name, pl.String) for name in columns})
+        pl.DataFrame(schema={name: kinds.get(name, pl.String) for name in columns})
         for columns in (INFERENCE_COLUMNS, EVENT_COLUMNS)
     ]
     return Log(frames[0], frames[1], 0)

@@ -10,7 +10,7 @@ from llmops.feedback.rows import FEEDBACK_COLUMNS as FEEDBACK
 from llmops.feedback.rows import INFERENCE_COLUMNS as INFERENCES
 from llmops.feedback.rows import feedback_row, inference_row
 from llmops.preferences.build import Built, build
-from llmops.preferences.log import EVENT_COLUMNS, INFERENCE_COLUMNS, Log
+from llmops.preferences.log import Log
 from llmops.preferences.source import empty_log
 from llmops.spec.preferences import PreferencesRecipe
 from tests.fast.logged import NOW, answer, event
@@ -56,15 +56,17 @@ class Said:
     def log(self, now: int = NOW + 10_000) -> Log:
         """The frames that the database would give."""
         empty = empty_log()
-        names = (*INFERENCES, "asker")
-        rows = [inference_row(record) for record in self.answers]
-        askers = [a["user"] or a["session"] or a["unit"] or a["id"] for a in self.answers]
-        answers = [(*row, asker) for row, asker in zip(rows, askers, strict=True)]
-        events = [feedback_row(record, NOW) for record in self.events]
+        answers = [dict(zip(INFERENCES, inference_row(one), strict=True)) for one in self.answers]
+        events = [dict(zip(FEEDBACK, feedback_row(one, NOW), strict=True)) for one in self.events]
+        for row in [*answers, *events]:
+            row["erased"] = row["redacted"] is not None
+            row["simulated"] = (row["source"] or "").startswith("simulated")
+        for row in answers:
+            row["asker"] = row["user"] or row["session"] or row["unit"] or row["id"]
+            row["whole"], row["broken"] = row["finish"] == "stop", row["error"] is not None
+            row["completion"] = row["endpoint"] != "chat"
         return Log(
-            _frame(answers, names, INFERENCE_COLUMNS, empty.inferences.schema),
-            _frame(events, FEEDBACK, EVENT_COLUMNS, empty.events.schema),
-            now,
+            _frame(answers, empty.inferences.schema), _frame(events, empty.events.schema), now
         )
 
     def build(self, *builders: str, **changes: Any) -> Built:
@@ -88,11 +90,8 @@ def recipe(*builders: str, **changes: Any) -> PreferencesRecipe:
     return PreferencesRecipe.model_validate(made | changes)
 
 
-def _frame(
-    rows: list[Any], names: tuple[str, ...], columns: tuple[str, ...], schema: Any
-) -> pl.DataFrame:
-    picked = [[row[names.index(column)] for column in columns] for row in rows]
-    return pl.DataFrame(picked, schema=schema, orient="row")
+def _frame(rows: list[dict[str, Any]], schema: Any) -> pl.DataFrame:
+    return pl.DataFrame([[row[name] for name in schema] for row in rows], schema, orient="row")
 
 
 def drops(built: Built) -> dict[str, int]:

@@ -78,7 +78,7 @@ def test_what_was_erased(said: Said, of: str) -> None:
     log = said.log()
     import polars as pl
 
-    erased = pl.lit(NOW).alias("redacted")
+    erased = pl.lit(True).alias("erased")
     frames = (
         (log.inferences.with_columns(erased), log.events)
         if of == "answers"
