@@ -20,6 +20,9 @@ from llmops.gateway.streams import BadEvent, Guise, Relay, error_message
 from llmops.gateway.transcript import Transcript
 
 ANSWER_LIMIT = 256 << 20
+# vLLM's API server outlives its engine for a moment (vllm/v1/engine/exceptions.py): to a client
+# that is a backend on its way back, not a fault of its request.
+_ENGINE_DEAD = b"EngineCore encountered an issue"
 STATUS = {"unreachable": 503, "broken": 503, "timeout": 504, "garbage": 502}
 CLIENT_GONE = 499
 _AFTER_DONE = 1.0
@@ -208,6 +211,8 @@ class Exchange:
 
     def _refused(self, connection: Connection, raw: bytes) -> Reply:
         """The backend's own error, in OpenAI's shape whichever it came in."""
+        if connection.status == 500 and _ENGINE_DEAD in raw:
+            return self._failed(BackendError("unreachable", "the backend's engine has ended"))
         status = connection.status if connection.status >= 400 else 502
         found = _parsed(raw)
         self.status, self.reason = status, "refused"

@@ -10,6 +10,10 @@ LoraRank = Literal[1, 8, 16, 32, 64, 128, 256, 320, 512]
 Unit = Literal["user", "session", "conversation", "request"]
 
 
+UNITS: tuple[Unit, ...] = ("user", "session", "conversation")
+"""What is assigned, unless a deployment says otherwise."""
+
+
 class Lora(Spec):
     """Hot-loaded adapters. slots: adapters in one batch; max_rank: fixed while the server runs.
 
@@ -73,7 +77,7 @@ class Traffic(Spec):
     """
 
     weights: dict[Name, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
-    unit: Annotated[list[Unit], Field(min_length=1)] = ["user", "session", "conversation"]
+    unit: list[Unit] = Field(default_factory=lambda: list(UNITS), min_length=1)
 
 
 class FeedbackLog(Spec):

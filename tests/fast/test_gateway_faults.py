@@ -115,7 +115,14 @@ async def sends_no_event(asked: Asked) -> None:
     await asked.end()
 
 
+async def outlives_its_engine(asked: Asked) -> None:
+    """As vLLM's API server answers once its engine's process is gone."""
+    message = "EngineCore encountered an issue. See stack trace (above) for the root cause."
+    await asked.whole({"error": {"message": message, "type": "InternalServerError"}}, status=500)
+
+
 WHOLE = [
+    (outlives_its_engine, 503, "unreachable"),
     (hangs, 504, "timeout"),
     (garbage, 502, "garbage"),
     (no_json, 502, "garbage"),
