@@ -51,6 +51,13 @@ def mark(settings: Settings, recipe: PreferencesRecipe) -> str | None:
     )
 
 
+def is_untouched(settings: Settings) -> bool:
+    """Whether no gateway of this project has ever answered: there is neither journal nor database.
+    A database elsewhere may hold anything."""
+    paths = ProjectPaths(settings.root)
+    return settings.database is None and not (paths.journal.exists() or paths.database.exists())
+
+
 def _state(file: Path) -> list[Any]:
     try:
         stat = file.stat()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmops.engines.contract import Progress
 from llmops.errors import BadInput
-from llmops.preferences.mark import Yield, Yields, mark
+from llmops.preferences.mark import Yield, Yields, is_untouched, mark
 from llmops.preferences.report import Report
 from llmops.preferences.snapshot import Snapshot, snapshots
 from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared
@@ -43,6 +43,8 @@ class Preferences:
     def prepare(self, node: Node, inputs: Mapping[str, Any], context: Context) -> Prepared:
         recipe: PreferencesRecipe = node.spec
         waiting = tuple(pending.node for pending in inputs.get("after", ()))
+        if waiting and is_untouched(context.settings):
+            return _nothing_yet(node, waiting)
         now = self._yield(node, context, pending=bool(waiting))
         if now.report.to_ask and not waiting:
             sampler(node, context)
