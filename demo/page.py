@@ -13,7 +13,8 @@ _STYLE = """
   --series-3: #5bc88f; --series-4: #c79ae8; --series-5: #e3c04a; --series-6: #ff8a65; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 1rem; max-width: 60rem; background: var(--ground);
-  color: var(--ink); font: 16px/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
+  color: var(--ink); font: 16px/1.5 system-ui, sans-serif; overflow-wrap: break-word; }
+code { overflow-wrap: anywhere; }
 h1 { font-size: 1.5rem; line-height: 1.2; margin: .5rem 0; }
 h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; }
 p { margin: .5rem 0; }
@@ -27,8 +28,8 @@ p { margin: .5rem 0; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; vertical-align: top; padding: .35rem .6rem .35rem 0;
   border-bottom: 1px solid var(--line); }
-th { font-weight: 600; color: var(--quiet); }
-svg { display: block; width: 100%; height: auto; }
+th { font-weight: 600; color: var(--quiet); white-space: nowrap; }
+svg { display: block; width: 100%; max-width: 36rem; height: auto; }
 svg text { font: 12px system-ui, sans-serif; fill: var(--ink); }
 svg .tick { fill: var(--quiet); font-size: 10px; }
 svg .grid { stroke: var(--line); }
