@@ -50,10 +50,12 @@ def vllm() -> Environment:
 
 @pytest.fixture(scope="session")
 def starter(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project as `llmops init` makes it. Nothing is trained."""
+    """A project as `llmops init` makes it, served at any free port. Nothing is trained."""
     folder = tmp_path_factory.mktemp("town")
     done = run_llmops("init", folder, cwd=folder.parent)
     assert done.returncode == 0, done.stderr
+    with (folder / "serving" / "town.yaml").open("a") as file:
+        file.write("listen: {port: 0}\n")
     return folder
 
 

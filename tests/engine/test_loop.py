@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from demo.rounds import Story, read_story
+from demo.rounds import SWAP, Story, read_story
 from llmops.feedback.frames import events, inferences
 from llmops.feedback.ingest import ingest
 from llmops.registry.evidence import EvidenceLog
@@ -101,6 +101,13 @@ def test_both_rounds_trained_from_the_anchor_on_all_pairs(story: Story, twice: P
     assert {version.base for version in versions[1:]} == {"town:v1"}
     assert [one.snapshot for one in story.rounds] == ["preferences:town@1", "preferences:town@2"]
     assert len(versions) == 3
+
+
+def test_a_round_is_timed_from_the_last_vote_to_the_first_answer(story: Story) -> None:
+    for one in story.rounds:
+        assert list(one.seconds) == ["pairs", "training", "evaluation", "promotion", SWAP]
+        assert min(one.seconds.values()) >= 0
+        assert one.seconds["training"] > 5
 
 
 def test_malicious_raters_in_bulk_do_not_turn_it(twice: Path) -> None:
