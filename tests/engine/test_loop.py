@@ -115,10 +115,10 @@ def test_malicious_raters_in_bulk_do_not_turn_it(twice: Path) -> None:
     recipe = load_recipe(twice / "recipes/simulate.yaml").spec
     assert recipe.users.malicious == 0.05
     assert recipe.users.bulk >= 3
-    pairs = pl.read_parquet(ProjectPaths(twice).snapshots("town") / "2" / "pairs.parquet")
+    pairs = pl.read_parquet(ProjectPaths(twice).snapshots("town") / "1" / "pairs.parquet")
     words = pl.col("chosen").str.count_matches(r"\S+"), pl.col("rejected").str.count_matches(r"\S+")
     turned = pairs.filter(words[0] > words[1]).height / pairs.height
-    assert 0.02 <= turned <= 0.45
+    assert 0.05 <= turned <= 0.45
 
 
 def test_every_answer_and_every_rating_is_in_the_log(
