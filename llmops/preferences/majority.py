@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 PAIR = ("prompt", "low", "high")
+_SAME = ("agreement", "raters", "chosen_row", "rejected_row", "edit")
 
 
 def comparable(opinions: "pl.DataFrame", tally: Tally) -> "pl.DataFrame":
@@ -82,13 +83,38 @@ def _gathered(kept: "pl.DataFrame", log: Log) -> "pl.DataFrame":
         log.events["id"].gather(kept["event"]).alias("event"),
         *(ids.gather(kept[name]).alias(name) for name in ("chosen_by", "rejected_by")),
     )
-    found = named.group_by(PAIR, maintain_order=True).agg(
-        pl.col("agreement", "raters", "chosen_row", "rejected_row", "edit").first(),
-        builder=pl.col("builder").min(),
+    several = named.select(pl.struct(PAIR).is_duplicated()).to_series()
+    return pl.concat([_of_one(named.filter(~several)), _of_several(named.filter(several))])
+
+
+def _of_one(named: "pl.DataFrame") -> "pl.DataFrame":
+    """Pairs with one opinion, which are most: a row is a pair already, and grouping is slow."""
+    import polars as pl
+
+    first = pl.min_horizontal("chosen_by", "rejected_by")
+    last = pl.max_horizontal("chosen_by", "rejected_by")
+    return named.select(
+        *PAIR,
+        *_SAME,
+        "builder",
+        "simulated",
+        "whole",
+        votes=pl.lit(1, pl.Int64),
+        inferences=pl.concat_list(first, pl.when(last != first).then(last)).list.drop_nulls(),
+        events=pl.concat_list("event").list.drop_nulls(),
+    )
+
+
+def _of_several(named: "pl.DataFrame") -> "pl.DataFrame":
+    import polars as pl
+
+    grouped = named.group_by(PAIR, maintain_order=True).agg(
+        pl.col(_SAME).first(),
+        pl.col("builder").min(),
+        pl.col("simulated", "whole").any(),
         votes=pl.len().cast(pl.Int64),
         inferences=pl.col("chosen_by").append(pl.col("rejected_by")).drop_nulls(),
         events=pl.col("event").drop_nulls(),
-        simulated=pl.col("simulated").any(),
-        whole=pl.col("whole").any(),
     )
-    return found.with_columns(pl.col("inferences", "events").list.unique().list.sort())
+    ids = pl.col("inferences", "events").list.unique().list.sort()
+    return grouped.select(*PAIR, *_SAME, "builder", "simulated", "whole", "votes", ids)
