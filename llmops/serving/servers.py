@@ -116,7 +116,7 @@ class Servers:
     ) -> ServingState:
         """Until `done` says so of the deployment's state. Raises Failed when it ends."""
         paths = self._paths.deployment(name)
-        told = ""
+        told = "".join(last_lines(paths.supervisor_log)[-1:])  # said before, to whoever asked then
         while True:
             process = self._started.get(name)
             ended = process is not None and process.poll() is not None
@@ -128,7 +128,7 @@ class Servers:
             if ended:
                 del self._started[name]  # somebody else was quicker to serve it
             news = _news(name, paths, state, started=process is not None)
-            if news != told:
+            if news not in (told, f"{name}: {told}"):
                 told = news
                 report(Progress(news))
             time.sleep(_PULSE)
