@@ -26,11 +26,15 @@ def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def changes(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[str, ...]:
-    """Sentences saying how `new` differs from `old`: `args.learning_rate: 0.001 -> 0.003`."""
+    """Sentences saying how `new` differs from `old`: `args.learning_rate: 0.001 -> 0.003`.
+
+    What is `pending:` may come out as before, so neither it nor its details count as changed.
+    """
     sentences = []
+    pending = tuple(f"{name}." for name, value in new.items() if value.startswith("pending: "))
     for name in sorted({*old, *new}):
         before, after = old.get(name), new.get(name)
-        if before == after:
+        if before == after or f"{name}.".startswith(pending):
             continue
         if before is None:
             sentences.append(f"{name}: new, {_short(after)}")
