@@ -87,8 +87,9 @@ print("rows", len(data["train"]), len(data["test"]))
 def street(starter: Path, tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with the tiny base, and a log of a deployment of its own."""
     folder = tmp_path_factory.mktemp("street") / "project"
-    log = shutil.ignore_patterns("journal", "llmops.db*", "preferences", "runs", "cache")
-    shutil.copytree(starter, folder, ignore=log)
+    # The other tests' log, and their server's sockets, which cannot be copied.
+    theirs = ("journal", "llmops.db*", "preferences", "runs", "cache", "serving")
+    shutil.copytree(starter, folder, ignore=shutil.ignore_patterns(*theirs))
     said = Said()
     for number in range(40):
         prompt, user = f"Which tree stands at number {number}?", f"user {number}"
