@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmops.engines.contract import Environment
-from llmops.errors import BadInput, LlmopsError
+from llmops.errors import BadInput, Failed, LlmopsError
 from llmops.registry.store import Registry
 from llmops.serving import hold
 from llmops.serving.copies import Copies
@@ -165,6 +165,7 @@ class Supervisor:
         while not self._settled():
             self._pause()
             self._look()
+            self._write_state()
         self._act()
         self._gateway.await_generation(self.generation)
         self._starting = False
@@ -176,7 +177,9 @@ class Supervisor:
         while not self._ending:
             self._pause()
             self._look()
-            self._act()
+            if self._act():
+                self._await_gateway()
+            self._write_state()
             failures = [one.failure for one in self._pool.backends.values()]
             if failures and all(failures):
                 raise next(failure for failure in failures if failure is not None)
@@ -210,13 +213,19 @@ class Supervisor:
         self._demand.read(self._pool.problem)
         routed = self._routing.routed.values() if self._routing is not None else ()
         self._pool.want([*self._demand.versions, *routed])
-        self._write_state()
 
-    def _act(self) -> None:
-        """Let the table follow what the backends have ready."""
+    def _act(self) -> bool:
+        """Let the table follow what the backends have ready. Whether it changed."""
         assert self._routing is not None
-        if self._routing.update(self._demand.resolved, self._demand.wished.values()):
-            self._write_state()
+        return self._routing.update(self._demand.resolved, self._demand.wished.values())
+
+    def _await_gateway(self) -> None:
+        """What the state calls ready answers: so the gateway follows the table first. One that
+        does not (its journal's disk may be full) is no reason to end what serves."""
+        try:
+            self._require_gateway().await_generation(self.generation)
+        except Failed as error:
+            self._report(f"warning: {error}")
 
     def _settled(self) -> bool:
         """Whether everything that is wanted at the start is ready. Raises what stands against
