@@ -1,4 +1,5 @@
-"""Databases for the tests: a SQLite file, and a real PostgreSQL that is started once."""
+"""Databases for the tests (SQLite, and a real PostgreSQL that is started once), and a gateway
+in front of a backend that answers as a test says."""
 
 import shutil
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ import sqlalchemy as sa
 from llmops.spec.settings import Settings
 from llmops.store.database import open_database
 from llmops.store.paths import ProjectPaths
+from tests.fast.backend_server import BackendServer
+from tests.fast.gateway_process import GatewayProcess, gateway, routes
 from tests.postgres import Postgres, why_not
 
 
@@ -59,3 +62,17 @@ def database(settings: Settings) -> Iterator[sa.Engine]:
     engine = open_database(settings)
     yield engine
     engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def backend() -> Iterator[BackendServer]:
+    with BackendServer().running() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def running(
+    backend: BackendServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[GatewayProcess]:
+    with gateway(tmp_path_factory.mktemp("project"), routes(backend.url)) as process:
+        yield process

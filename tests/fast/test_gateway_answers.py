@@ -14,24 +14,10 @@ import pytest
 from llmops.feedback.identity import load_identity
 from llmops.gateway.routes import RoutedVariant
 from tests.fast.backend_server import Asked, BackendServer, well
-from tests.fast.gateway_process import GatewayProcess, gateway, routes
+from tests.fast.gateway_process import GatewayProcess, routes
 
 HELLO: list[Any] = [{"role": "user", "content": "Hello"}]
 TEXT = "The Abb flows there."
-
-
-@pytest.fixture(scope="module")
-def backend() -> Iterator[BackendServer]:
-    with BackendServer().running() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def running(
-    backend: BackendServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[GatewayProcess]:
-    with gateway(tmp_path_factory.mktemp("project"), routes(backend.url)) as process:
-        yield process
 
 
 @pytest.fixture(autouse=True)

@@ -18,12 +18,6 @@ HELLO = b'{"model": "town", "messages": [{"role": "user", "content": "Hello"}]}'
 
 
 @pytest.fixture(scope="module")
-def backend() -> Iterator[BackendServer]:
-    with BackendServer().running() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def running(
     backend: BackendServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[GatewayProcess]:

@@ -8,24 +8,10 @@ import pytest
 
 from llmops.gateway.routes import RoutedVariant
 from tests.fast.backend_server import Asked, BackendServer, well
-from tests.fast.gateway_process import GatewayProcess, gateway, routes
+from tests.fast.gateway_process import GatewayProcess, routes
 
 HELLO: list[Any] = [{"role": "user", "content": "Hello"}]
 TWO = {"side_by_side": True}
-
-
-@pytest.fixture(scope="module")
-def backend() -> Iterator[BackendServer]:
-    with BackendServer().running() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def running(
-    backend: BackendServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[GatewayProcess]:
-    with gateway(tmp_path_factory.mktemp("project"), routes(backend.url)) as process:
-        yield process
 
 
 @pytest.fixture(autouse=True)

@@ -22,12 +22,6 @@ WAITS = ("--first-byte", "0.3", "--between-bytes", "0.3", "--drain", "1")
 
 
 @pytest.fixture(scope="module")
-def backend() -> Iterator[BackendServer]:
-    with BackendServer().running() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def running(
     backend: BackendServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[GatewayProcess]:

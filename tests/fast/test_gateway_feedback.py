@@ -18,20 +18,6 @@ PATH = "/v1/chat/completions"
 HELLO = {"model": "town", "messages": [{"role": "user", "content": "Hello"}]}
 
 
-@pytest.fixture(scope="module")
-def backend() -> Iterator[BackendServer]:
-    with BackendServer().running() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def running(
-    backend: BackendServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[GatewayProcess]:
-    with gateway(tmp_path_factory.mktemp("project"), routes(backend.url)) as process:
-        yield process
-
-
 @pytest.fixture
 def http(running: GatewayProcess) -> Iterator[httpx.Client]:
     with running.client() as client:

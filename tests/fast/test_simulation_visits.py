@@ -17,7 +17,7 @@ from llmops.simulation.prompts import Prompt
 from llmops.simulation.visitor import Visitor
 from llmops.spec.simulation import SimulateRecipe, Taste, Users
 from tests.fast.backend_server import Asked, BackendServer
-from tests.fast.gateway_process import GatewayProcess, gateway, routes
+from tests.fast.gateway_process import GatewayProcess
 
 PROMPTS = [
     Prompt("Which river?", "Wend", "The Wend."),
@@ -55,20 +55,6 @@ def recipe() -> SimulateRecipe:
 
 def visit(way: Way, *, malicious: bool = False, coin: float = 0.9) -> Visit:
     return Visit(0, Person("crowd-1", 1.0, malicious), PROMPTS[0], way, False, coin)
-
-
-@pytest.fixture(scope="module")
-def backend() -> Iterator[BackendServer]:
-    with BackendServer().running() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def running(
-    backend: BackendServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[GatewayProcess]:
-    with gateway(tmp_path_factory.mktemp("project"), routes(backend.url)) as process:
-        yield process
 
 
 @pytest.fixture(scope="module")
