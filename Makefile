@@ -14,7 +14,7 @@ test: system engines lint  ## every test, those on the real engines included
 	$(BIN)/python -m pytest
 
 test-fast: setup  ## the tests that start no engine
-	$(BIN)/python -m pytest -m "not engine" -q
+	$(BIN)/python -m pytest -m "not engine" -q -n auto
 
 lint: setup
 	$(BIN)/ruff check .

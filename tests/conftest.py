@@ -1,12 +1,17 @@
 """Fixtures that all the tests share: a project in a temporary directory, and the command."""
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from llmops.cli.app import main
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
@@ -40,11 +45,20 @@ def run_llmops(
 
 
 @pytest.fixture
-def llmops(project: Path) -> Llmops:
-    """`llmops(...)` in the project, without any engine installed."""
+def llmops(project: Path, monkeypatch: pytest.MonkeyPatch) -> Llmops:
+    """`llmops(...)` in the project, without any engine installed; in this process, which spares
+    the start of another."""
 
     def call(*args: object, **kwargs: object) -> "subprocess.CompletedProcess[str]":
-        env = {"LLMOPS_CACHE": str(project.parent / "cache")}
-        return run_llmops(*args, cwd=project, env=env)
+        monkeypatch.setenv("LLMOPS_CACHE", str(project.parent / "cache"))
+        monkeypatch.setattr(sys, "argv", ["llmops", *map(str, args)])
+        out, err = io.StringIO(), io.StringIO()
+        code: Any = 0
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                main()
+            except SystemExit as ended:
+                code = ended.code or 0
+        return subprocess.CompletedProcess(list(args), code, out.getvalue(), err.getvalue())
 
     return call

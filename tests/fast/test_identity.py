@@ -97,7 +97,8 @@ def test_threads_that_make_the_secret_at_once_agree(tmp_path: Path) -> None:
 def test_processes_that_make_the_secret_at_once_agree(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from llmops.feedback.identity import load_identity\n"
-        "print(flush=True); sys.stdin.readline(); print(load_identity(Path(sys.argv[1])).secret)"
+        "print(flush=True); sys.stdin.readline()\n"
+        "print(load_identity(Path(sys.argv[1])).secret.hex())"
     )
     argv = [sys.executable, "-c", code, str(tmp_path / "secret")]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
@@ -109,7 +110,7 @@ def test_processes_that_make_the_secret_at_once_agree(tmp_path: Path) -> None:
         process.stdin.flush()
     secrets = {process.communicate(timeout=30)[0] for process in processes}
     assert len(secrets) == 1
-    assert "b'" in secrets.pop()
+    assert len(bytes.fromhex(secrets.pop())) == 32
 
 
 @pytest.mark.parametrize("text", ["", "\n", "xyz", "ab" * 31, "\xff" * 64])

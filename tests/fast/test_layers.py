@@ -4,9 +4,12 @@ import ast
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from llmops.cli.app import app
 from tests.conftest import ROOT, run_llmops
 
 LAYERS = (
@@ -80,26 +83,20 @@ def test_a_plan_imports_nothing_heavy(tmp_path: Path) -> None:
     assert not loaded_by("plan", "pipelines/town.yaml", cwd=tmp_path / "town") & HEAVY
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        *("init", "doctor", "plan", "run", "serve", "gateway", "chat", "schema", "engines install"),
-        *("engines list", "engines remove", "runs list", "runs show", "runs log"),
-        *("models list", "models show", "models add"),
-        *("eval run", "eval list", "eval show", "eval add"),
-        *("keys create", "keys list", "keys revoke"),
-        *("preferences list", "preferences show", "preferences export"),
-        *("experiments list", "experiments show"),
-        *("models promote", "models rollback", "models evidence"),
-        *("feedback stats", "feedback list", "feedback show", "feedback export"),
-        *("feedback import", "feedback forget", "feedback ingest", "replay"),
-    ],
-)
+def commands() -> list[str]:
+    """Every command, as a user types it."""
+    from typer.main import get_command
+
+    def below(command: Any, path: str) -> list[str]:
+        inner = getattr(command, "commands", None)
+        if inner is None:
+            return [path]
+        return [one for name, c in inner.items() for one in below(c, f"{path} {name}".strip())]
+
+    return below(get_command(app), "")
+
+
+@pytest.mark.parametrize("command", commands())
 def test_every_command_shows_an_example(command: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "llmops", *command.split(), "--help"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert f"llmops {command}" in done.stdout.split("Example", 1)[1]
+    done = CliRunner().invoke(app, [*command.split(), "--help"])
+    assert f"llmops {command}" in done.output.split("Example", 1)[1]
