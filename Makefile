@@ -13,8 +13,8 @@ demo: engines  ## the loop, turning twice on the real engines
 test: system engines lint  ## every test, those on the real engines included
 	$(BIN)/python -m pytest
 
-test-fast: setup  ## the tests that start no engine
-	$(BIN)/python -m pytest -m "not engine" -q -n auto
+test-fast: setup  ## the tests that start no engine, in under a minute
+	$(BIN)/python -m pytest -m "not engine and not slow" -q -n auto
 
 lint: setup
 	$(BIN)/ruff check .

@@ -21,6 +21,8 @@ from tests.conftest import Llmops
 from tests.fast.protocol_server import Wire, serve_wire
 from tests.fast.served import TOWN, deployment, register
 
+pytestmark = pytest.mark.slow
+
 PROXY = """\
 name: proxy
 backend: {kind: openai, url: "URL"}

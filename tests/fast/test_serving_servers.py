@@ -15,6 +15,8 @@ from llmops.spec.settings import load_settings
 from llmops.store.paths import ProjectPaths
 from tests.fast.served import deployment, register, wire_environment
 
+pytestmark = pytest.mark.slow
+
 WAITING = """\
 name: town
 listen: {port: 0}

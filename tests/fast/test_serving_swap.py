@@ -32,6 +32,8 @@ from llmops.store.paths import ProjectPaths
 from tests.fast.served import add_adapter, deployment, register, wire_environment
 from tests.gateway_traffic import Traffic, unlogged
 
+pytestmark = pytest.mark.slow
+
 TOWN = """\
 name: town
 listen: {port: 0}
