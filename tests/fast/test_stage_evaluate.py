@@ -26,6 +26,8 @@ from tests.fast.served import register
 from tests.fast.talking_server import Answering, Say, Talker, talking
 from tests.fast.test_layers import loaded_by
 
+pytestmark = pytest.mark.slow
+
 SUITE = """\
 name: trees
 items: items.jsonl
