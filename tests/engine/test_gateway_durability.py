@@ -13,6 +13,7 @@ import pytest
 
 from tests.fast.backend_server import BackendServer
 from tests.fast.gateway_process import GatewayProcess, gateway, routes
+from tests.waiting import until
 
 pytestmark = pytest.mark.engine
 PATH = "/v1/chat/completions"
@@ -62,7 +63,7 @@ def test_kill_9_under_load_loses_nothing_acknowledged(
         clients = [Client(running) for _ in range(8)]
         for client in clients:
             client.start()
-        running.until(lambda: sum(len(client.told) for client in clients) > 600, 60)
+        until(lambda: sum(len(client.told) for client in clients) > 600, 60)
         assert running.stop(signal.SIGKILL) == -signal.SIGKILL
         for client in clients:
             client.join()

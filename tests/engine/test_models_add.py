@@ -4,7 +4,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -14,6 +13,7 @@ from llmops.engines.contract import Environment
 from llmops.registry.store import Registry
 from llmops.store.paths import ProjectPaths
 from tests.conftest import run_llmops
+from tests.waiting import until
 
 pytestmark = pytest.mark.engine
 
@@ -21,6 +21,7 @@ MAKE_ADAPTER = """
 import sys, torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM
+from tests.waiting import until
 model = AutoModelForCausalLM.from_pretrained(sys.argv[1])
 torch.manual_seed(0)
 config = LoraConfig(r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False)
@@ -103,10 +104,8 @@ def test_sigterm_ends_the_worker_too(project: Path, tiny_base: Path) -> None:
 
 def the_child_of(process: psutil.Process) -> psutil.Process:
     """The golden worker, once it is there (an own environment is asked for its version first)."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        for child in process.children():
-            if "golden.py" in " ".join(child.cmdline()):
-                return child
-        time.sleep(0.05)  # the system tells nobody that a process has started
-    raise TimeoutError("no worker was started")
+
+    def workers() -> list[psutil.Process]:
+        return [child for child in process.children() if "golden.py" in " ".join(child.cmdline())]
+
+    return until(workers, 60)[0]

@@ -10,7 +10,6 @@ import signal
 import struct
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +26,7 @@ from llmops.spec.load import load_deployment
 from llmops.spec.settings import load_settings
 from llmops.store.paths import ProjectPaths
 from tests.conftest import run_llmops
+from tests.waiting import until
 
 pytestmark = pytest.mark.engine
 
@@ -67,13 +67,7 @@ def vllm_runs(project: Path, name: str) -> bool:
 
 
 def await_(what: Callable[[], object], process: "subprocess.Popen[bytes] | None" = None) -> object:
-    """Wait until `what` gives something true; fail when the process ends before, or too late."""
-    deadline = time.monotonic() + LONGEST
-    while not (found := what()):
-        assert process is None or process.poll() is None, "llmops serve ended"
-        assert time.monotonic() < deadline, "it took too long"
-        time.sleep(0.1)
-    return found
+    return until(what, LONGEST, process)
 
 
 def api_server(group: int) -> int:

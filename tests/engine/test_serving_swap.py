@@ -22,6 +22,7 @@ from llmops.serving.state import ServingState, read_state
 from llmops.serving.supervisor import Supervisor
 from llmops.spec.settings import load_settings
 from llmops.store.paths import ProjectPaths
+from tests import waiting
 from tests.gateway_traffic import Traffic, unlogged
 
 pytestmark = pytest.mark.engine
@@ -32,11 +33,7 @@ T = TypeVar("T")
 
 
 def until(what: Callable[[], T]) -> T:
-    deadline = time.monotonic() + LONGEST
-    while not (found := what()):
-        assert time.monotonic() < deadline, "it took too long"
-        time.sleep(0.1)
-    return found
+    return waiting.until(what, LONGEST)
 
 
 @pytest.fixture(scope="module")

@@ -122,7 +122,7 @@ class BackendServer:
         self.loop = asyncio.new_event_loop()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        number = 0
+        number, end = 0, _end(reader)
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 first, *lines = head.decode().split("\r\n")
@@ -133,17 +133,17 @@ class BackendServer:
                 asked = Asked(number, first.split(" ")[1], headers, json.loads(body), writer)
                 self.asked.append(asked)
                 self.came.set()
-                if not await self._answered(asked, reader):
+                if not await self._answered(asked, end):
                     return
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
             writer.close()
 
-    async def _answered(self, asked: Asked, reader: asyncio.StreamReader) -> bool:
+    async def _answered(self, asked: Asked, end: asyncio.Event) -> bool:
         """Whether the answer was given while the gateway was there."""
         answering = asyncio.ensure_future(self.answer(asked))
-        watching = asyncio.ensure_future(_end(reader))
+        watching = asyncio.ensure_future(end.wait())
         await asyncio.wait({answering, watching}, return_when=asyncio.FIRST_COMPLETED)
         watching.cancel()
         if answering.done():
@@ -176,7 +176,17 @@ class BackendServer:
         self.loop.close()
 
 
-async def _end(reader: asyncio.StreamReader) -> None:
-    """The other side has closed: it sends nothing more while it waits for an answer."""
-    while not reader.at_eof():
-        await asyncio.sleep(0.005)
+def _end(reader: asyncio.StreamReader) -> asyncio.Event:
+    """Set when the other side closes. Reading would tell it too, but take what comes before."""
+    ended = asyncio.Event()
+
+    def told(say: Callable[..., None]) -> Callable[..., None]:
+        def both(*args: Any) -> None:
+            say(*args)
+            ended.set()
+
+        return both
+
+    reader.feed_eof = told(reader.feed_eof)  # type: ignore[method-assign]
+    reader.set_exception = told(reader.set_exception)  # type: ignore[method-assign]
+    return ended

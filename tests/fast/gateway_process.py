@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import orjson
 
 from llmops.gateway.routes import RoutedVariant, Routes, Target, Upstream, write_routes
 from llmops.store.paths import ProjectPaths
+from tests.waiting import until
 
 VARIANTS = {"control": ("town:v1", 90.0), "candidate": ("town:v2", 10.0)}
 
@@ -55,13 +55,7 @@ class GatewayProcess:
         """Write a table and wait until the gateway follows it."""
         write_routes(self.paths.deployment("town").routes, table)
         with self.client() as client:
-            self.until(lambda: client.get("/readyz").json()["generation"] == table.generation)
-
-    def until(self, true: Any, seconds: float = 10.0) -> None:
-        deadline = time.monotonic() + seconds
-        while not true():
-            assert time.monotonic() < deadline, "it did not come to that in time"
-            time.sleep(0.01)
+            until(lambda: client.get("/readyz").json()["generation"] == table.generation)
 
     def records(self) -> list[dict[str, Any]]:
         """Every whole line on disk now, in the order in which it was written."""
@@ -71,7 +65,7 @@ class GatewayProcess:
 
     def recorded(self, count: int = 1) -> list[dict[str, Any]]:
         """The same, once there are that many."""
-        self.until(lambda: len(self.records()) >= count)
+        until(lambda: len(self.records()) >= count)
         return self.records()
 
     def log(self) -> str:

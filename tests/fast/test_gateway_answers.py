@@ -15,6 +15,7 @@ from llmops.feedback.identity import load_identity
 from llmops.gateway.routes import RoutedVariant
 from tests.fast.backend_server import Asked, BackendServer, well
 from tests.fast.gateway_process import GatewayProcess, routes
+from tests.waiting import until
 
 HELLO: list[Any] = [{"role": "user", "content": "Hello"}]
 TEXT = "The Abb flows there."
@@ -276,7 +277,7 @@ def test_a_client_that_goes_away_stops_the_backend(
     assert record["error"] == "client disconnected"
     assert record["status"] == (200 if stream else 499)
     with running.client() as http:
-        running.until(lambda: 'in_flight{version="town:v3"} 0' in http.get("/metrics").text)
+        until(lambda: 'in_flight{version="town:v3"} 0' in http.get("/metrics").text)
 
 
 def test_a_new_table_takes_the_traffic_at_once(
@@ -288,7 +289,7 @@ def test_a_new_table_takes_the_traffic_at_once(
     assert last(running)["generation"] == 2
     (running.paths.deployment("town").routes).write_text("{")
     with running.client() as http:
-        running.until(lambda: "damaged" in http.get("/readyz").text)
+        until(lambda: "damaged" in http.get("/readyz").text)
     assert client.chat.completions.create(model="town", messages=HELLO).model == "town:v3"
     running.follow(routes(backend.url, generation=3))
     assert "the routing table works again" in running.log()

@@ -2,11 +2,9 @@
 (protocol_server.py); a deployment on vLLM is in tests/engine/test_serving_life.py."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +18,7 @@ from llmops.store.paths import ProjectPaths
 from tests.conftest import Llmops
 from tests.fast.protocol_server import Wire, serve_wire
 from tests.fast.served import TOWN, deployment, register
+from tests.processes import end_of, members
 
 pytestmark = pytest.mark.slow
 
@@ -68,17 +67,6 @@ def state(project: Path) -> ServingState | None:
     return read_state(ProjectPaths(project).deployment("proxy"))
 
 
-def gone(group: int) -> bool:
-    deadline = time.monotonic() + 15
-    while time.monotonic() < deadline:
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
-            return True
-        time.sleep(0.02)
-    return False
-
-
 def test_serving_in_front_of_a_server_that_exists_with_one_more_gateway(proxy: Path) -> None:
     with (
         started("serve", proxy.name, cwd=proxy.parent) as (first, url),
@@ -94,7 +82,7 @@ def test_serving_in_front_of_a_server_that_exists_with_one_more_gateway(proxy: P
         assert first.wait(30) == 0
         assert second.wait(30) == 1, "a gateway that follows ends with its deployment"
     assert state(proxy.parent) is None
-    assert all(gone(group) for group in now.groups)
+    assert [end_of(members(group)) for group in now.groups] == [[] for _ in now.groups]
 
 
 def test_killing_the_supervisor_leaves_no_gateway(proxy: Path) -> None:
@@ -104,7 +92,7 @@ def test_killing_the_supervisor_leaves_no_gateway(proxy: Path) -> None:
         assert now.gateway_pid is not None
         process.kill()
         process.wait()
-        assert gone(now.gateway_pid)
+        assert end_of(members(now.gateway_pid)) == []
 
 
 def test_a_gateway_alone_needs_servers_that_exist(llmops: Llmops, project: Path) -> None:

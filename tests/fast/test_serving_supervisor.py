@@ -2,7 +2,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from llmops.spec.load import load_deployment
 from llmops.store.liveness import process_mark
 from llmops.store.paths import ProjectPaths
 from tests.fast.served import deployment, environment, planned, register
+from tests.waiting import until
 
 
 def supervisor(plan: ServingPlan, root: Path) -> Supervisor:
@@ -108,8 +108,7 @@ def backend(root: Path, code: str) -> Process:
 def test_stopping_a_backend_ends_all_that_it_started(tmp_path: Path) -> None:
     child = "import subprocess, sys; p = subprocess.Popen(['sleep', '600'], start_new_session=True)"
     running = backend(tmp_path, f"{child}; print(p.pid, flush=True); p.wait()")
-    while not tail(tmp_path / "log"):
-        time.sleep(0.01)
+    until(lambda: tail(tmp_path / "log"))
     running.stop()
     with pytest.raises(ProcessLookupError):
         os.kill(int(tail(tmp_path / "log")), 0)

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -31,6 +31,7 @@ from llmops.store.liveness import process_mark
 from llmops.store.paths import ProjectPaths
 from tests.fast.served import add_adapter, deployment, register, wire_environment
 from tests.gateway_traffic import Traffic, unlogged
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -104,14 +105,6 @@ class Town:
                 return False
 
         until(answers)
-
-
-def until(what: Callable[[], T], seconds: float = 15.0) -> T:
-    deadline = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < deadline, "it took too long"
-        time.sleep(0.02)
-    return found
 
 
 @pytest.fixture(scope="module")
