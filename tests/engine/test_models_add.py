@@ -21,7 +21,6 @@ MAKE_ADAPTER = """
 import sys, torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM
-from tests.waiting import until
 model = AutoModelForCausalLM.from_pretrained(sys.argv[1])
 torch.manual_seed(0)
 config = LoraConfig(r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False)
