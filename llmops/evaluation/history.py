@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from llmops.errors import BadInput
-from llmops.evaluation.report import NO_GATE, read
+from llmops.evaluation.report import read
 from llmops.registry.evidence import Evidence, EvidenceLog
 from llmops.registry.store import Registry
 from llmops.spec.suggest import did_you_mean
@@ -57,8 +57,7 @@ def report_of(evidence: Evidence, root: Path) -> dict[str, Any]:
 
 def row(one: Evidence) -> tuple[str, ...]:
     """A line of the list."""
-    ungated = one.missing == [NO_GATE]
-    gate = "passed" if one.passed else "none" if ungated else "refused"
+    gate = "passed" if one.passed else "refused" if one.asks else "none"
     return (
         one.id.removeprefix("evidence:"),
         one.time.partition(".")[0],

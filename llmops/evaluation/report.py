@@ -11,11 +11,11 @@ from llmops.errors import BadInput, Failed
 from llmops.evaluation.gate import Verdict, bounds, percent, points, relative
 from llmops.evaluation.measure import Measured, SuiteResult, perplexity_of
 from llmops.evaluation.statistics import Interval
+from llmops.registry.evidence import NO_GATE
 from llmops.spec.source import display
 from llmops.store.atomic import new_directory, write_json
 
 REPORT, TEXT, ITEMS = "report.json", "report.txt", "items.jsonl"
-NO_GATE = "the evaluation asks for nothing: its recipe has no `gate`"
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ from llmops.spec.source import display
 from llmops.store.atomic import append_line
 from llmops.store.paths import ProjectPaths
 
+NO_GATE = "the evaluation asks for nothing: its recipe has no `gate`"
+
 
 class Evidence(Spec):
     """One piece. version: NAME:vN that it is about; against: what it was compared with.
@@ -34,6 +36,11 @@ class Evidence(Spec):
     file: str | None = Field(None, description="the report, relative to the project")
     digest: str
     by: str = ""
+
+    @property
+    def asks(self) -> bool:
+        """Whether anything was asked of the version: measured figures alone decide nothing."""
+        return self.missing != [NO_GATE]
 
 
 class EvidenceLog:

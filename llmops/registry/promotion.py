@@ -25,8 +25,8 @@ def promote(
 ) -> Move | None:
     """Let `alias` name `version` (NAME:vN or NAME@ALIAS). None when it does already.
 
-    Its newest evaluation or experiment must have passed. override: move all the same; what was
-    missing is kept with the reason as evidence of its own.
+    Its newest evaluation with a gate, or experiment, must have passed. override: move all the
+    same; what was missing is kept with the reason as evidence of its own.
     Raises GateRefused without such evidence, BadInput for an override without a reason.
     """
     check_alias(alias)
@@ -54,9 +54,11 @@ def promote(
 
 
 def _newest(version: VersionId, evidence: EvidenceLog) -> Evidence | None:
-    """The last thing that was measured; what was overridden once is no measurement."""
+    """The last thing that was asked and measured. What was overridden once is no measurement, and
+    figures that nobody asked anything of, as `llmops eval run` finds them, take nothing back."""
     pieces = [one for one in evidence.of(version.name, str(version)) if one.kind != "override"]
-    return pieces[-1] if pieces else None
+    decide = [one for one in pieces if one.asks] or pieces
+    return decide[-1] if decide else None
 
 
 def _missing(version: VersionId, newest: Evidence | None) -> list[str]:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmops.engines.contract import Progress
-from llmops.evaluation.report import NO_GATE
 from llmops.evaluation.requirements import abilities, refuse_unmeasured
 from llmops.registry.evidence import Evidence, EvidenceLog
 from llmops.registry.locate import Located, locate
@@ -266,7 +265,7 @@ def _found(parts: Mapping[str, str], model: Located, context: Context) -> Eviden
 
 def _outcome(evidence: Evidence | None) -> list[str]:
     """What a gate made of evidence; nothing where there is none, or no gate."""
-    if evidence is None or evidence.passed or evidence.missing == [NO_GATE]:
+    if evidence is None or evidence.passed or not evidence.asks:
         return []
     return [f"the gate refuses: {words}" for words in evidence.missing]
 

@@ -10,13 +10,14 @@ from typer.testing import CliRunner, Result
 from llmops.cli.app import app as whole
 from llmops.cli.models import app
 from llmops.errors import BadInput, GateRefused
-from llmops.registry.evidence import Evidence, EvidenceLog
+from llmops.registry.evidence import NO_GATE, Evidence, EvidenceLog
 from llmops.registry.store import Registry
 from tests.conftest import Llmops
 from tests.fast.town_project import make_town, rated, write_log
 
 Models = Callable[..., Result]
 RELEASE = 'name: p\nstages: {go: {promote: "town:v2", to: production, when: "experiment:town"}}\n'
+MISSING = "correct: at least 0.7"
 
 
 @pytest.fixture
@@ -32,7 +33,9 @@ def models(town: Registry) -> Models:
     return call
 
 
-def evidence(town: Registry, *, passed: bool, version: str = "town:v2") -> None:
+def evidence(
+    town: Registry, *, passed: bool, version: str = "town:v2", missing: str = MISSING
+) -> None:
     log = EvidenceLog(town.paths)
     log.add(
         Evidence(
@@ -42,7 +45,7 @@ def evidence(town: Registry, *, passed: bool, version: str = "town:v2") -> None:
             version=version,
             passed=passed,
             summary="correct 0.61",
-            missing=[] if passed else ["correct: at least 0.7"],
+            missing=[] if passed else [missing],
             digest="d" * 64,
             file=".llmops/evaluations/e.json",
         )
@@ -55,6 +58,20 @@ def test_a_version_with_evidence_is_promoted(models: Models, town: Registry) -> 
     assert result.stdout == "town@production: town:v1 -> town:v2\n"
     assert town.history("town")[-1].why == "looks good; correct 0.61 (evaluation-0)"
     assert "already names town:v2" in models("promote", "town:v2", "production").stderr
+
+
+def test_figures_that_nobody_asked_anything_of_take_no_passed_gate_back(
+    models: Models, town: Registry
+) -> None:
+    evidence(town, passed=True)
+    evidence(town, passed=False, missing=NO_GATE)
+    models("promote", "town:v2", "production")
+    assert town.history("town")[-1].why == "correct 0.61 (evaluation-0)"
+
+
+def test_figures_alone_are_no_ground_to_move(models: Models, town: Registry) -> None:
+    evidence(town, passed=False, missing=NO_GATE)
+    assert NO_GATE in str(models("promote", "town:v2", "production").exception)
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from llmops.errors import BadInput, Failed, GateRefused
-from llmops.evaluation.report import NO_GATE, read_items
-from llmops.registry.evidence import Evidence, EvidenceLog
+from llmops.evaluation.report import read_items
+from llmops.registry.evidence import NO_GATE, Evidence, EvidenceLog
 from llmops.runner.execute import execute
 from llmops.runner.plan import Plan, describe, make_plan
 from llmops.runner.progress import PlainReporter
