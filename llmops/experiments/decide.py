@@ -53,7 +53,7 @@ def decision(declared: Loaded[Deployment], context: Context) -> Decision:
     deployment = declared.spec
     experiment = deployment.experiment
     assert experiment is not None
-    pair = current_pair(deployment, experiment, context.registry)
+    pair = current_pair(declared, experiment, context.registry)
     share = candidate_share(deployment, experiment)
     if isinstance(pair, str):
         return Decision(deployment.name, experiment, "undecided", pair)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from llmops.errors import BadInput
 from llmops.registry.store import Registry
+from llmops.serving.resolve import Resolver
 from llmops.serving.state import last_state
 from llmops.spec.deployment import Deployment, Experiment
 from llmops.spec.load import Loaded, load_deployment
-from llmops.spec.reference import parse_reference
 from llmops.spec.settings import Settings
 from llmops.spec.suggest import did_you_mean
 from llmops.store.paths import ProjectPaths
@@ -87,21 +87,17 @@ def candidate_share(deployment: Deployment, experiment: Experiment) -> float | N
     return candidate / (control + candidate) if control + candidate else None
 
 
-def current_pair(deployment: Deployment, experiment: Experiment, registry: Registry) -> Pair | str:
+def current_pair(
+    declared: Loaded[Deployment], experiment: Experiment, registry: Registry
+) -> Pair | str:
     """The versions that face each other now, or why none do."""
+    resolver = Resolver(declared, registry, registry.root)
     versions = []
     for name in (experiment.control, experiment.candidate):
-        variant = deployment.variants[name]
-        if variant.model is None:
-            versions.append(str(variant.upstream))
-            continue
-        reference = parse_reference(variant.model)
-        if reference.scheme == "alias" and reference.part not in registry.aliases(reference.target):
-            return f"{name} ({variant.model}) names no version yet"
-        if reference.scheme in ("version", "alias"):
-            versions.append(str(registry.resolve(variant.model).id))
-        else:
-            versions.append(variant.model)
+        version = resolver.named(name)
+        if version is None:
+            return f"{name} ({declared.spec.variants[name].model}) names no version yet"
+        versions.append(version)
     if versions[0] == versions[1]:
         return f"control and candidate are the same version, {versions[0]}"
     return Pair(experiment.control, experiment.candidate, versions[0], versions[1])

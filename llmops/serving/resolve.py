@@ -65,6 +65,21 @@ class Resolver:
         _refuse_rank(one, backend)
         return one
 
+    def named(self, variant: str) -> str | None:
+        """The name of a variant's version, as gateways log it; None for an alias that names
+        nothing yet. The files of a registered version need not be here: what it answered may be
+        looked at where it is not served. Raises BadInput or Failed when there is none."""
+        one = self._loaded.spec.variants[variant]
+        if one.model is None:
+            return str(one.upstream)
+        reference = parse_reference(one.model)
+        if reference.scheme == "path":
+            return self._variant(variant, one).name
+        aliases = self._registry.aliases(reference.target)
+        if reference.scheme == "alias" and reference.part not in aliases:
+            return None
+        return str(self._registry.resolve(one.model).id)
+
     def models(self) -> set[str]:
         """The models whose aliases the variants follow."""
         references = (_alias(variant) for variant in self._loaded.spec.variants.values())

@@ -11,6 +11,7 @@ from llmops.errors import Failed
 from llmops.gateway.routes import read_routes
 from llmops.runner.fingerprint import fingerprint, flatten
 from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared
+from llmops.serving.resolve import Resolver
 from llmops.simulation.crowd import Outcome, visit_all
 from llmops.simulation.population import visits
 from llmops.simulation.prompts import Prompt, read_prompts
@@ -18,7 +19,6 @@ from llmops.simulation.record import SimulationRecord, find_simulation, keep
 from llmops.simulation.visitor import Visitor, require_client
 from llmops.spec.deployment import Deployment
 from llmops.spec.load import Loaded, load_deployment, resolve_path
-from llmops.spec.reference import parse_reference
 from llmops.spec.simulation import SimulateRecipe
 from llmops.store.digest import sha256_json
 from llmops.store.paths import DeploymentPaths
@@ -54,9 +54,10 @@ class Simulate:
         file = _file(node, "deployment", context)
         prompts = _file(node, "prompts", context)
         deployment = load_deployment(file)
-        versions = versions_behind(deployment.spec, context)
-        parts = _parts(recipe, context.digests.file(prompts), deployment.spec.name, versions)
         waiting: tuple[Pending, ...] = inputs.get("after", ())
+        # What the variants name may be what those stages make.
+        versions = {} if waiting else versions_behind(deployment, context)
+        parts = _parts(recipe, context.digests.file(prompts), deployment.spec.name, versions)
         found = None if waiting else find_simulation(fingerprint(parts), context.paths)
         if found is None:
             require_client()
@@ -67,7 +68,7 @@ class Simulate:
             pending_on=tuple(one.node for one in waiting),
             done=found is not None,
             reasons=() if found or waiting else ("not yet with these versions",),
-            summary=_summary(recipe, deployment.spec.name, {} if waiting else versions),
+            summary=_summary(recipe, deployment.spec.name, versions),
             payload=_Payload(file, deployment, read_prompts(prompts), versions),
         )
 
@@ -111,19 +112,10 @@ def _record(
     )
 
 
-def versions_behind(deployment: Deployment, context: Context) -> Versions:
+def versions_behind(deployment: Loaded[Deployment], context: Context) -> Versions:
     """What each variant names now; None for an alias that names nothing yet."""
-    found: Versions = {}
-    for name, variant in deployment.variants.items():
-        found[name] = variant.upstream
-        if variant.model is not None:
-            found[name] = variant.model
-            reference = parse_reference(variant.model)
-            if reference.scheme == "alias":
-                aliases = context.registry.aliases(reference.target)
-                number = aliases.get(str(reference.part))
-                found[name] = f"{reference.target}:v{number}" if number else None
-    return found
+    resolver = Resolver(deployment, context.registry, context.settings.root)
+    return {name: resolver.named(name) for name in deployment.spec.variants}
 
 
 def _file(node: Node, key: str, context: Context) -> Path:

@@ -198,6 +198,16 @@ def test_an_alias_that_names_nothing_is_told(project: Path, town: Registry) -> N
     assert asked(project, []).why == "candidate (town@next) names no version yet"
 
 
+def test_a_directory_is_counted_under_the_name_that_is_logged(
+    project: Path, town: Registry
+) -> None:
+    text = DEPLOYMENT.replace("town@candidate", "path:../source-2")
+    (project / "serving" / "town.yaml").write_text(text, encoding="utf-8")
+    pair = asked(project, []).pair
+    assert pair is not None
+    assert pair.candidate_version == "path:source-2"
+
+
 def test_a_candidate_without_traffic_is_told(project: Path, town: Registry) -> None:
     text = DEPLOYMENT + "traffic: {weights: {control: 0, candidate: 0, other: 1}}\n"
     text = text.replace("variants:\n", 'variants:\n  other: {model: "town:v3"}\n')

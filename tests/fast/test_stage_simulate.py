@@ -102,6 +102,13 @@ def test_an_alias_that_names_nothing_yet_is_no_mistake(registry: Registry, proje
     assert "(control town:v1)" in plan().stages[0].prepared.summary
 
 
+def test_a_directory_is_called_what_gateways_call_it(registry: Registry, project: Path) -> None:
+    """The routing table is waited for, and it knows no other name."""
+    file = project / "serving" / "town.yaml"
+    file.write_text(file.read_text().replace("town@candidate", "path:../source-2"))
+    assert "candidate path:source-2)" in plan().stages[0].prepared.summary
+
+
 @pytest.mark.parametrize("key", ["deployment", "prompts"])
 def test_a_file_that_is_not_there_is_told_by_key_and_line(registry: Registry, key: str) -> None:
     with pytest.raises(BadInput, match=r"no such file: nowhere") as caught:
