@@ -8,7 +8,6 @@ failure: SQLite runs with synchronous=FULL, also in WAL mode. Erased text is ove
 """
 
 import os
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -109,12 +108,18 @@ def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
 
 @contextmanager
 def told(engine: sa.Engine) -> Iterator[None]:
-    """Say a database's errors as llmops does, without secrets and without rows."""
+    """Say a database's errors as llmops does, without secrets and without rows.
+
+    Also those of the driver, which bulk work uses past SQLAlchemy.
+    """
+    driver: Any = engine.dialect.dbapi
     try:
         yield
-    except (sa.exc.DBAPIError, sqlite3.Error) as error:
+    except (sa.exc.DBAPIError, driver.Error) as error:
         cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
-        text = " ".join(str(cause).split())
+        # PostgreSQL's further lines (DETAIL, CONTEXT) quote rows.
+        first = getattr(getattr(cause, "diag", None), "message_primary", None)
+        text = " ".join(str(first or cause).split())
         if engine.url.password:
             text = text.replace(str(engine.url.password), "***")
         where = shown(engine.url)

@@ -4,6 +4,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import pytest
 import sqlalchemy as sa
@@ -16,6 +17,9 @@ from llmops.store import database as module
 from llmops.store.database import REVISIONS, head, open_database, reading, shown, writing
 from llmops.store.tables import metadata
 from tests.postgres import Postgres
+
+if TYPE_CHECKING:
+    import psycopg
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -165,6 +169,24 @@ def test_an_unreachable_server_is_told_without_the_password(tmp_path: Path) -> N
 def test_a_database_that_does_not_exist(postgres: Postgres, tmp_path: Path) -> None:
     with pytest.raises(Failed, match=r'database "nothing" does not exist'):
         open_database(at(tmp_path, postgres.url("nothing")))
+
+
+def test_errors_of_the_driver_itself_are_told_without_rows(
+    postgres: Postgres, tmp_path: Path
+) -> None:
+    engine = open_database(at(tmp_path, postgres.new_schema()))
+
+    def copy(text: str) -> None:
+        with writing(engine) as connection:
+            driver = cast("psycopg.Connection", connection.connection.driver_connection)
+            driver.execute("CREATE TEMP TABLE t (words TEXT, n INT) ON COMMIT DROP")
+            with driver.cursor().copy("COPY t FROM STDIN") as rows:
+                rows.write(text)
+
+    with pytest.raises(Failed, match="missing data for column") as caught:
+        copy("what a user said\n")
+    assert "a user" not in str(caught.value)
+    engine.dispose()
 
 
 def test_another_encoding_is_refused(postgres: Postgres, tmp_path: Path) -> None:
