@@ -134,6 +134,7 @@ class VllmPool:
         loads = {load.base.digest: load for load in loads_of(versions)}
         for digest in self._refused.keys() - loads.keys():
             del self._refused[digest]
+        self._dismiss(loads.keys())
         for digest, load in loads.items():
             self._needed[digest] = time.monotonic()
             if digest in self._pool:
@@ -141,7 +142,6 @@ class VllmPool:
                 self._pool[digest].adapters.touch(one.name for one in load.versions)
             elif digest not in self._refused:
                 self._admit(load)
-        self._dismiss(loads.keys())
 
     def ready(self, one: Served) -> bool:
         backend = self._pool.get(one.root.digest)
@@ -234,11 +234,12 @@ class VllmPool:
         backend.start()
 
     def _dismiss(self, needed: Iterable[str]) -> None:
-        """Let go of the bases that nothing has needed for a while."""
+        """Let go of the bases that nothing has needed for a while. One that is needed again once
+        its server was told to leave gets a new server; one that failed stays, with the reason."""
         now = time.monotonic()
         for digest, backend in list(self._pool.items()):
             unneeded = digest not in needed
-            if unneeded and backend.status in ("gone", "failed"):
+            if backend.status == "gone" or (unneeded and backend.status == "failed"):
                 backend.stop()
                 backend.forget()
                 del self._pool[digest]

@@ -1,0 +1,66 @@
+"""The servers of a deployment without their supervisor. The tests' own program stands in the place
+of vLLM (vllm_wire.py)."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from llmops.engines.contract import Environment
+from llmops.serving.patience import Patience
+from llmops.serving.plan import plan_serving
+from llmops.serving.pool import VllmPool
+from llmops.serving.served import Served
+from llmops.spec.deployment import VllmBackend
+from llmops.spec.load import load_deployment
+from llmops.store.paths import ProjectPaths
+from tests.fast.served import deployment, register, wire_environment
+from tests.waiting import until
+
+pytestmark = pytest.mark.slow
+
+QUICK = Patience(drain=5, linger=0, delay=0.1)
+
+
+@contextmanager
+def pool_of(root: Path, environment: Environment) -> Iterator[tuple[VllmPool, Served]]:
+    """A pool, and the base that it may be asked for."""
+    loaded = load_deployment(deployment(root))
+    assert isinstance(loaded.spec.backend, VllmBackend)
+    paths = ProjectPaths(root)
+    pool = VllmPool(
+        loaded.spec.backend,
+        environment,
+        paths,
+        paths.deployment("town"),
+        patience=QUICK,
+        report=lambda _line: None,
+        on_change=lambda: None,
+        variants_of=lambda _version: [],
+    )
+    try:
+        yield pool, plan_serving(loaded, register(root), root, environment).base
+    finally:
+        pool.stop()
+
+
+def ready(pool: VllmPool, base: Served) -> Callable[[], bool]:
+    """To be asked until it is, as a supervisor does."""
+
+    def now() -> bool:
+        pool.want([base])
+        return pool.ready(base)
+
+    return now
+
+
+def test_a_base_that_is_needed_again_while_its_server_leaves_gets_a_new_one(project: Path) -> None:
+    with pool_of(project, wire_environment(project)) as (pool, base):
+        until(ready(pool, base))
+        first = pool.backends[base.name]
+        pool.want([])
+        assert first.leaving
+        assert first.status == "ready"
+        until(ready(pool, base))
+        assert pool.backends[base.name] is not first
