@@ -1,26 +1,20 @@
 """Aliases: names that move from version to version, with every move recorded.
 
-`aliases.jsonl` beside a model's versions is an append-only log, one move to a line; the last line
-of an alias is where it stands. So "what was production at time T, and why" has an answer. A line
-counts once its newline is on disk: what a crash left of a line is ignored, and cut off by the
-next move.
+`aliases.jsonl` beside a model's versions is a log of records (store/records.py); the last move of
+an alias is where it stands. So "what was production at time T, and why" has an answer.
 """
 
-import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from llmops.errors import BadInput, Failed
+from llmops.errors import BadInput
 from llmops.registry.manifest import VersionId
 from llmops.spec.grammar import Spec
 from llmops.spec.reference import NAME
-from llmops.spec.source import display
-from llmops.store.atomic import append_line
 from llmops.store.paths import ProjectPaths
+from llmops.store.records import Records
 
 
 class Move(Spec):
@@ -46,22 +40,7 @@ class Aliases:
 
         Raises Failed when the log is damaged other than at its end.
         """
-        path = self._paths.aliases(name)
-        try:
-            text = path.read_bytes()
-        except FileNotFoundError:
-            return []
-        moves = []
-        for number, line in enumerate(text[: text.rfind(b"\n") + 1].splitlines(), start=1):
-            try:
-                moves.append(Move.model_validate_json(line))
-            except ValidationError as error:
-                raise Failed(
-                    "the record of the aliases is damaged",
-                    where=f"{display(path)}:{number}",
-                    fix="restore the file from a backup, or remove this line",
-                ) from error
-        return moves
+        return self._log(name).read()
 
     def current(self, name: str) -> dict[str, VersionId]:
         """Where each alias of model `name` stands."""
@@ -83,7 +62,8 @@ class Aliases:
         check_alias(alias)
         if not (self._paths.version(version.name, version.number) / "manifest.json").is_file():
             raise BadInput(f"there is no version {version}", fix="see `llmops models list`")
-        with self._locked(version.name):
+        log = self._log(version.name)
+        with log.held():
             before = self.current(version.name).get(alias)
             if before == version:
                 return None
@@ -95,30 +75,12 @@ class Aliases:
                 why=why,
                 by=by,
             )
-            self._cut_torn_line(version.name)
-            append_line(self._paths.aliases(version.name), move.model_dump_json())
+            log.append(move)
         return move
 
-    @contextmanager
-    def _locked(self, name: str) -> Iterator[None]:
-        from filelock import FileLock
-
+    def _log(self, name: str) -> Records[Move]:
         lock = self._paths.lock(f"aliases-{name}")
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(lock):
-            yield
-
-    def _cut_torn_line(self, name: str) -> None:
-        """Remove what a crash left behind the last newline, or it would spoil the next line."""
-        try:
-            with self._paths.aliases(name).open("r+b") as file:
-                text = file.read()
-                end = text.rfind(b"\n") + 1
-                if end != len(text):
-                    file.truncate(end)
-                    os.fsync(file.fileno())
-        except FileNotFoundError:
-            return
+        return Records(self._paths.aliases(name), lock, Move, "aliases")
 
 
 def check_alias(alias: str) -> None:

@@ -1,19 +1,17 @@
 """Evidence about versions: what was measured, what it showed, and what an override set aside.
 
-`evidence.jsonl` beside a model's versions: append-only, one piece to a line; a version itself
+`evidence.jsonl` beside a model's versions is a log of records (store/records.py); a version itself
 never changes. The full report lies in a file of its own, named by `file`.
 """
 
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from llmops.errors import Failed
 from llmops.registry.manifest import VersionId
 from llmops.spec.grammar import Spec
-from llmops.spec.source import display
-from llmops.store.atomic import append_line
 from llmops.store.paths import ProjectPaths
+from llmops.store.records import Records
 
 NO_GATE = "the evaluation asks for nothing: its recipe has no `gate`"
 
@@ -50,27 +48,18 @@ class EvidenceLog:
         self._paths = paths
 
     def add(self, evidence: Evidence) -> None:
-        name = VersionId.parse(evidence.version).name
-        append_line(self._paths.evidence(name), evidence.model_dump_json())
+        log = self._log(VersionId.parse(evidence.version).name)
+        with log.held():
+            log.append(evidence)
 
     def of(self, name: str, version: str | None = None) -> list[Evidence]:
         """All about model `name`, or about one of its versions, oldest first.
 
         Raises Failed when the log is damaged other than at its end.
         """
-        path = self._paths.evidence(name)
-        try:
-            text = path.read_bytes()
-        except FileNotFoundError:
-            return []
-        found = []
-        for number, line in enumerate(text[: text.rfind(b"\n") + 1].splitlines(), start=1):
-            try:
-                found.append(Evidence.model_validate_json(line))
-            except ValidationError as error:
-                raise Failed(
-                    "the record of the evidence is damaged",
-                    where=f"{display(path)}:{number}",
-                    fix="restore the file from a backup, or remove this line",
-                ) from error
+        found = self._log(name).read()
         return [one for one in found if version is None or one.version == version]
+
+    def _log(self, name: str) -> Records[Evidence]:
+        lock = self._paths.lock(f"evidence-{name}")
+        return Records(self._paths.evidence(name), lock, Evidence, "evidence")

@@ -1,0 +1,72 @@
+"""A log of records: a file of JSON lines that only grows, written by one process at a time.
+
+A line counts once its newline is on disk: what a crash left of a line is ignored, and cut off by
+the next append, which it would spoil.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from pydantic import ValidationError
+
+from llmops.errors import Failed
+from llmops.spec.grammar import Spec
+from llmops.spec.source import display
+from llmops.store.atomic import append_line
+
+R = TypeVar("R", bound=Spec)
+
+
+class Records(Generic[R]):
+    """The log `path` of records of one kind. lock: its lock file; what: what it holds, for
+    errors."""
+
+    def __init__(self, path: Path, lock: Path, kind: type[R], what: str) -> None:
+        self._path, self._lock, self._kind, self._what = path, lock, kind, what
+
+    def read(self) -> list[R]:
+        """All of them, oldest first. Raises Failed when the log is damaged other than at its
+        end."""
+        try:
+            text = self._path.read_bytes()
+        except FileNotFoundError:
+            return []
+        found = []
+        for number, line in enumerate(text.split(b"\n")[:-1], start=1):
+            try:
+                found.append(self._kind.model_validate_json(line))
+            except ValidationError as error:
+                raise Failed(
+                    f"the record of the {self._what} is damaged",
+                    where=f"{display(self._path)}:{number}",
+                    fix="restore the file from a backup, or remove this line",
+                ) from error
+        return found
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """No other process appends meanwhile, nor another thread: `append` only within."""
+        from filelock import FileLock
+
+        self._lock.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(self._lock):
+            yield
+
+    def append(self, record: R) -> None:
+        """Add a record and have it on disk. The log is `held`."""
+        self._cut_torn_line()
+        append_line(self._path, record.model_dump_json())
+
+    def _cut_torn_line(self) -> None:
+        try:
+            with self._path.open("r+b") as file:
+                text = file.read()
+                end = text.rfind(b"\n") + 1
+                if end != len(text):
+                    file.truncate(end)
+                    os.fsync(file.fileno())
+        except FileNotFoundError:
+            return

@@ -1,0 +1,34 @@
+"""Logs of records: what a crash leaves of a line, and damage elsewhere."""
+
+from pathlib import Path
+
+import pytest
+
+from llmops.errors import Failed
+from llmops.registry.evidence import Evidence, EvidenceLog
+from llmops.store.paths import ProjectPaths
+
+
+def piece(name: str) -> Evidence:
+    return Evidence(
+        id=name, time="t", kind="override", version="town:v1", passed=True, summary="", digest="d"
+    )
+
+
+def test_what_a_crash_left_of_evidence_does_not_spoil_the_next(tmp_path: Path) -> None:
+    log, file = EvidenceLog(ProjectPaths(tmp_path)), ProjectPaths(tmp_path).evidence("town")
+    log.add(piece("first"))
+    with file.open("a") as torn:
+        torn.write('{"id": "tor')
+    assert [one.id for one in log.of("town")] == ["first"]
+    log.add(piece("second"))
+    assert [one.id for one in log.of("town")] == ["first", "second"]
+
+
+def test_evidence_damaged_elsewhere_is_told_with_its_line(tmp_path: Path) -> None:
+    log, file = EvidenceLog(ProjectPaths(tmp_path)), ProjectPaths(tmp_path).evidence("town")
+    log.add(piece("first"))
+    file.write_text("garbage\n" + file.read_text())
+    with pytest.raises(Failed, match="record of the evidence is damaged") as caught:
+        log.of("town")
+    assert caught.value.where.endswith("evidence.jsonl:1")
