@@ -89,6 +89,8 @@ class Comparison:
             await call.send(part(await feeder, more=False))
         finally:
             feeder.cancel()
+            while not pieces.empty():  # or the feeder's last word waits for room for ever
+                pieces.get_nowait()
             await asyncio.gather(feeder, return_exceptions=True)
 
     def abandon(self, why: str) -> None:

@@ -25,12 +25,14 @@ class Asked:
         headers: dict[str, str],
         body: dict[str, Any],
         writer: asyncio.StreamWriter,
+        stuck: threading.Event,
     ) -> None:
         self.number = number
         self.path = path
         self.headers = headers
         self.body = body
         self._writer = writer
+        self._stuck = stuck
 
     @property
     def id(self) -> str:
@@ -39,7 +41,11 @@ class Asked:
 
     async def raw(self, data: bytes) -> None:
         self._writer.write(data)
-        await self._writer.drain()
+        told = asyncio.get_running_loop().call_later(0.5, self._stuck.set)
+        try:
+            await self._writer.drain()
+        finally:
+            told.cancel()
 
     async def whole(self, body: Any, status: int = 200, headers: str = "") -> None:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -109,15 +115,23 @@ async def well(asked: Asked) -> None:
     await asked.end()
 
 
+async def floods(asked: Asked) -> None:
+    """A stream faster than its reader, for as long as there is one."""
+    await asked.begin()
+    while True:
+        await asked.chunk("x" * 100_000)
+
+
 class BackendServer:
     """asked: what came, oldest first. dropped: set when a connection with a request in hand was
-    closed by the gateway."""
+    closed by the gateway. stuck: set when the gateway has stopped reading for half a second."""
 
     def __init__(self) -> None:
         self.answer: Answer = well
         self.asked: list[Asked] = []
         self.dropped = threading.Event()
         self.came = threading.Event()
+        self.stuck = threading.Event()
         self.url = ""
         self.loop = asyncio.new_event_loop()
 
@@ -130,7 +144,8 @@ class BackendServer:
                 headers = {name.lower(): value for name, value in pairs}
                 body = await reader.readexactly(int(headers.get("content-length", 0)))
                 number += 1
-                asked = Asked(number, first.split(" ")[1], headers, json.loads(body), writer)
+                path, said = first.split(" ")[1], json.loads(body)
+                asked = Asked(number, path, headers, said, writer, self.stuck)
                 self.asked.append(asked)
                 self.came.set()
                 if not await self._answered(asked, end):

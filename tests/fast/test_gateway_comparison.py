@@ -7,7 +7,7 @@ import openai
 import pytest
 
 from llmops.gateway.routes import RoutedVariant
-from tests.fast.backend_server import Asked, BackendServer, well
+from tests.fast.backend_server import Asked, BackendServer, floods, well
 from tests.fast.gateway_process import GatewayProcess, routes
 
 HELLO: list[Any] = [{"role": "user", "content": "Hello"}]
@@ -128,6 +128,19 @@ def test_one_variant_is_asked_twice(
         running.follow(routes(backend.url, generation=3))
     assert len(set(ids)) == 2
     assert [record["version"] for record in running.records()[-2:]] == ["town:v1"] * 2
+
+
+def test_who_goes_away_without_reading_is_recorded(
+    running: GatewayProcess, backend: BackendServer
+) -> None:
+    backend.answer = floods
+    backend.stuck.clear()
+    body = {"model": "town", "messages": HELLO, "stream": True, **TWO}
+    before = len(running.records())
+    with running.client() as http, http.stream("POST", "/v1/chat/completions", json=body):
+        assert backend.stuck.wait(20)
+    records = running.recorded(before + 2)[before:]
+    assert [record["error"] for record in records] == ["client disconnected"] * 2
 
 
 def test_what_makes_no_sense_is_refused(client: openai.OpenAI) -> None:
