@@ -7,8 +7,10 @@ training shows an example, and its folder may hold copies: those are erased whol
 """
 
 import datetime
+import json
 import shutil
 from collections.abc import Collection
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmops.errors import Failed
@@ -154,10 +156,19 @@ def _recounted(report: Report, kept: "pl.DataFrame") -> Report:
 def wipe_copies(snapshot: Snapshot, paths: ProjectPaths) -> None:
     """Remove what trainings kept of the snapshot's texts: the examples in their logs, converted
     and loaded copies, golden prompts of attempts."""
-    named = str(snapshot.directory)
+    directory = snapshot.directory.resolve()
     for info in paths.runs.glob("*/*/*/dataset_info.json"):
-        if named in info.read_text(encoding="utf-8"):
+        if directory in _read_from(info):
             _wipe_attempt(AttemptPaths(info.parent))
+
+
+def _read_from(info: Path) -> set[Path]:
+    """The directories that an attempt's data files lie in."""
+    try:
+        entries = json.loads(info.read_text(encoding="utf-8")).values()
+    except ValueError:  # cut off before the engine was started with it: nothing was read
+        return set()
+    return {Path(entry["file_name"]).resolve().parent for entry in entries}
 
 
 def _wipe_attempt(attempt: AttemptPaths) -> None:

@@ -10,12 +10,14 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 
+from llmops.engines.llamafactory.datasets import info_text
 from llmops.feedback.erase import Forgotten, forget
 from llmops.feedback.identity import Identity
 from llmops.feedback.ingest import ingest
 from llmops.feedback.journal import Journal
 from llmops.feedback.redaction import expire
 from llmops.feedback.retention import Expired, expire_all, retentions
+from llmops.preferences.erasure import wipe_copies
 from llmops.preferences.lineage import erase_rows, uses
 from llmops.preferences.save import save
 from llmops.preferences.snapshot import find_snapshot
@@ -23,7 +25,7 @@ from llmops.registry.manifest import DataUsed, Draft, Golden, Lineage
 from llmops.registry.store import Registry
 from llmops.spec.settings import Settings
 from llmops.store.database import open_database, reading
-from llmops.store.paths import ProjectPaths
+from llmops.store.paths import AttemptPaths, ProjectPaths
 from llmops.store.tables import feedback, inferences, tombstones
 from tests.fast.logged import IDENTITY, NOW, answer, event, write
 from tests.fast.models_on_disk import write_full
@@ -210,6 +212,23 @@ def test_rows_of_snapshots_go_and_versions_are_named(
     assert after.digest != before.digest
 
 
+@pytest.mark.parametrize(("number", "wiped"), [(1, True), (10, False)])
+@pytest.mark.parametrize("folder", ["project", "größer"])
+def test_logs_of_trainings_on_the_snapshot_go_and_others_stay(
+    tmp_path: Path, number: int, wiped: bool, folder: str
+) -> None:
+    paths = ProjectPaths(tmp_path / folder)
+    snapshot_of(paths)
+    snapshot = find_snapshot("town", paths)
+    attempt = AttemptPaths(paths.runs / "round" / "dpo" / "1")
+    attempt.root.mkdir(parents=True)
+    attempt.log.write_text(f"an example: {SECRET}", encoding="utf-8")
+    train = snapshot.directory.with_name(str(number)) / "train.jsonl"
+    (attempt.root / "dataset_info.json").write_text(info_text({"t": {"file_name": str(train)}}))
+    wipe_copies(snapshot, paths)
+    assert (SECRET not in attempt.log.read_text(encoding="utf-8")) == wiped
+
+
 def test_what_went_into_which_version(paths: ProjectPaths, database: sa.Engine) -> None:
     said = snapshot_of(paths)
     register(paths, "something else")
@@ -240,6 +259,9 @@ def test_retention_is_what_the_deployment_declares(
         "name: town\nvariants: {a: {model: 'town:v1'}}\nfeedback: {retention: 30d}\n",
         encoding="utf-8",
     )
+    assert retentions(settings) == {"town": "30d"}
+    (folder / "a.yaml").write_text((folder / "town.yaml").read_text().replace("30d", "5d"))
+    (folder / "z.yaml").write_text((folder / "town.yaml").read_text().replace("30d", "12h"))
     assert retentions(settings) == {"town": "30d"}
     write(paths, [answer(1), event(1, text="x")])
     ingest(paths, database)
