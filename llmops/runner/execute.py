@@ -19,7 +19,7 @@ from llmops.runner.gates import refuse_unheeded
 from llmops.runner.patience import Patience
 from llmops.runner.plan import Plan, PlannedStage, describe, is_forced, plan_stage
 from llmops.runner.progress import Reporter
-from llmops.runner.record import RunLog, RunRecord, StageRecord
+from llmops.runner.record import RunLog, RunRecord, StageRecord, State
 from llmops.runner.resume import Resumed, declared_digest, take_over
 from llmops.runner.stage import Attempt, Context, Node, Stage
 from llmops.spec.source import display
@@ -107,6 +107,8 @@ class _Run:
     outputs: dict[str, Any]
     """What the stages made; of a resumed run, from the beginning."""
     _told: float = -math.inf
+    _looked: float = 0.0
+    """When it last began to look at the stage in hand; what it waited for a lock is no looking."""
 
     def stage(self, node: Node) -> None:
         """Do one stage, waiting for its evidence as long as there is patience."""
@@ -120,6 +122,7 @@ class _Run:
                 self._once(node, number)
                 return
             except Waiting as wait:
+                self.patience.looked(time.monotonic() - self._looked)
                 self._tell(node, wait)
                 if not self.patience.pause():
                     raise
@@ -140,14 +143,44 @@ class _Run:
     def _once(self, node: Node, number: int) -> None:
         """Plan the stage again, now that its inputs exist; reuse its output or make it."""
         forced = is_forced(node, self.plan.graph, self.force)
-        planned = plan_stage(node, self.outputs, self.context, self.kinds, forced=forced)
-        with self._lock(node, planned):
-            # Another run may have made it while this one waited for the lock.
+        with self._recorded(node, number):
             planned = plan_stage(node, self.outputs, self.context, self.kinds, forced=forced)
-            if planned.state == "reuse":
-                self._reuse(node, planned)
-            else:
-                self._make(node, planned, number, forced=forced)
+            with self._lock(node, planned):
+                self._looked = time.monotonic()
+                # Another run may have made it while this one waited for the lock.
+                planned = plan_stage(node, self.outputs, self.context, self.kinds, forced=forced)
+                if planned.state == "reuse":
+                    self._reuse(node, planned)
+                else:
+                    self._make(node, planned, number, forced=forced)
+
+    @contextmanager
+    def _recorded(self, node: Node, number: int) -> Iterator[None]:
+        """However a stage ends before its output is there, its record says so, and why."""
+        try:
+            yield
+        except (KeyboardInterrupt, Interrupted):
+            self._ended(node, "interrupted", "interrupted", error=None)
+            raise
+        except Waiting as wait:
+            self.log.stage(node.name, "waiting", error=wait.what)
+            raise
+        except GateRefused as error:
+            self._ended(node, "refused", error.what, error=error.what)
+            raise
+        except LlmopsError as error:
+            why = error.what.removeprefix(f"stage {node.name} failed: ")
+            self._ended(node, "failed", why, error=why)
+            raise
+        except OSError as error:
+            self._ended(node, "failed", str(error), error=str(error))
+            place = self.log.paths.attempt(node.name, number).root
+            where = display(place if place.exists() else self.log.paths.root)
+            raise Failed(f"stage {node.name}: {error}", where=where) from error
+
+    def _ended(self, node: Node, state: State, told: str, *, error: str | None) -> None:
+        self.log.stage(node.name, state, error=error)
+        self.reporter.failed(node.name, told)
 
     def _reuse(self, node: Node, planned: PlannedStage) -> None:
         found = planned.prepared.found
@@ -174,28 +207,7 @@ class _Run:
             lambda progress: self.reporter.progress(node.name, progress),
             forced,
         )
-        try:
-            made = self.kinds[node.kind].execute(planned.prepared, attempt, self.context)
-        except (KeyboardInterrupt, Interrupted):
-            self.log.stage(node.name, "interrupted")
-            self.reporter.failed(node.name, "interrupted")
-            raise
-        except Waiting as wait:
-            self.log.stage(node.name, "waiting", error=wait.what)
-            raise
-        except GateRefused as error:
-            self.log.stage(node.name, "refused", error=error.what)
-            self.reporter.failed(node.name, error.what)
-            raise
-        except LlmopsError as error:
-            why = error.what.removeprefix(f"stage {node.name} failed: ")
-            self.log.stage(node.name, "failed", error=why)
-            self.reporter.failed(node.name, why)
-            raise
-        except OSError as error:
-            self.log.stage(node.name, "failed", error=str(error))
-            self.reporter.failed(node.name, str(error))
-            raise Failed(f"stage {node.name}: {error}", where=display(paths.root)) from error
+        made = self.kinds[node.kind].execute(planned.prepared, attempt, self.context)
         self.outputs[node.name] = made
         output, digest = (made.id, made.digest) if made else (None, None)
         self.log.stage(node.name, "done", output=output, digest=digest, error=None)

@@ -318,6 +318,22 @@ def test_patience_has_an_end() -> None:
     assert [patience.pause() for _ in range(3)] == [True, True, False]
 
 
+def test_looking_takes_a_tenth_of_the_time_at_most() -> None:
+    patience = Patience(every=5)
+    assert patience.interval == 5
+    patience.looked(20)
+    assert patience.interval == 180
+
+
+def test_a_run_tells_its_patience_how_long_it_looked(town: Project) -> None:
+    class Once(Patience):
+        def pause(self) -> bool:
+            assert self.interval > self.every
+            return False
+
+    assert town.run(TRIED, patience=Once(None, every=0.0)).state == "waiting"
+
+
 def test_a_failed_run_goes_on_where_it_failed(town: Project) -> None:
     pipeline = TRIED.replace("stages:\n", 'stages:\n  m: {promote: "town:v3", to: x}\n')
     town.making.error = LlmopsError("it broke")
