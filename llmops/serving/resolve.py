@@ -57,8 +57,8 @@ class Resolver:
         """A version that somebody else asks for. Raises BadInput or Failed."""
         backend = self._loaded.spec.backend
         if isinstance(backend, OpenAIBackend):
-            named = [v for v in self._loaded.spec.variants.values() if v.model == text]
-            return remote(text, (named[0].upstream or "") if named else "")
+            named = (one for one in self.resolve().variants.values() if one.name == text)
+            return next(named, remote(text))
         found = locate(text, self._registry, self._root)
         _refuse_reward_model(found)
         one = served(found, self._registry, self._root)

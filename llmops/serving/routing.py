@@ -46,7 +46,8 @@ class Routing:
                 problems[name] = problem
         self._tell(problems, resolved)
         ready = [one for one in wanted if self._pool.ready(one)]
-        written = self._write(self.routed, [*self.routed.values(), *ready])
+        # The last one of a name counts: who asks for a version must not move others' traffic.
+        written = self._write(self.routed, [*ready, *self.routed.values()])
         if moved and written:
             self._report(f"{', '.join(moved)} (generation {self.generation})")
         changed = written or problems.keys() != self.problems.keys()

@@ -4,10 +4,15 @@ import pytest
 
 from llmops.errors import Failed
 from llmops.gateway.routes import Target, Upstream, read_routes
+from llmops.serving.pool import Existing
+from llmops.serving.resolve import Resolver
+from llmops.serving.routing import Routing
+from llmops.serving.served import remote
 from llmops.serving.table import Table
+from llmops.spec.deployment import OpenAIBackend
 from llmops.spec.load import load_deployment
 from llmops.store.paths import ProjectPaths
-from tests.fast.served import TOWN, deployment
+from tests.fast.served import TOWN, deployment, register
 
 BACKENDS = {"town:v1": Upstream(url="http://localhost", uds="/s")}
 VERSIONS = {f"town:v{n}": Target(backend="town:v1", model=f"town:v{n}") for n in (1, 2)}
@@ -51,3 +56,30 @@ def test_a_damaged_table_is_told_with_the_way_out(project: Path) -> None:
     ProjectPaths(project).deployment("town").routes.write_text("{")
     with pytest.raises(Failed, match="remove it"):
         table(project)
+
+
+OPENAI = """\
+name: town
+backend: {kind: openai, url: "http://127.0.0.1:1/v1"}
+variants:
+  ours: {model: "town@best", upstream: big}
+"""
+
+
+def test_a_wish_for_a_version_that_has_traffic_leaves_it_where_it_is(project: Path) -> None:
+    registry = register(project)
+    registry.move("town", "best", 1, why="")
+    loaded = load_deployment(deployment(project, OPENAI))
+    assert isinstance(loaded.spec.backend, OpenAIBackend)
+    resolver = Resolver(loaded, registry, project)
+    pool = Existing(loaded.spec.backend)
+    routing = Routing(table(project, OPENAI), pool, lambda _line: None)
+    routing.update(resolver.resolve(), [])
+    assert resolver.version("town:v1").model == "big"
+    routing.update(resolver.resolve(), [remote("town:v1"), remote("town:v2")])
+    routes = read_routes(ProjectPaths(project).deployment("town").routes)
+    assert routes is not None
+    assert {name: to.model for name, to in routes.versions.items()} == {
+        "town:v1": "big",
+        "town:v2": "town:v2",
+    }
