@@ -2,17 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-from llmops.errors import BadInput
 from llmops.registry.store import Registry
+from llmops.serving.declared import find_deployment
 from llmops.serving.resolve import Resolver
-from llmops.serving.state import last_state
 from llmops.spec.deployment import Deployment, Experiment
-from llmops.spec.load import Loaded, load_deployment
+from llmops.spec.deployments import declared
+from llmops.spec.load import Loaded
 from llmops.spec.settings import Settings
-from llmops.spec.suggest import did_you_mean
-from llmops.store.paths import ProjectPaths
 
 
 @dataclass(frozen=True)
@@ -30,38 +27,19 @@ def find_experiment(name: str, settings: Settings, where: str = "") -> Loaded[De
 
     Raises BadInput when there is none, or it compares nothing.
     """
-    readable, broken = [], []
-    for file in _files(name, settings.root):
-        try:
-            loaded = load_deployment(file)
-        except BadInput as error:
-            broken.append(error)
-            continue
-        if loaded.spec.name == name:
-            _comparable(loaded)
-            return loaded
-        readable.append(loaded.spec.name)
-    fix = did_you_mean(name, readable) or "declare it in serving/"
-    if broken:
-        fix += f"\n  {broken[0]}"
-    raise BadInput(f"there is no deployment `{name}` in serving/", where=where, fix=fix)
+    loaded = find_deployment(name, settings, where=where)
+    _comparable(loaded)
+    return loaded
 
 
 def experiments(settings: Settings) -> Iterator[Loaded[Deployment]]:
     """The deployments in serving/ that compare variants. Raises BadInput for a broken file."""
-    for file in _files(None, settings.root):
-        loaded = load_deployment(file)
-        if loaded.spec.experiment is not None:
+    known = declared(settings.root)
+    for problem in known.problems:
+        raise problem
+    for loaded in known.loaded:
+        if loaded.spec.experiment is not None and known.find(loaded.spec.name):
             yield loaded
-
-
-def _files(name: str | None, root: Path) -> list[Path]:
-    """The project's deployments, and the file that a deployment elsewhere was started from."""
-    files = sorted((root / "serving").glob("*.y*ml"))
-    state = last_state(ProjectPaths(root).deployment(name)) if name else None
-    if state is not None and state.file and (root / state.file).is_file():
-        files.append(root / state.file)
-    return [file for file in files if "\nvariants:" in file.read_text(encoding="utf-8")]
 
 
 def _comparable(loaded: Loaded[Deployment]) -> None:
@@ -88,15 +66,15 @@ def candidate_share(deployment: Deployment, experiment: Experiment) -> float | N
 
 
 def current_pair(
-    declared: Loaded[Deployment], experiment: Experiment, registry: Registry
+    loaded: Loaded[Deployment], experiment: Experiment, registry: Registry
 ) -> Pair | str:
     """The versions that face each other now, or why none do."""
-    resolver = Resolver(declared, registry, registry.root)
+    resolver = Resolver(loaded, registry, registry.root)
     versions = []
     for name in (experiment.control, experiment.candidate):
         version = resolver.named(name)
         if version is None:
-            return f"{name} ({declared.spec.variants[name].model}) names no version yet"
+            return f"{name} ({loaded.spec.variants[name].model}) names no version yet"
         versions.append(version)
     if versions[0] == versions[1]:
         return f"control and candidate are the same version, {versions[0]}"

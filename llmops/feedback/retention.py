@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from llmops.errors import BadInput
 from llmops.feedback.redaction import expire
 from llmops.spec.settings import Settings
 
@@ -27,16 +26,15 @@ class Expired:
 
 def retentions(settings: Settings) -> dict[str, str]:
     """How long each declared deployment keeps texts (`90d`), by name. A file that does not load is
-    left out: serving it says what is wrong."""
-    from llmops.spec.load import load_deployment
+    left out: serving it says what is wrong. Of several files of one name the longest counts: what
+    is erased cannot be had back."""
+    from llmops.spec.deployments import declared
+    from llmops.spec.grammar import seconds
 
-    found = {}
-    for file in sorted((settings.root / "serving").glob("*.y*ml")):
-        try:
-            spec = load_deployment(file).spec
-        except BadInput:
-            continue
-        found[spec.name] = spec.feedback.retention
+    found: dict[str, str] = {}
+    for one in declared(settings.root).loaded:
+        said = [one.spec.feedback.retention, *found.get(one.spec.name, "").split()]
+        found[one.spec.name] = max(said, key=seconds)
     return found
 
 

@@ -16,15 +16,15 @@ from llmops.engines.contract import Progress
 from llmops.errors import BadInput
 from llmops.feedback import query
 from llmops.registry.manifest import VersionId
+from llmops.serving.declared import find_deployment
 from llmops.serving.endpoint import Endpoint, post
 from llmops.serving.servers import Report, Servers
-from llmops.spec.load import load_deployment
 from llmops.spec.settings import Settings
-from llmops.spec.source import display
 
 _OURS = {"model", "stream", "stream_options", "n", "side_by_side", "user", "session"}
 """Of a request's parameters, what a second asking of one version does without."""
 _TIMEOUT = 600.0
+_ELSEWHERE = "name its file with --deployment, or a server with --url"
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def replay(
         found = _ask(endpoint, path, {**body, "model": on})
     else:
         _check_version(on)
-        file = deployment or find_deployment(record["deployment"], settings)
+        file = deployment or find_deployment(record["deployment"], settings, fix=_ELSEWHERE).path
         with _answering(settings, file, on, report) as (endpoint, model):
             found = _ask(endpoint, path, {**body, "model": model})
     choice = (found.get("choices") or [{}])[0]
@@ -81,21 +81,6 @@ def replay(
         after=text,
         finish=choice.get("finish_reason"),
         note=_note(body, same=before == text),
-    )
-
-
-def find_deployment(name: str, settings: Settings) -> Path:
-    """The file in serving/ that declares a deployment. Raises BadInput when there is none."""
-    for file in sorted((settings.root / "serving").glob("*.y*ml")):
-        try:
-            if load_deployment(file).spec.name == name:
-                return file
-        except BadInput:
-            continue
-    raise BadInput(
-        f"no file in serving/ declares the deployment `{name}`",
-        where=display(settings.root / "serving"),
-        fix="name its file with --deployment, or a server with --url",
     )
 
 

@@ -147,16 +147,17 @@ def sampler(node: Node, context: Context) -> tuple[Path, str]:
 
     Raises BadInput when there is no such deployment, variant, alias or version.
     """
-    from llmops.serving.replay import find_deployment
+    from llmops.serving.declared import find_deployment
     from llmops.serving.resolve import Resolver
-    from llmops.spec.load import load_deployment
 
     recipe: PreferencesRecipe = node.spec
     judge = recipe.builders.judge
     assert judge is not None
     where = node.declared.source.where(("builders", "judge", "sample_from"))
-    file = find_deployment(recipe.deployment, context.settings)
-    resolver = Resolver(load_deployment(file), context.registry, context.settings.root)
+    named = node.declared.source.where(("deployment",))
+    loaded = find_deployment(recipe.deployment, context.settings, where=named)
+    file = loaded.path
+    resolver = Resolver(loaded, context.registry, context.settings.root)
     resolved, models = resolver.resolve(), sorted(resolver.models())
     if judge.sample_from in resolved.variants:
         return file, resolved.variants[judge.sample_from].name

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from llmops.errors import BadInput, Failed
 from llmops.feedback.batch import insert
 from llmops.feedback.rows import inference_row
-from llmops.serving.replay import Replayed, find_deployment, replay
+from llmops.serving.declared import find_deployment
+from llmops.serving.replay import Replayed, replay
 from llmops.spec.settings import Settings
 from llmops.store.database import open_database, writing
 from llmops.store.paths import ProjectPaths
@@ -99,7 +100,17 @@ def test_the_deployment_is_found_by_its_name(tmp_path: Path) -> None:
     (tmp_path / "serving").mkdir()
     file = tmp_path / "serving" / "other.yaml"
     file.write_text("name: town\nvariants: {a: {model: 'town:v1'}}\n", encoding="utf-8")
-    assert find_deployment("town", Settings(root=tmp_path, cache=tmp_path)) == file
+    assert find_deployment("town", Settings(root=tmp_path, cache=tmp_path)).path == file
+
+
+def test_a_deployment_that_two_files_declare_is_refused(tmp_path: Path) -> None:
+    """Whichever came first would be asked, or compared, in the other's name."""
+    (tmp_path / "serving").mkdir()
+    for name in ("one", "two"):
+        file = tmp_path / "serving" / f"{name}.yaml"
+        file.write_text("variants: {a: {model: 'town:v1'}}\nname: town\n", encoding="utf-8")
+    with pytest.raises(BadInput, match=r"is declared by .*two\.yaml too"):
+        find_deployment("town", Settings(root=tmp_path, cache=tmp_path))
 
 
 def test_the_command_shows_both(project: Path, llmops: Llmops) -> None:

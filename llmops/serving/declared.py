@@ -1,0 +1,48 @@
+"""The file that declares a deployment: in serving/, or wherever it was started from last."""
+
+from pathlib import Path
+
+from llmops.errors import BadInput
+from llmops.serving.state import last_state
+from llmops.spec.deployment import Deployment
+from llmops.spec.deployments import FOLDER, declared
+from llmops.spec.load import Loaded, load_deployment
+from llmops.spec.settings import Settings
+from llmops.spec.source import display
+from llmops.spec.suggest import did_you_mean
+from llmops.store.paths import ProjectPaths
+
+
+def find_deployment(
+    name: str, settings: Settings, *, where: str = "", fix: str = ""
+) -> Loaded[Deployment]:
+    """The deployment of that name. where: who asks, for errors; fix: what else they may do.
+
+    Raises BadInput when there is none, or more than one.
+    """
+    known = declared(settings.root)
+    found = known.find(name)
+    if found is not None:
+        return found
+    elsewhere = _started_from(name, settings.root)
+    if elsewhere is not None:
+        loaded = load_deployment(elsewhere)
+        if loaded.spec.name == name:
+            return loaded
+    fix = did_you_mean(name, (one.spec.name for one in known.loaded)) or fix
+    if known.problems:
+        fix = f"{fix}\n  {known.problems[0]}".strip()
+    raise BadInput(
+        f"there is no deployment `{name}`: no file in serving/ declares the deployment `{name}`",
+        where=where or display(settings.root / FOLDER),
+        fix=fix or "declare it in serving/",
+    )
+
+
+def _started_from(name: str, root: Path) -> Path | None:
+    """The file outside serving/ that it was served from last, if that is still there."""
+    state = last_state(ProjectPaths(root).deployment(name))
+    if state is None or not state.file:
+        return None
+    file = root / state.file
+    return file if file.is_file() and file.parent != root / FOLDER else None
