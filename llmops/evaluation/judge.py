@@ -64,7 +64,7 @@ def compare(
 
     Raises Failed when the judge does not answer; what it said by then is kept.
     """
-    kept = Kept(paths.answers(sha256_json({"judge": judge.model_dump(mode="json")})))
+    kept = Kept(paths.answers(sha256_json({"verdicts": judge.model_dump(mode="json")})))
     pairs = list(zip(items, answers, baseline, strict=True))
     orders = [(_messages(judge, i, a, b), _messages(judge, i, b, a)) for i, a, b in pairs]
     keys = [(sha256_json(one), sha256_json(other)) for one, other in orders]
@@ -86,7 +86,7 @@ def compare(
 
 
 def _compared(keys: tuple[str, str], said: dict[str, Value]) -> Comparison:
-    first, second = (verdict(said[key]["text"]) for key in keys)
+    first, second = (said[key]["verdict"] for key in keys)
     unclear = "unclear" in (first, second)
     if (first, second) == ("first", "second"):
         return Comparison(1, unclear)
@@ -122,7 +122,8 @@ def _messages(judge: JudgeCheck, item: Item, first: str, second: str) -> list[Me
 
 def _question(client: "httpx.Client", judge: JudgeCheck, messages: list[Message]) -> Ask:
     body = request(judge.model, messages, max_tokens=judge.max_tokens, temperature=0.0)
-    return lambda: {"text": answer(client, body).text}
+    # Not the reply, which may quote what a user said: erasure would not find it.
+    return lambda: {"verdict": verdict(answer(client, body).text)}
 
 
 def _client(judge: JudgeCheck) -> "httpx.Client":

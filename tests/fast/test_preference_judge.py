@@ -178,6 +178,13 @@ def test_what_is_forgotten_is_not_kept_here_either(court: Court, said: Said) -> 
     assert left == {answer["id"] for answer in said.answers} - {gone}
 
 
+def test_no_reply_of_the_judge_is_kept(court: Court, said: Said) -> None:
+    court.judge.say = lambda *told: f"As you said: {told[1]}\n{shorter(*told)}"
+    assert court.hold(said).rows.height == 5
+    (file,) = court.paths.answers("").parent.iterdir()
+    assert "question" not in file.read_text(encoding="utf-8")
+
+
 RECIPE = """\
 kind: preferences
 deployment: town
