@@ -276,7 +276,7 @@ class Backend:
         deadline = time.monotonic() + self._around.patience.drain
         time.sleep(_GATEWAYS_FOLLOW)
         while time.monotonic() < deadline and not self._ending and self._process.alive():
-            if not readiness.under_way(client):
+            if readiness.under_way(client) == 0:  # None: it does not tell
                 return
             time.sleep(_PULSE)
 

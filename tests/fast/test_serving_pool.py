@@ -2,12 +2,15 @@
 of vLLM (vllm_wire.py)."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from llmops.engines.contract import Environment
+from llmops.serving import readiness
+from llmops.serving.client import ask
 from llmops.serving.patience import Patience
 from llmops.serving.plan import plan_serving
 from llmops.serving.pool import VllmPool
@@ -20,7 +23,7 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
-QUICK = Patience(drain=5, linger=0, delay=0.1)
+QUICK = Patience(drain=3, linger=0, delay=0.1)
 
 
 @contextmanager
@@ -64,3 +67,14 @@ def test_a_base_that_is_needed_again_while_its_server_leaves_gets_a_new_one(proj
         assert first.status == "ready"
         until(ready(pool, base))
         assert pool.backends[base.name] is not first
+
+
+def test_a_server_that_does_not_tell_what_is_under_way_is_given_time(project: Path) -> None:
+    with pool_of(project, wire_environment(project)) as (pool, base), ThreadPoolExecutor() as two:
+        until(ready(pool, base))
+        place = pool.backends[base.name].place.endpoint
+        answer = two.submit(ask, place, base.name, ["mute 1.5"])
+        with place.client() as client:
+            until(lambda: readiness.under_way(client) is None)
+        pool.hold("stop")
+        assert answer.result()[0].model == base.name

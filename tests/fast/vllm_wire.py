@@ -29,6 +29,7 @@ class Models:
         self.running = 0
         self.at_work = ""
         self.asleep = False
+        self.mute = False
         self.lock = threading.Lock()
 
     def figures(self, name: str) -> list[float]:
@@ -43,7 +44,9 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        if self.path == "/metrics":
+        if self.path == "/metrics" and self.models.mute:
+            self._send("", 500)
+        elif self.path == "/metrics":
             using = f'running_lora_adapters="{self.models.at_work}",waiting_lora_adapters=""'
             self._send(
                 f"vllm:num_requests_running {self.models.running}.0\n"
@@ -107,9 +110,11 @@ class Handler(BaseHTTPRequestHandler):
         self._send({"model": model, "choices": [choice]})
 
     def _chat(self, model: str, body: dict[str, Any]) -> None:
-        """`wait N` as the last message makes it take N seconds, in a stream between two pieces."""
+        """`wait N` as the last message makes it take N seconds, in a stream between two pieces;
+        `mute N` too, and the server tells no metrics from then on."""
         said = body["messages"][-1]["content"]
-        wait = float(said.split()[1]) if said.startswith("wait ") else 0.0
+        wait = float(said.split()[1]) if said.startswith(("wait ", "mute ")) else 0.0
+        self.models.mute = said.startswith("mute ")
         head = {"id": f"chatcmpl-{self.headers.get('X-Request-Id')}", "model": model}
         usage = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
         if not body.get("stream"):
