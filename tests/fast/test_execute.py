@@ -12,7 +12,7 @@ from llmops.errors import BadInput, Failed, Interrupted
 from llmops.runner.plan import Plan, make_plan
 from llmops.runner.progress import PlainReporter
 from llmops.runner.record import RunRecord, list_runs
-from llmops.runner.stage import Context, Prepared, Stage
+from llmops.runner.stage import Context, Node, Prepared, Stage
 from llmops.runner.start import refuse_beside_servers, start_run
 from llmops.serving.state import ServingState, write_state
 from llmops.spec.settings import load_settings
@@ -150,6 +150,42 @@ def test_a_full_disk_is_refused_before_a_stage_starts(project: Path, stage: Copy
     with pytest.raises(Failed, match=r"needs about 1000000.0 TB of disk"):
         run(project, stage)
     assert stage.ran == []
+
+
+def test_a_full_disk_is_on_the_record_of_the_stage(project: Path, stage: Copying) -> None:
+    prepare = stage.prepare
+
+    def greedy(*args: Any) -> Prepared:
+        prepared = prepare(*args)
+        return replace(prepared, estimate=replace(prepared.estimate, disk_bytes=10**18))
+
+    stage.prepare = greedy  # type: ignore[method-assign, assignment]
+    with pytest.raises(Failed):
+        run(project, stage)
+    first = list_runs(Context(load_settings()).paths)[-1].stages[0]
+    assert first.state == "failed"
+    assert "first needs about" in str(first.error)
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "why"),
+    [(BadInput("no data"), "failed", "no data"), (KeyboardInterrupt(), "interrupted", "")],
+)
+def test_a_stage_that_cannot_be_planned_any_more_is_on_record(
+    project: Path, stage: Copying, error: BaseException, state: str, why: str
+) -> None:
+    prepare = stage.prepare
+
+    def spoilt(node: Node, *args: Any) -> Prepared:
+        if stage.ran and node.name == "second":
+            raise error
+        return prepare(node, *args)
+
+    stage.prepare = spoilt  # type: ignore[method-assign, assignment]
+    with pytest.raises((BadInput, Interrupted)):
+        run(project, stage)
+    second = list_runs(Context(load_settings()).paths)[-1].stages[1]
+    assert (second.state, second.error or "") == (state, why)
 
 
 def test_a_missing_engine_is_refused_before_anything_starts(
