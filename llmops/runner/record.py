@@ -47,7 +47,8 @@ class StageRecord(Spec):
 
 class RunRecord(Spec):
     """file: the target, relative to the project. pid and process_started tell a living run from a
-    dead one whose pid was given away."""
+    dead one whose pid was given away. by: who asked for it (cli:USER, api:KEY, schedule:TRIGGER);
+    correlation: ties it to the request that it came from."""
 
     id: str
     target: str
@@ -59,6 +60,8 @@ class RunRecord(Spec):
     ended: str | None = None
     pid: int
     process_started: str
+    by: str = ""
+    correlation: str = ""
     stages: list[StageRecord] = Field(default_factory=list)
 
     def now(self) -> "RunRecord":

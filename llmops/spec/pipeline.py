@@ -5,9 +5,10 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from llmops.spec.grammar import ModelRef, Name, Spec
+from llmops.spec.trigger import Limits, Trigger, named
 
 _OF_A_RECIPE = ("base", "model", "baseline", "set")
-_OF_A_MOVE = ("to", "when", "once")
+_OF_A_MOVE = ("to", "when", "once", "approval")
 
 
 class PipelineStage(Spec):
@@ -29,6 +30,7 @@ class PipelineStage(Spec):
         None, description="the evidence that it needs: stage:NAME (an evaluation), experiment:NAME"
     )
     once: bool = Field(False, description="only if the alias names nothing yet")
+    approval: bool = Field(False, description="a person must agree before the alias moves")
     after: list[Name] = Field(default_factory=list, description="stages that come first, besides")
 
     @model_validator(mode="after")
@@ -45,7 +47,17 @@ class PipelineStage(Spec):
 
 
 class Pipeline(Spec):
-    """A named graph of stages; a stage runs after those that it refers to."""
+    """A named graph of stages; a stage runs after those that it refers to.
+
+    triggers: what starts it by itself (llmops/scheduling), within its limits.
+    """
 
     name: Name
     stages: dict[Name, PipelineStage] = Field(min_length=1)
+    triggers: list[Trigger] = Field(default_factory=list)
+    limits: Limits = Field(default_factory=Limits)
+
+    @model_validator(mode="after")
+    def _named_once(self) -> "Pipeline":
+        named(self.triggers)
+        return self

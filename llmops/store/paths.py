@@ -126,6 +126,15 @@ class ProjectPaths:
         """Remembered abilities of suites to show what a gate asks for."""
         return self.cache / "abilities.json"
 
+    @property
+    def logs(self) -> Path:
+        """What processes say that outlive whoever started them; one file each."""
+        return self.state / "logs"
+
+    def part(self, name: str) -> Path:
+        """Who is the project's `control`, `ui`, `tensorboard` or `up`, and where it answers."""
+        return self.state / "parts" / f"{name}.json"
+
     def run(self, run: str) -> "RunPaths":
         return RunPaths(self.runs / run)
 
@@ -156,6 +165,10 @@ class RunPaths:
     @property
     def plan(self) -> Path:
         return self.root / "plan.json"
+
+    def approval(self, stage: str) -> Path:
+        """What a person said of a stage that waits for it."""
+        return self.root / "approvals" / f"{stage}.json"
 
     def attempt(self, stage: str, number: int) -> "AttemptPaths":
         return AttemptPaths(self.root / stage / str(number))

@@ -93,3 +93,112 @@ tombstones = sa.Table(
     sa.Index("tombstones_by_user", "user"),
 )
 """What was erased of whom and when; detail: JSON with the hashes of what stood there."""
+
+triggers = sa.Table(
+    "triggers",
+    metadata,
+    sa.Column("id", sa.String(160), primary_key=True),
+    sa.Column("pipeline", sa.Text, nullable=False),
+    sa.Column("file", sa.Text, nullable=False),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("declared", sa.Text, nullable=False),
+    sa.Column("next_at", Big),
+    sa.Column("fired_at", Big),
+    sa.Column("paused", Big),
+    sa.Column("paused_by", sa.Text),
+    sa.Column("paused_why", sa.Text),
+    sa.Column("gone", Big),
+    sa.Column("seen", sa.Text),
+    sa.Column("lease_owner", sa.Text),
+    sa.Column("lease_until", Big),
+)
+"""id: PIPELINE/NAME; file: relative to the project; declared: JSON of the trigger and the limits;
+next_at: when it is due, or looked at again; gone: since when its declaration is not there; seen:
+JSON of what the last look found; lease: who looks now, and until when nobody else does."""
+
+firings = sa.Table(
+    "firings",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("trigger", sa.String(160), nullable=False),
+    sa.Column("due", Big, nullable=False),
+    sa.Column("time", Big, nullable=False),
+    sa.Column("outcome", sa.String(16), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("job", sa.String(128)),
+    sa.UniqueConstraint("trigger", "due", name="firings_once"),
+    sa.Index("firings_by_time", "time"),
+)
+"""outcome: started, or skipped with its reason. A trigger fires once for each time it was due."""
+
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("id", sa.String(128), primary_key=True),
+    sa.Column("created", Big, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("target", sa.Text, nullable=False),
+    sa.Column("overrides", sa.Text, nullable=False),
+    sa.Column("force", sa.Boolean, nullable=False),
+    sa.Column("resume", sa.Boolean, nullable=False),
+    sa.Column("by", sa.Text, nullable=False),
+    sa.Column("trigger", sa.String(160)),
+    sa.Column("correlation", sa.String(64), nullable=False),
+    sa.Column("devices", sa.Integer, nullable=False),
+    sa.Column("device_seconds", sa.Float, nullable=False),
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("host", sa.Text),
+    sa.Column("pid", sa.Integer),
+    sa.Column("lease_until", Big),
+    sa.Column("started", Big),
+    sa.Column("ended", Big),
+    sa.Column("look_at", Big),
+    sa.Column("error", sa.Text),
+    sa.Index("jobs_by_state", "state", "created"),
+    sa.Index("jobs_by_time", "created"),
+)
+"""A run as it was asked for; id: also the run's. state: approval (waits for a person), queued,
+starting, running, waiting (for evidence; asked again at look_at), or as the run ended: done,
+failed, refused, interrupted, died, and cancelled for one that never ran. overrides: a JSON list;
+resume: the run exists and goes on; by: who asked (cli:USER, api:KEY, schedule:TRIGGER); tries: how
+often a process was started for it; device_seconds: devices times seconds, of all its processes."""
+
+requests = sa.Table(
+    "requests",
+    metadata,
+    sa.Column("owner", sa.String(128), primary_key=True),
+    sa.Column("key", sa.String(256), primary_key=True),
+    sa.Column("time", Big, nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("status", sa.Integer),
+    sa.Column("body", sa.Text),
+    sa.Index("requests_by_time", "time"),
+)
+"""Answers to requests with an idempotency key; digest: of method, path and body; status: None
+while it is being answered."""
+
+deliveries = sa.Table(
+    "deliveries",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("time", Big, nullable=False),
+    sa.Column("event", sa.String(32), nullable=False),
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("next_at", Big),
+    sa.Column("delivered", Big),
+    sa.Column("error", sa.Text),
+    sa.Index("deliveries_by_next", "next_at"),
+)
+"""Notifications on their way. id: sha256 of the event and where it goes, so each is sent once;
+next_at: when it is tried again; None once it was delivered or given up."""
+
+marks = sa.Table(
+    "marks",
+    metadata,
+    sa.Column("name", sa.String(160), primary_key=True),
+    sa.Column("time", Big, nullable=False),
+    sa.Column("value", sa.Text, nullable=False),
+)
+"""Single facts of the scheduler's, as JSON: the kill switch (`halt`), how far notifications are."""
