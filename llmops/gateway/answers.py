@@ -28,6 +28,7 @@ async def answer(gateway: Gateway, call: Call, endpoint: Endpoint, body: Any) ->
             await _whole(exchange, call, watch)
     except asyncio.CancelledError:
         exchange.abandon("client disconnected" if watch.gone else "the gateway was stopped")
+        exchange.close()  # a client that reads no more must not hold the record back
         if not watch.gone:
             await call.tell_stopped()
     finally:

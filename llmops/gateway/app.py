@@ -25,6 +25,8 @@ from llmops.gateway.request import Endpoint, parse_json
 
 Handler = Callable[[Gateway, Call], Awaitable[None]]
 _MODELS = "/v1/models/"
+_END_SECONDS = 1.0
+"""What requests that were cut off get to write their records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class App:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._gateway: Gateway | None = None
+        self._running: set[asyncio.Task[Any]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -50,6 +53,9 @@ class App:
         assert scope["type"] == "http", "the server speaks HTTP only"
         assert self._gateway is not None, "the server runs the lifespan"
         call = Call(scope, receive, send)
+        task = asyncio.current_task()
+        assert task is not None, "the server runs each request in a task"
+        self._running.add(task)
         try:
             await self._answer(self._gateway, call)
         except Refused as refused:
@@ -61,6 +67,8 @@ class App:
             if call.started:
                 raise  # the server closes the connection: no answer may look whole
             await self._refuse(self._gateway, call, Refused(500, "The gateway has a defect"))
+        finally:
+            self._running.discard(task)
 
     async def _answer(self, gateway: Gateway, call: Call) -> None:
         path, method = call.scope["path"], call.scope["method"]
@@ -92,6 +100,8 @@ class App:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
         gateway.table.close()
+        if self._running:  # the drain's time is over: they end, but each owes its record yet
+            await asyncio.wait(self._running, timeout=_END_SECONDS)
         await gateway.journal.close()
         await send({"type": "lifespan.shutdown.complete"})
 

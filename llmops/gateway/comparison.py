@@ -39,6 +39,7 @@ async def compare(gateway: Gateway, routing: Routing, call: Call, request: Reque
         await (comparison.stream(call, watch) if request.stream else comparison.whole(call, watch))
     except asyncio.CancelledError:
         comparison.abandon("client disconnected" if watch.gone else "the gateway was stopped")
+        comparison.close()  # a client that reads no more must not hold the records back
         if not watch.gone:
             await call.tell_stopped()
     finally:

@@ -60,8 +60,8 @@ class GatewayProcess:
     def records(self) -> list[dict[str, Any]]:
         """Every whole line on disk now, in the order in which it was written."""
         files = sorted(self.paths.journal.glob("*/*.jsonl"))
-        lines = [line for file in files for line in file.read_bytes().splitlines()]
-        return [orjson.loads(line) for line in lines]
+        lines = [line for file in files for line in file.read_bytes().splitlines(keepends=True)]
+        return [orjson.loads(line) for line in lines if line.endswith(b"\n")]
 
     def recorded(self, count: int = 1) -> list[dict[str, Any]]:
         """The same, once there are that many."""

@@ -12,7 +12,7 @@ import openai
 import pytest
 
 from llmops.gateway.routes import Upstream
-from tests.fast.backend_server import Asked, BackendServer, well
+from tests.fast.backend_server import Asked, BackendServer, floods, well
 from tests.fast.gateway_process import GatewayProcess, gateway, routes
 from tests.fast.protocol_server import closed_port
 
@@ -318,3 +318,21 @@ def test_who_still_waits_after_the_drain_is_told(backend: BackendServer, tmp_pat
             assert "gateway_stopped" in "".join(lines)
         assert process.stop() == 0
         assert process.records()[-1]["error"] == "the gateway was stopped"
+
+
+@pytest.mark.parametrize(("more", "records"), [({}, 1), ({"side_by_side": True}, 2)])
+def test_who_reads_no_more_is_recorded_when_the_gateway_ends(
+    backend: BackendServer, tmp_path: Path, more: dict[str, Any], records: int
+) -> None:
+    with (
+        gateway(tmp_path, routes(backend.url), "--drain", "1") as process,
+        process.client() as http,
+    ):
+        backend.answer = floods
+        backend.stuck.clear()
+        body = {"model": "town", "messages": HELLO, "stream": True} | more
+        with http.stream("POST", PATH, json=body):
+            assert backend.stuck.wait(20)
+            assert process.stop() == 0
+        stopped = ["the gateway was stopped"] * records
+        assert [record["error"] for record in process.records()] == stopped
