@@ -48,6 +48,10 @@ class Surroundings:
     variants_of: Callable[[str], Sequence[str]]
 
 
+class _Told(Exception):
+    """It was told to stop while it was starting, which is no failure, also once it may go on."""
+
+
 class Backend:
     """One server, over all its starts. failure: why there is none any more; leaving: whether it
     was told to stop for good."""
@@ -145,6 +149,9 @@ class Backend:
                 first, began = False, time.monotonic()
                 self._look_after()
                 continue
+            except _Told:
+                self._process.stop()
+                continue
             except LlmopsError as error:
                 problem = error
             self._process.stop()
@@ -201,7 +208,7 @@ class Backend:
             code = self._process.wait(_PULSE)
             now = time.monotonic()
             if self._stopping() or self._hold is not None:
-                raise Failed("stopped while it was starting")
+                raise _Told
             if code is not None:
                 raise self._process.ended("the backend ended while it was starting")
             if now - started > patience.start:

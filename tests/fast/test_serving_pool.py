@@ -48,6 +48,14 @@ def pool_of(root: Path, environment: Environment) -> Iterator[tuple[VllmPool, Se
         pool.stop()
 
 
+SLOW_TO_END = """\
+#!/bin/sh
+echo started >> starts
+trap 'touch told; sleep 0.5; exit 1' TERM
+while :; do sleep 0.05; done
+"""
+
+
 def ready(pool: VllmPool, base: Served) -> Callable[[], bool]:
     """To be asked until it is, as a supervisor does."""
 
@@ -78,3 +86,17 @@ def test_a_server_that_does_not_tell_what_is_under_way_is_given_time(project: Pa
             until(lambda: readiness.under_way(client) is None)
         pool.hold("stop")
         assert answer.result()[0].model == base.name
+
+
+def test_a_hold_that_ends_before_a_starting_server_does_is_no_failure(project: Path) -> None:
+    environment = wire_environment(project)
+    environment.python.write_text(SLOW_TO_END)
+    starts = project / "starts"
+    with pool_of(project, environment) as (pool, base):
+        pool.want([base])
+        until(starts.exists)
+        pool.hold("stop")
+        until((project / "told").exists)
+        pool.hold(None)
+        until(lambda: starts.read_text().count("started") == 2 or pool.problem(base))
+        assert pool.problem(base) is None
