@@ -13,7 +13,7 @@ from typing import Any
 from filelock import FileLock
 
 from llmops.errors import BadInput
-from llmops.registry.evidence import EvidenceLog
+from llmops.registry.evidence import Evidence, EvidenceLog
 from llmops.registry.locate import locate
 from llmops.runner.graph import Graph, build_graph
 from llmops.runner.record import RunLog, RunRecord, StageRecord, find_run
@@ -103,7 +103,8 @@ def _recall(stage: StageRecord, record: RunRecord, context: Context) -> Made | N
     if stage.output is None:
         return None
     try:
-        return _found(stage.output, context) or Recorded(stage.output, stage.digest or "")
+        made: Made = _found(stage, stage.output, context)
+        return made
     except BadInput as error:
         raise BadInput(
             f"what the stage `{stage.name}` of run {record.id} made cannot be found: {error.what}",
@@ -112,11 +113,13 @@ def _recall(stage: StageRecord, record: RunRecord, context: Context) -> Made | N
         ) from error
 
 
-def _found(name: str, context: Context) -> Any:
+def _found(stage: StageRecord, name: str, context: Context) -> Any:
     try:
         scheme = parse_reference(name).scheme
     except ValueError:
-        return _evidence(name, context)
+        digest = stage.digest or ""
+        evidence = stage.kind == "evaluate"
+        return _evidence(name, digest, context) if evidence else Recorded(name, digest)
     if scheme == "preferences":
         from llmops.preferences.snapshot import find_snapshot
 
@@ -124,7 +127,11 @@ def _found(name: str, context: Context) -> Any:
     return locate(name, context.registry, context.settings.root, context.settings.root / "-")
 
 
-def _evidence(name: str, context: Context) -> Made | None:
+def _evidence(name: str, digest: str, context: Context) -> Evidence:
+    """Evidence that was found anew since, of the same id, may say something else."""
     log = EvidenceLog(context.paths)
-    every = (one for model in context.registry.names() for one in log.of(model))
-    return next((one for one in every if one.id == name), None)
+    for model in context.registry.names():
+        for one in log.of(model):
+            if (one.id, one.digest) == (name, digest):
+                return one
+    raise BadInput(f"there is no evidence `{name}` with the digest {digest[:12]}")

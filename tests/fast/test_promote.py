@@ -425,6 +425,19 @@ def test_what_was_made_and_is_gone_is_told(town: Project) -> None:
         town.run("", resume="last")
 
 
+def test_evidence_is_found_again_by_what_it_says(town: Project) -> None:
+    town.run(GATED + TRIED.split("stages:\n")[1])
+    log = EvidenceLog(town.registry.paths)
+    (first,) = log.of("town")
+    town.registry.paths.evidence("town").unlink()
+    log.add(first.model_copy(update={"digest": "e" * 64, "passed": False}))
+    with pytest.raises(BadInput, match=r"stage `check` .* no evidence `evaluation-1`"):
+        town.run("", resume="last")
+    log.add(first)
+    context = Context(load_settings())
+    assert resume("last", context=context, kinds=town.kinds).made["check"] == first
+
+
 def test_the_deployment_of_an_experiment_is_checked_by_the_plan(town: Project) -> None:
     (town.root / "serving" / "town.yaml").write_text(DEPLOYMENT.split("exp")[0], encoding="utf-8")
     with pytest.raises(BadInput, match="declares no experiment"):
