@@ -160,6 +160,7 @@ class Supervisor:
             self.plan.name, place, self._project.root, self.paths, self._report
         )
         self._gateway.start()
+        self._write_state()  # who kills this process from now on leaves word of the gateway
         self._look()
         self._gateway.await_healthy()
         while not self._settled():

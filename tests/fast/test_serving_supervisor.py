@@ -46,6 +46,19 @@ def test_a_backend_that_ends_while_starting_fails_with_cause_tail_and_path(proje
     assert "loading" in told
 
 
+def test_a_deployment_that_starts_tells_of_its_gateway_at_once(project: Path) -> None:
+    paths = ProjectPaths(project).deployment("town")
+    seen: list[ServingState | None] = []
+    plan = broken(project, "exit 1")
+    server = Supervisor(plan, project, lambda _line: seen.append(read_state(paths)))
+    with pytest.raises(Failed):
+        server.start()
+    server.stop()
+    assert seen
+    assert seen[0] is not None
+    assert (seen[0].status, seen[0].gateway_pid is None) == ("starting", False)
+
+
 def test_a_failed_start_leaves_no_state_and_no_lock(project: Path) -> None:
     server = supervisor(broken(project, "exit 1"), project)
     with pytest.raises(Failed):
