@@ -188,11 +188,11 @@ def forget(
     from llmops.cli.output import print_json
     from llmops.feedback.erase import forget
     from llmops.feedback.identity import load_identity
-    from llmops.preferences.lineage import erase_rows
+    from llmops.preferences.lineage import SnapshotEraser
 
     with _log(no_ingest=False) as (_, paths, database):
         identity = load_identity(paths.secret)
-        done = forget(user, paths, database, identity, lambda ids: erase_rows(ids, paths))
+        done = forget(user, paths, database, identity, SnapshotEraser(paths))
     if json:
         print_json(done.record())
     else:

@@ -12,10 +12,10 @@ import hmac
 import re
 import secrets
 import time
-from collections.abc import Callable, Collection
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 import sqlalchemy as sa
@@ -42,31 +42,38 @@ from llmops.store.tables import feedback, inferences, tombstones
 
 @dataclass(frozen=True)
 class TouchedSnapshot:
-    """A snapshot of preferences that rows were erased from. before, after: its digests. versions:
-    those that trained on it as it was."""
+    """A snapshot of preferences that rows are erased from. before, after: its digests; no `after`
+    while they are there, or when the snapshot is gone. versions: that trained on it as it was."""
 
     id: str
     rows: int
     before: str
-    after: str
+    after: str | None
     versions: list[str]
 
 
 _OPEN = "still being written; closed within a minute, and the next ingest takes it away"
 _NEWER = "waits for a newer llmops to read it"
 _ID = re.compile(rf"[0-9a-v]{{{LENGTH}}}")
-Eraser = Callable[[Collection[str]], list[TouchedSnapshot]]
-"""Erases the rows of all snapshots that came from these inferences and events
-(preferences/lineage.py)."""
+
+
+class Eraser(Protocol):
+    """Erases rows of snapshots (preferences/lineage.py)."""
+
+    def holding(self, ids: Collection[str]) -> list[TouchedSnapshot]:
+        """All with rows that came from these inferences and events."""
+
+    def erase(self, ids: Collection[str], held: list[TouchedSnapshot]) -> list[TouchedSnapshot]:
+        """Erase such rows everywhere; `held` with what became of each."""
 
 
 @dataclass(frozen=True)
 class Forgotten:
     """What became of a user's data. user: as stored. inferences, events: rows whose texts were
-    erased now; known: all rows that were found. golden: versions with golden prompts that hold the
-    user's texts. segments: files of the journal that still hold records, and why. files: suites
-    and reports that name the user's answers. remote: copies elsewhere. purged: whether the
-    database's files lost the texts already."""
+    erased now; known: all rows that were found. snapshots: those that lost rows, now or when this
+    was done before. golden: versions with golden prompts that hold the user's texts. segments:
+    files of the journal that still hold records, and why. files: suites and reports that name the
+    user's answers. purged: whether the database's files lost the texts already."""
 
     user: str
     tombstone: str
@@ -77,7 +84,6 @@ class Forgotten:
     golden: list[str]
     segments: dict[str, str]
     files: list[str]
-    remote: list[str]
     purged: bool
 
     def record(self) -> dict[str, Any]:
@@ -118,11 +124,10 @@ def forget(
         inferences=answers,
         events=events,
         known=len(ids),
-        snapshots=eraser(ids) if ids else [],
+        snapshots=_erase_rows(database, hashed, tombstone, ids, eraser) if ids else [],
         golden=_all_golden(database, hashed),
         segments=_segments(paths, hashed, set(found.inferences)),
         files=_naming(paths, set(found.inferences)),
-        remote=[],
         purged=purged,
     )
 
@@ -185,6 +190,28 @@ def _tombstone(
     figures = {"inferences": counts[0], "events": counts[1]}
     connection.execute(sa.insert(tombstones).values(**row, **figures))
     return name
+
+
+def _erase_rows(
+    database: sa.Engine, user: str, tombstone: str, ids: set[str], eraser: Eraser
+) -> list[TouchedSnapshot]:
+    """The tombstone names the snapshots before anything goes: what is gone cannot be found by its
+    ids again, and versions that trained on it are to be named each time."""
+    held = [asdict(one) for one in eraser.holding(ids)]
+    known: dict[str, TouchedSnapshot] = {}
+    with writing(database) as connection:
+        own = sa.select(tombstones.c.detail).where(tombstones.c.id == tombstone)
+        detail = orjson.loads(connection.scalars(own).one()) | {"snapshots": held}
+        changed = sa.update(tombstones).where(tombstones.c.id == tombstone)
+        connection.execute(changed.values(detail=orjson.dumps(detail).decode()))
+        of_user = sa.select(tombstones.c.detail).where(tombstones.c.user == user)
+        for text in connection.scalars(of_user.order_by(tombstones.c.time)):
+            for entry in orjson.loads(text).get("snapshots", []):
+                one = TouchedSnapshot(**entry)
+                first = known.setdefault(one.id, one)
+                versions = sorted({*first.versions, *one.versions})
+                known[one.id] = replace(first, versions=versions)
+    return eraser.erase(ids, list(known.values()))
 
 
 def _all_golden(database: sa.Engine, user: str) -> list[str]:

@@ -3,11 +3,12 @@ which versions trained on them. Read from the snapshots and the registry; nothin
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from llmops.errors import BadInput
 from llmops.feedback.erase import TouchedSnapshot
 from llmops.preferences.erasure import redact, snapshots_with
-from llmops.preferences.snapshot import Snapshot
+from llmops.preferences.snapshot import Snapshot, find_snapshot
 from llmops.preferences.verdicts import forget
 from llmops.registry.store import Registry
 from llmops.store.paths import ProjectPaths
@@ -44,13 +45,26 @@ def trained_on(snapshot: Snapshot, registry: Registry) -> list[str]:
     ]
 
 
-def erase_rows(ids: Collection[str], paths: ProjectPaths) -> list[TouchedSnapshot]:
-    """Erase the rows of these inferences and events from all snapshots; those that held any."""
-    forget(ids, paths)
-    touched = []
-    for use in uses(ids, paths):
-        after = redact(use.snapshot, ids)
-        before = use.snapshot.digest
-        one = TouchedSnapshot(use.snapshot.id, use.rows, before, after.digest, use.versions)
-        touched.append(one)
-    return touched
+class SnapshotEraser:
+    """Erases rows of the project's snapshots (feedback/erase.py), and what judges said of them."""
+
+    def __init__(self, paths: ProjectPaths) -> None:
+        self._paths = paths
+
+    def holding(self, ids: Collection[str]) -> list[TouchedSnapshot]:
+        return [
+            TouchedSnapshot(use.snapshot.id, use.rows, use.snapshot.digest, None, use.versions)
+            for use in uses(ids, self._paths)
+        ]
+
+    def erase(self, ids: Collection[str], held: list[TouchedSnapshot]) -> list[TouchedSnapshot]:
+        forget(ids, self._paths)
+        for snapshot, _ in snapshots_with(ids, self._paths):
+            redact(snapshot, ids)
+        return [replace(one, after=self._digest(one.id)) for one in held]
+
+    def _digest(self, snapshot: str) -> str | None:
+        try:
+            return find_snapshot(snapshot.removeprefix("preferences:"), self._paths).digest
+        except BadInput:  # somebody removed it
+            return None

@@ -11,14 +11,15 @@ import pytest
 import sqlalchemy as sa
 
 from llmops.engines.llamafactory.datasets import info_text
-from llmops.feedback.erase import Forgotten, forget
+from llmops.errors import Failed
+from llmops.feedback.erase import Forgotten, TouchedSnapshot, forget
 from llmops.feedback.identity import Identity
 from llmops.feedback.ingest import ingest
 from llmops.feedback.journal import Journal
 from llmops.feedback.redaction import expire
 from llmops.feedback.retention import Expired, expire_all, retentions
 from llmops.preferences.erasure import wipe_copies
-from llmops.preferences.lineage import erase_rows, uses
+from llmops.preferences.lineage import SnapshotEraser, uses
 from llmops.preferences.save import save
 from llmops.preferences.snapshot import find_snapshot
 from llmops.registry.manifest import DataUsed, Draft, Golden, Lineage
@@ -51,7 +52,7 @@ def of_alice(number: int, **changes: Any) -> dict[str, Any]:
 
 
 def forget_alice(paths: ProjectPaths, database: sa.Engine) -> Forgotten:
-    return forget("alice", paths, database, IDENTITY, lambda ids: erase_rows(ids, paths))
+    return forget("alice", paths, database, IDENTITY, SnapshotEraser(paths))
 
 
 def texts(database: sa.Engine) -> str:
@@ -238,6 +239,26 @@ def test_what_went_into_which_version(paths: ProjectPaths, database: sa.Engine) 
     (touched,) = forget_alice(paths, database).snapshots
     assert (touched.rows, touched.versions) == (5, ["town:v1"])
     assert touched.before != touched.after
+
+
+def test_what_was_touched_is_told_again_also_after_an_interruption(
+    paths: ProjectPaths, database: sa.Engine
+) -> None:
+    class Interrupted(SnapshotEraser):
+        def erase(self, *args: Any) -> list[TouchedSnapshot]:
+            super().erase(*args)
+            raise Failed("the power went away")
+
+    said = snapshot_of(paths)
+    register(paths, "something else")
+    write(paths, said.records)
+    before = find_snapshot("town", paths).digest
+    with pytest.raises(Failed, match="power"):
+        forget("alice", paths, database, IDENTITY, Interrupted(paths))
+    after = find_snapshot("town", paths).digest
+    told = TouchedSnapshot("preferences:town@1", 5, before, after, ["town:v1"])
+    for _ in range(2):
+        assert forget_alice(paths, database).snapshots == [told]
 
 
 def test_old_texts_expire(paths: ProjectPaths, database: sa.Engine) -> None:
