@@ -33,9 +33,7 @@ def start_run(
     """
     with termination_as_interrupt():
         plan = make_plan(target, overrides, context=context, kinds=kinds, force=force)
-        _require_engines(plan, context)
-        refuse_beside_servers(plan, context)
-        try:
+        with _admitted(plan, context):
             return execute(
                 plan,
                 context=context,
@@ -45,8 +43,6 @@ def start_run(
                 force=force,
                 patience=patience,
             )
-        finally:
-            context.close()
 
 
 def resume_run(
@@ -64,9 +60,7 @@ def resume_run(
         plan = plan_graph(
             resumed.graph, context=context, kinds=kinds, force=force, made=resumed.made
         )
-        _require_engines(plan, context)
-        refuse_beside_servers(plan, context)
-        try:
+        with _admitted(plan, context):
             return execute(
                 plan,
                 context=context,
@@ -76,8 +70,17 @@ def resume_run(
                 patience=patience,
                 resumed=resumed,
             )
-        finally:
-            context.close()
+
+
+@contextmanager
+def _admitted(plan: Plan, context: Context) -> Iterator[None]:
+    """Refuse what cannot work before anything is started; what is started ends with the run."""
+    _require_engines(plan, context)
+    refuse_beside_servers(plan, context)
+    try:
+        yield
+    finally:
+        context.close()
 
 
 def _require_engines(plan: Plan, context: Context) -> None:
