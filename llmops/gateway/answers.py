@@ -27,7 +27,7 @@ async def answer(gateway: Gateway, call: Call, endpoint: Endpoint, body: Any) ->
         else:
             await _whole(exchange, call, watch)
     except asyncio.CancelledError:
-        exchange.abandon("client disconnected" if watch.gone else "the gateway was stopped")
+        exchange.abandon(*call.cut_off(gone=watch.gone))
         exchange.close()  # a client that reads no more must not hold the record back
         if not watch.gone:
             await call.tell_stopped()

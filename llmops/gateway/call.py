@@ -13,6 +13,8 @@ from llmops.gateway.replies import (
     send_reply,
 )
 
+CLIENT_GONE = 499
+
 
 class Call:
     """headers: by lower-case name; of one that is repeated, the last."""
@@ -48,6 +50,13 @@ class Call:
             pieces.append(piece)
             if not message.get("more_body"):
                 return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def cut_off(self, *, gone: bool) -> tuple[str, int | None]:
+        """Why there is no whole answer when its task was cancelled, and the status to record: None
+        once the client has one. gone: whether the client is; else the gateway was stopped."""
+        why = "client disconnected" if gone else "the gateway was stopped"
+        status = CLIENT_GONE if gone else 503
+        return why, None if self.started else status
 
     async def tell_stopped(self) -> None:
         """To a client that still waits for its answer when the time for that is over."""

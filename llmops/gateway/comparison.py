@@ -22,6 +22,7 @@ from llmops.gateway.table import Routing
 from llmops.gateway.transcript import Transcript
 
 _OBJECTS = {"chat": "chat.completion", "completions": "text_completion"}
+_OTHER_FAILED = "the other answer of the comparison failed"
 _WAITING = 64
 """Pieces that wait for a slow client before both backends wait too."""
 
@@ -38,7 +39,7 @@ async def compare(gateway: Gateway, routing: Routing, call: Call, request: Reque
     try:
         await (comparison.stream(call, watch) if request.stream else comparison.whole(call, watch))
     except asyncio.CancelledError:
-        comparison.abandon("client disconnected" if watch.gone else "the gateway was stopped")
+        comparison.abandon(*call.cut_off(gone=watch.gone))
         comparison.close()  # a client that reads no more must not hold the records back
         if not watch.gone:
             await call.tell_stopped()
@@ -67,8 +68,10 @@ class Comparison:
     async def whole(self, call: Call, watch: Watch) -> None:
         replies = await asyncio.gather(*(exchange.whole() for exchange in self._exchanges))
         watch.stop()
-        await asyncio.gather(*(exchange.keep() for exchange in self._exchanges))
         failed = [reply for reply in replies if reply.status != 200]
+        if failed:
+            self.abandon(_OTHER_FAILED, failed[0].status)
+        await asyncio.gather(*(exchange.keep() for exchange in self._exchanges))
         reply = failed[0] if failed else Reply(200, self._merged([r.body for r in replies]))
         await send_reply(call.send, reply, self._headers)
 
@@ -76,7 +79,7 @@ class Comparison:
         refused = [r for r in await asyncio.gather(*(e.open() for e in self._exchanges)) if r]
         if refused:
             watch.stop()
-            self.abandon("the other answer of the comparison failed")
+            self.abandon(_OTHER_FAILED, refused[0].status)
             await asyncio.gather(*(exchange.keep() for exchange in self._exchanges))
             await send_reply(call.send, refused[0], self._headers)
             return
@@ -94,10 +97,10 @@ class Comparison:
                 pieces.get_nowait()
             await asyncio.gather(feeder, return_exceptions=True)
 
-    def abandon(self, why: str) -> None:
+    def abandon(self, why: str, status: int | None) -> None:
         for exchange in self._exchanges:
             if not exchange.kept:
-                exchange.abandon(why)
+                exchange.abandon(why, status)
 
     def close(self) -> None:
         for exchange in self._exchanges:
@@ -111,7 +114,7 @@ class Comparison:
                     group.create_task(_pump(exchange, pieces))
             return self._usage() + DONE
         except* Refused as failures:
-            self.abandon("the other answer of the comparison failed")
+            self.abandon(_OTHER_FAILED, None)
             first = failures.exceptions[0]
             assert isinstance(first, Refused)
             event = error_event(first.status, first.message, code=first.code)

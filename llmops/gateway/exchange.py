@@ -24,7 +24,6 @@ ANSWER_LIMIT = 256 << 20
 # that is a backend on its way back, not a fault of its request.
 _ENGINE_DEAD = b"EngineCore encountered an issue"
 STATUS = {"unreachable": 503, "broken": 503, "timeout": 504, "garbage": 502}
-CLIENT_GONE = 499
 _AFTER_DONE = 1.0
 """Seconds that a backend gets to end its stream after `[DONE]`; then its connection is closed."""
 
@@ -138,11 +137,14 @@ class Exchange:
         assert self.relay is not None
         return b"".join(self.relay.held)
 
-    def abandon(self, why: str) -> None:
-        """Nobody waits any more: the backend is told to stop, the record written."""
-        self.error, self.reason = self.error or why, "abandoned"
-        if self.relay is None:
-            self.status = CLIENT_GONE
+    def abandon(self, why: str, status: int | None) -> None:
+        """Its answer will not be given; what went wrong before stays. status: what the client gets
+        instead; None when its answer has begun."""
+        if self.error is not None:
+            return
+        self.error, self.reason = why, "abandoned"
+        if status is not None:
+            self.status = status
 
     def close(self) -> None:
         """End what is still under way, and count it. May be called again."""

@@ -117,6 +117,24 @@ def test_one_that_fails_fails_the_comparison(
     assert records["town:v2"]
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_records_of_a_comparison_that_failed_say_so(
+    client: openai.OpenAI, running: GatewayProcess, backend: BackendServer, stream: bool
+) -> None:
+    async def one_refuses(asked: Asked) -> None:
+        if asked.body["model"] == "town:v1":
+            await says_its_name(asked)
+        else:
+            await asked.whole({"error": {"message": "too hot"}}, 429)
+
+    backend.answer = one_refuses
+    with pytest.raises(openai.RateLimitError):
+        ask(client, stream=stream)
+    found = {r["version"]: (r["error"], r["status"]) for r in running.records()[-2:]}
+    well = ("the other answer of the comparison failed", 429)
+    assert found == {"town:v1": well, "town:v2": ("too hot", 429)}
+
+
 def test_one_variant_is_asked_twice(
     client: openai.OpenAI, running: GatewayProcess, backend: BackendServer
 ) -> None:
