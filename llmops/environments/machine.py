@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SMI_SECONDS = 5.0
+_CGROUP = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True)
@@ -35,25 +36,29 @@ def cores() -> int:
         number = len(os.sched_getaffinity(0))
     else:
         number = os.cpu_count() or 1
-    quota = _read("/sys/fs/cgroup/cpu.max").split()
+    quota = _read(_CGROUP / "cpu.max").split()
     if len(quota) == 2 and quota[0].isdigit():
         number = min(number, max(1, int(quota[0]) // int(quota[1])))
     return number
 
 
-def memory() -> tuple[int, int]:
-    """Bytes of memory in all, and bytes that are available; a container's limit counts."""
+def memory(cgroup: Path = _CGROUP) -> tuple[int, int]:
+    """Bytes of memory in all, and bytes that are available; a container's limit counts. cgroup:
+    where the kernel tells of it."""
     page = os.sysconf("SC_PAGE_SIZE")
     total = page * os.sysconf("SC_PHYS_PAGES")
     available = total
-    for line in _read("/proc/meminfo").splitlines():
+    for line in _read(Path("/proc/meminfo")).splitlines():
         if line.startswith("MemAvailable:"):
             available = int(line.split()[1]) * 1024
-    limit, used = _read("/sys/fs/cgroup/memory.max"), _read("/sys/fs/cgroup/memory.current")
+    limit, used = _read(cgroup / "memory.max"), _read(cgroup / "memory.current")
     if limit.isdigit() and used.isdigit() and int(limit) < total:
         total = int(limit)
-        # Includes the page cache, which the kernel gives back: an estimate on the safe side.
-        available = min(available, max(0, total - int(used)))
+        # Files that were read once and lie in memory count as used, though the kernel gives their
+        # place back: whoever copied a model would seem to have no memory left.
+        fields = (line.split() for line in _read(cgroup / "memory.stat").splitlines())
+        idle = next((int(value) for name, value in fields if name == "inactive_file"), 0)
+        available = min(available, max(0, total - int(used) + idle))
     return total, available
 
 
@@ -92,8 +97,8 @@ def _gpu(line: str) -> Gpu:
     return Gpu(name, mib[0], mib[1], driver)
 
 
-def _read(path: str) -> str:
+def _read(path: Path) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8").strip()
+        return path.read_text(encoding="utf-8").strip()
     except OSError:
         return ""

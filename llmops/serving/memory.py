@@ -1,14 +1,15 @@
 """Whether a second vLLM server fits beside those that run.
 
-On a CPU: the memory that the machine has available now, against what the running server uses with
-the weights of the new base in place of its own. On a GPU: the fraction of its memory that every
-server takes, which must be declared. What is not known is refused.
+On a CPU: the memory that is available now (a container's limit counts), against what the running
+server uses with the weights of the new base in place of its own. On a GPU: the fraction of its
+memory that every server takes, which must be declared. What is not known is refused.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from llmops.environments import machine
 from llmops.serving.served import Served, weight
 
 _SPARE = 0.05
@@ -47,27 +48,16 @@ def _on_gpu(args: Mapping[str, Any], servers: int) -> str:
 
 
 def _on_cpu(base: Served, running: Mapping[int, Served]) -> str:
-    free = available()
+    _total, free = machine.memory()
     used = {group: resident(group) for group in running}
     group = max(used, key=lambda one: used[one] or 0)
     before = used[group]
-    if free is None or before is None:
-        return "how much memory is free, or in use, cannot be found out on this machine"
+    if before is None:
+        return "how much memory is in use cannot be found out on this machine"
     needed = before - weight(running[group]) + weight(base)
     if needed > free:
         return f"it needs about {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are available"
     return ""
-
-
-def available() -> int | None:
-    """Bytes that can be had without swapping; None where the kernel does not tell."""
-    try:
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    except (OSError, ValueError):
-        pass
-    return None
 
 
 def resident(group: int) -> int | None:

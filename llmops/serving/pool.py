@@ -194,8 +194,8 @@ class VllmPool:
         """Start a server of its own for a base, or remember why not."""
         args = self._settings.args
         cpu = vllm.is_cpu(self._environment)
-        if any(backend.status == "starting" for backend in self._pool.values()):
-            return  # what it takes is not known yet
+        if any(one.status not in ("ready", "failed", "gone") for one in self._pool.values()):
+            return  # what it takes, or will take again, is not known yet
         running = {b.pid: b.base for b in self._pool.values() if b.pid is not None}
         why = memory.why_not(load.base, args, cpu=cpu, running=running)
         lora = takes_adapters(self._environment.site, load.base.directory) is not False

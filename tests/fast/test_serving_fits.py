@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from llmops.environments.machine import memory
 from llmops.serving.backends.architectures import takes_adapters
-from llmops.serving.memory import available, resident, why_not
+from llmops.serving.memory import resident, why_not
 from llmops.serving.served import Served
 
 REGISTRY = """\
@@ -74,9 +75,20 @@ def test_a_server_whose_memory_cannot_be_found_out_leaves_no_room(tmp_path: Path
 
 
 def test_memory_is_read_from_the_kernel() -> None:
-    assert (available() or 0) > 1 << 20
+    assert memory()[1] > 1 << 20
     assert (resident(os.getpgid(0)) or 0) > 1 << 20
     assert resident(999_999_999) is None
+
+
+def test_a_container_has_what_its_limit_leaves(tmp_path: Path) -> None:
+    """Less what the kernel would give back of the files that were read."""
+    for name, text in (
+        ("memory.max", "1000\n"),
+        ("memory.current", "900\n"),
+        ("memory.stat", "anon 500\ninactive_file 300\n"),
+    ):
+        (tmp_path / name).write_text(text)
+    assert memory(tmp_path) == (1000, 400)
 
 
 @pytest.mark.parametrize(

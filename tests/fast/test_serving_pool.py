@@ -4,6 +4,7 @@ of vLLM (vllm_wire.py)."""
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,17 @@ def test_a_base_that_is_needed_again_while_its_server_leaves_gets_a_new_one(proj
         assert first.status == "ready"
         until(ready(pool, base))
         assert pool.backends[base.name] is not first
+
+
+def test_a_second_base_waits_until_the_first_is_back(project: Path) -> None:
+    """While it is held it uses no memory, and would not fit any more afterwards."""
+    with pool_of(project, wire_environment(project)) as (pool, base):
+        until(ready(pool, base))
+        pool.hold("stop")
+        until(lambda: pool.backends[base.name].status == "held")
+        other = replace(base, name="other:v1", digest="other")
+        pool.want([base, other])
+        assert list(pool.backends) == [base.name]
 
 
 def test_a_server_that_does_not_tell_what_is_under_way_is_given_time(project: Path) -> None:
