@@ -19,6 +19,9 @@ LAYERS = (
     {"gateway"},
     {"preferences", "evaluation", "experiments", "simulation", "serving", "runner"},
     {"stages"},
+    {"scheduling"},
+    {"control"},
+    {"up", "ui"},
     {"cli", "__main__"},
 )
 HEAVY = {"torch", "transformers", "gradio", "polars", "sqlalchemy", "fastapi", "alembic", "vllm"}

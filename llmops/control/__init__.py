@@ -1,0 +1,1 @@
+"""The control process: the HTTP API over the functions of the CLI."""

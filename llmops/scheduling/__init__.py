@@ -1,0 +1,1 @@
+"""What runs by itself: triggers, jobs, the scheduler."""

@@ -1,0 +1,1 @@
+"""`llmops up`: all the parts of a project, kept running."""
