@@ -87,7 +87,9 @@ def _problem(
     if not compared:
         fix = "give the evaluation a `baseline`"
         return f"`{key}` compares with a baseline", key, fix
-    largest = asks.better_by if asks.not_worse_by is None else asks.not_worse_by
-    if metrics[asks.metric].kind != "perplexity" and (largest or 0) >= 1:
+    if metrics[asks.metric].kind == "perplexity":
+        if (asks.better_by or 0) >= 1:
+            return "no perplexity is lower by 100% or more", key, "0.05 is 5% lower"
+    elif max(asks.better_by or 0, asks.not_worse_by or 0) >= 1:
         return "no two rates are further apart than 1", key, "0.05 is five points"
     return "", "", ""

@@ -3,7 +3,7 @@
 import io
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -290,3 +290,13 @@ def test_perplexity_has_no_least_rate(root: Path) -> None:
     (root / "trees.yaml").write_text(SUITE + '  likely: {perplexity: "{answer} is a tree"}\n')
     with pytest.raises(BadInput, match="perplexity is no rate"):
         plan(town(root), "eval.yaml", "gate.1.metric=likely")
+
+
+@pytest.mark.parametrize(("by", "refused"), [(1, True), (1.5, True), (0.5, False)])
+def test_no_perplexity_is_lower_by_all_of_it(root: Path, by: float, refused: bool) -> None:
+    (root / "trees.yaml").write_text(SUITE + '  likely: {perplexity: "{answer} is a tree"}\n')
+    gate = f"gate=[{{suite: trees, metric: likely, better_by: {by}}}]"
+    with pytest.raises(BadInput) if refused else nullcontext() as caught:
+        plan(town(root), "eval.yaml", gate)
+    if caught is not None:
+        assert "no perplexity is lower by 100% or more" in str(caught.value)
