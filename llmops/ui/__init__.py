@@ -1,1 +1,1 @@
-"""The web UI: one Gradio tab for each file. It talks HTTP to control and gateway, and to nothing else."""
+"""The web UI: one Gradio tab for each file. It talks HTTP to control and gateway only."""
