@@ -7,12 +7,15 @@ once. The whole file is checked before anything is written.
 """
 
 import hashlib
+import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, get_args
+from typing import IO, Any, get_args
 
 import sqlalchemy as sa
 
@@ -50,9 +53,40 @@ def import_file(database: sa.Engine, file: Path, defaults: Defaults) -> tuple[in
     Raises BadInput with the lines that are wrong; then nothing was written.
     """
     now = int(time.time() * 1000)
+    with _opened(file) as opened:
+        lines = _check(opened, file, defaults, now)
+        answers = events = 0
+        with writing(database) as connection:
+            for rows in _batches(opened, file, defaults, now):
+                new = insert(connection, *rows)
+                answers, events = answers + new[0], events + new[1]
+    return answers, events, lines - answers - events
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[IO[bytes]]:
+    """Read twice, to be checked and to be written; so what cannot be rewound is copied first."""
+    with ExitStack() as stack:
+        try:
+            opened: IO[bytes] = stack.enter_context(file.open("rb"))
+            if not opened.seekable():
+                copy = stack.enter_context(tempfile.TemporaryFile())
+                shutil.copyfileobj(opened, copy)
+                opened = copy
+        except OSError as error:
+            raise _unreadable(file, error) from error
+        yield opened
+
+
+def _unreadable(file: Path, error: OSError) -> BadInput:
+    return BadInput(f"cannot be read: {error.strerror}", where=display(file))
+
+
+def _check(opened: IO[bytes], file: Path, defaults: Defaults, now: int) -> int:
+    """How many lines there are. Raises BadInput with those that are wrong."""
     lines = 0
     errors: list[str] = []
-    for number, line in _lines(file):
+    for number, line in _lines(opened, file):
         lines += 1
         try:
             _row(line, defaults, now)
@@ -66,28 +100,25 @@ def import_file(database: sa.Engine, file: Path, defaults: Defaults) -> tuple[in
             + more,
             fix="docs/feedback.md shows what a line needs",
         )
-    answers = events = 0
-    with writing(database) as connection:
-        for rows in _batches(file, defaults, now):
-            new = insert(connection, *rows)
-            answers, events = answers + new[0], events + new[1]
-    return answers, events, lines - answers - events
+    return lines
 
 
-def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
+def _lines(opened: IO[bytes], file: Path) -> Iterator[tuple[int, bytes]]:
     try:
-        with file.open("rb") as opened:
-            for number, line in enumerate(opened, start=1):
-                if line.strip():
-                    yield number, line
+        opened.seek(0)
+        for number, line in enumerate(opened, start=1):
+            if line.strip():
+                yield number, line
     except OSError as error:
-        raise BadInput(f"cannot be read: {error.strerror}", where=display(file)) from error
+        raise _unreadable(file, error) from error
 
 
-def _batches(file: Path, defaults: Defaults, now: int) -> Iterator[tuple[list[Row], list[Row]]]:
+def _batches(
+    opened: IO[bytes], file: Path, defaults: Defaults, now: int
+) -> Iterator[tuple[list[Row], list[Row]]]:
     answers: list[Row] = []
     events: list[Row] = []
-    for _, line in _lines(file):
+    for _, line in _lines(opened, file):
         kind, row = _row(line, defaults, now)
         (answers if kind == "inference" else events).append(row)
         if len(answers) + len(events) >= BATCH:
@@ -99,7 +130,7 @@ def _batches(file: Path, defaults: Defaults, now: int) -> Iterator[tuple[list[Ro
 def _row(line: bytes, defaults: Defaults, now: int) -> tuple[str, Row]:
     record = parse(line)
     kind = record.get("type") or ("feedback" if "kind" in record else "inference")
-    if kind not in _KNOWN:
+    if not isinstance(kind, str) or kind not in _KNOWN:
         raise Unreadable(f"type {kind!r} is neither inference nor feedback")
     for key in record:
         if key not in _KNOWN[kind]:

@@ -1,5 +1,6 @@
 """The log to files and back: nothing is lost, nothing comes twice, mistakes are told by line."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,7 @@ GOOD = {"messages": [], "response": "x"}
         ({"kind": "choice", "inference": "a", "choice": "tie"}, "`other` of choice"),
         ({"kind": "stars", "inference": "a"}, "`kind` must be one of"),
         ({"kind": "edit", "text": "x"}, "`inference` is missing"),
+        ({"type": ["vote"]}, "neither inference nor feedback"),
         ({"type": "vote"}, "neither inference nor feedback"),
     ],
 )
@@ -159,3 +161,12 @@ def test_a_line_without_a_deployment(database: sa.Engine, tmp_path: Path) -> Non
 def test_a_file_that_is_not_there(database: sa.Engine, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="cannot be read"):
         import_file(database, tmp_path / "none.jsonl", DEFAULTS)
+
+
+@pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
+def test_a_pipe_is_read_like_a_file(database: sa.Engine, tmp_path: Path) -> None:
+    out, into = os.pipe()
+    os.write(into, lines(tmp_path, GOOD).read_bytes())
+    os.close(into)
+    assert import_file(database, Path(f"/dev/fd/{out}"), DEFAULTS) == (1, 0, 0)
+    os.close(out)
