@@ -7,32 +7,31 @@ memory that every server takes, which must be declared. What is not known is ref
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from llmops.environments import machine
 from llmops.serving.served import Served, weight
+from llmops.spec.deployment import VllmBackend
 
 _SPARE = 0.05
 """Of a GPU's memory: CUDA's own, beside what vLLM counts."""
 
 
 def why_not(
-    base: Served, args: Mapping[str, Any], *, cpu: bool, running: Mapping[int, Served]
+    base: Served, settings: VllmBackend, *, cpu: bool, running: Mapping[int, Served]
 ) -> str:
     """Why a server of `base` does not fit; empty when it does.
 
-    args: vLLM's options; running: the base of each server, by its process group.
+    running: the base of each server, by its process group.
     """
     if not running:
         return ""
     if cpu:
         return _on_cpu(base, running)
-    return _on_gpu(args, len(running) + 1)
+    return _on_gpu(settings, len(running) + 1)
 
 
-def _on_gpu(args: Mapping[str, Any], servers: int) -> str:
-    named = {name.replace("-", "_"): value for name, value in args.items()}
-    fraction = named.get("gpu_memory_utilization")
+def _on_gpu(settings: VllmBackend, servers: int) -> str:
+    fraction = settings.options.get("gpu_memory_utilization")
     most = (1 - _SPARE) / servers
     if fraction is None:
         return (

@@ -192,12 +192,11 @@ class VllmPool:
 
     def _admit(self, load: Load) -> None:
         """Start a server of its own for a base, or remember why not."""
-        args = self._settings.args
         cpu = vllm.is_cpu(self._environment)
         if any(one.status not in ("ready", "failed", "gone") for one in self._pool.values()):
             return  # what it takes, or will take again, is not known yet
         running = {b.pid: b.base for b in self._pool.values() if b.pid is not None}
-        why = memory.why_not(load.base, args, cpu=cpu, running=running)
+        why = memory.why_not(load.base, self._settings, cpu=cpu, running=running)
         lora = takes_adapters(self._environment.site, load.base.directory) is not False
         if load.adapters and not lora:
             why = "vLLM takes no adapters on a model of its class"
@@ -214,7 +213,7 @@ class VllmPool:
         self._started += 1
         place = private_place(self._paths.backend_socket(self._started))
         settings = self._settings
-        sleeps = bool(settings.args.get("enable_sleep_mode")) and place.uds is not None
+        sleeps = bool(settings.options.get("enable_sleep_mode")) and place.uds is not None
         server = vllm.Server(load, settings, self._environment, place.claim(), lora, sleeps)
         log = self._paths.backend_log(self._started)
         log.parent.mkdir(parents=True, exist_ok=True)

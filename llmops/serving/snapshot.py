@@ -78,6 +78,6 @@ def sleep_problem(plan: ServingPlan) -> str:
         return "its backend is not ours"
     if vllm.is_cpu(plan.environment):
         return "vLLM can sleep on a GPU only"
-    if not backend.args.get("enable_sleep_mode"):
+    if not backend.options.get("enable_sleep_mode"):
         return "vLLM was started without sleep mode (backend.args.enable_sleep_mode: true)"
     return ""

@@ -31,6 +31,11 @@ class VllmBackend(Spec):
     lora: Lora = Field(default_factory=lambda: Lora())
     args: Options = Field(default_factory=dict, description="vLLM's own server options")
 
+    @property
+    def options(self) -> Options:
+        """`args` with underscores: vLLM takes dashes as well."""
+        return {name.replace("-", "_"): value for name, value in self.args.items()}
+
 
 class OpenAIBackend(Spec):
     """A server that exists already and speaks OpenAI's protocol; llmops only stands in front."""

@@ -9,6 +9,7 @@ from llmops.environments.machine import memory
 from llmops.serving.backends.architectures import takes_adapters
 from llmops.serving.memory import resident, why_not
 from llmops.serving.served import Served
+from llmops.spec.deployment import VllmBackend
 
 REGISTRY = """\
 _MODELS = {
@@ -59,19 +60,21 @@ def model(folder: Path, size: int) -> Served:
 
 
 def test_the_first_server_always_fits(tmp_path: Path) -> None:
-    assert why_not(model(tmp_path / "a", 1 << 40), {}, cpu=True, running={}) == ""
+    assert why_not(model(tmp_path / "a", 1 << 40), VllmBackend(), cpu=True, running={}) == ""
 
 
 def test_a_second_one_needs_what_the_first_uses_with_its_own_weights(tmp_path: Path) -> None:
     small, huge = model(tmp_path / "small", 10), model(tmp_path / "huge", 1 << 40)
     me = os.getpgid(0)
-    assert why_not(small, {}, cpu=True, running={me: small}) == ""
-    assert "GB of memory" in why_not(huge, {}, cpu=True, running={me: small})
+    assert why_not(small, VllmBackend(), cpu=True, running={me: small}) == ""
+    assert "GB of memory" in why_not(huge, VllmBackend(), cpu=True, running={me: small})
 
 
 def test_a_server_whose_memory_cannot_be_found_out_leaves_no_room(tmp_path: Path) -> None:
     one = model(tmp_path / "one", 10)
-    assert "cannot be found out" in why_not(one, {}, cpu=True, running={999_999_999: one})
+    assert "cannot be found out" in why_not(
+        one, VllmBackend(), cpu=True, running={999_999_999: one}
+    )
 
 
 def test_memory_is_read_from_the_kernel() -> None:
@@ -103,6 +106,6 @@ def test_servers_share_a_gpu_by_declared_fractions(
     tmp_path: Path, args: dict[str, float], told: str
 ) -> None:
     one = model(tmp_path / "one", 10)
-    why = why_not(one, args, cpu=False, running={1: one})
+    why = why_not(one, VllmBackend(args=args), cpu=False, running={1: one})
     assert told in why
     assert bool(why) == bool(told)

@@ -196,3 +196,12 @@ def test_versions_without_golden_prompts_are_warned_of(project: Path, registry: 
 def test_a_plan_writes_nothing(project: Path, registry: Registry) -> None:
     planned(project)
     assert not (project / ".llmops" / "serving").exists()
+
+
+@pytest.mark.parametrize("option", ["enable_sleep_mode", "enable-sleep-mode"])
+def test_an_option_is_known_by_either_spelling(
+    project: Path, registry: Registry, option: str
+) -> None:
+    """vLLM takes both."""
+    (told,) = describe(planned(project, f"backend.args.{option}=true"))["while_serving"][2:]
+    assert "vLLM gives the memory back" in told

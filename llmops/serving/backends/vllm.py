@@ -53,7 +53,7 @@ def command(server: Server, copies: Mapping[str, Path], *, cpu: bool, threads: i
     """copies: the directory of each version by name; cpu: whether there is no accelerator;
     threads: of each of vLLM's processes."""
     load, place = server.load, server.place
-    args = {name.replace("-", "_"): value for name, value in server.settings.args.items()}
+    args = server.settings.options
     argv = [str(server.environment.python), "-m", MODULE]
     argv += ["--model", str(copies[load.base.name]), "--served-model-name", load.base.name]
     argv += ["--uds", str(place.uds)] if place.uds else ["--host", HOST, "--port", str(place.port)]
@@ -77,7 +77,7 @@ def threads() -> int:
 
 def dtype(settings: VllmBackend, base: Served) -> str | None:
     """What the server computes in; None where vLLM chooses by the model and it is not known."""
-    given = settings.args.get("dtype")
+    given = settings.options.get("dtype")
     if given in (None, "auto"):
         return base.dtype
     return {"half": "float16", "float": "float32"}.get(str(given), str(given))
