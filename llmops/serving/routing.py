@@ -35,19 +35,21 @@ class Routing:
         """Move what is ready, and write the table if it changed. Whether anything changed."""
         moved: list[str] = []
         problems: dict[str, LlmopsError] = dict(resolved.problems)
+        routed = dict(self.routed)
         for name, version in resolved.variants.items():
             before = self.routed.get(name)
             if before is not None and before.name == version.name:
                 continue
             if self._pool.ready(version):
-                self.routed[name] = version
+                routed[name] = version
                 moved.append(f"{name}: {before.name if before else 'nothing'} -> {version.name}")
             elif (problem := self._pool.problem(version)) is not None:
                 problems[name] = problem
         self._tell(problems, resolved)
         ready = [one for one in wanted if self._pool.ready(one)]
         # The last one of a name counts: who asks for a version must not move others' traffic.
-        written = self._write(self.routed, [*ready, *self.routed.values()])
+        written = self._write(routed, [*ready, *routed.values()])
+        self.routed = routed
         if moved and written:
             self._report(f"{', '.join(moved)} (generation {self.generation})")
         changed = written or problems.keys() != self.problems.keys()

@@ -174,13 +174,17 @@ class Supervisor:
 
     def watch(self) -> None:
         """Follow the aliases and keep everything running, until `end`. Raises Failed when every
-        backend has ended too often."""
+        backend has ended too often; anything else (a full disk) is told once, and tried again."""
+        told = ""
         while not self._ending:
             self._pause()
-            self._look()
-            if self._act():
-                self._await_gateway()
-            self._write_state()
+            try:
+                self._step()
+                told = ""
+            except LlmopsError as error:
+                if error.what != told:
+                    self._report(f"warning: {error}")
+                told = error.what
             failures = [one.failure for one in self._pool.backends.values()]
             if failures and all(failures):
                 raise next(failure for failure in failures if failure is not None)
@@ -205,6 +209,12 @@ class Supervisor:
         if self._lock.is_locked:
             remove_state(self.paths)
             self._lock.release()
+
+    def _step(self) -> None:
+        self._look()
+        if self._act():
+            self._await_gateway()
+        self._write_state()
 
     def _look(self) -> None:
         """What is wanted now; the backends are told."""

@@ -1,3 +1,4 @@
+import contextlib
 import os
 import socket
 import subprocess
@@ -12,8 +13,9 @@ from llmops.serving.cause import cause
 from llmops.serving.listen import claim_port, claim_socket, holder
 from llmops.serving.plan import ServingPlan, plan_serving
 from llmops.serving.state import ServingState, last_state, read_state, running, write_state
-from llmops.serving.supervisor import Supervisor
+from llmops.serving.supervisor import Supervisor, serving
 from llmops.spec.load import load_deployment
+from llmops.spec.settings import load_settings
 from llmops.store.liveness import process_mark
 from llmops.store.paths import ProjectPaths
 from tests.fast.served import deployment, environment, planned, register
@@ -146,6 +148,37 @@ def test_a_backend_has_its_environment_and_its_log(tmp_path: Path) -> None:
 def test_the_cause_is_the_error_that_a_log_ends_in(tmp_path: Path, log: str, told: str) -> None:
     (tmp_path / "log").write_text(log)
     assert cause(tmp_path / "log") == told
+
+
+OPENAI = """\
+name: town
+backend: {kind: openai, url: "http://127.0.0.1:1/v1"}
+listen: {port: 0}
+variants:
+  ours: {model: "town@best"}
+"""
+
+
+@pytest.mark.slow
+def test_a_full_disk_ends_no_deployment_and_is_told_once(project: Path, small_disk: Path) -> None:
+    registry = register(project)
+    registry.move("town", "best", 1, why="")
+    paths = ProjectPaths(project)
+    paths.serving.mkdir(parents=True)
+    paths.deployment("town").root.symlink_to(small_disk)
+    said: list[str] = []
+    loaded = load_deployment(deployment(project, OPENAI))
+    with serving(loaded, load_settings(project), report=said.append) as server:
+        filler = small_disk / "filler"
+        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+            while file.write(b"x" * 1024):
+                pass
+        registry.move("town", "best", 2, why="")
+        until(lambda: [line for line in said if "no space left" in line])
+        assert server.variants == {"ours": "town:v1"}
+        filler.unlink()
+        until(lambda: [line for line in said if line.startswith("ours: town:v1 -> town:v2")])
+    assert len([line for line in said if "no space left" in line]) == 1
 
 
 def state(pid: int, **changes: object) -> ServingState:
