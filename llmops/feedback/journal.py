@@ -43,9 +43,10 @@ def writer_name(deployment: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """line: empty for one who only waits. loop, future: who waits, if anyone does."""
+    """lines: of records that are kept together, or not at all; empty for one who only waits.
+    loop, future: who waits, if anyone does."""
 
-    line: bytes
+    lines: bytes
     loop: asyncio.AbstractEventLoop | None = None
     future: "asyncio.Future[None] | None" = None
 
@@ -93,15 +94,16 @@ class Journal:
         """Bytes that wait to be written."""
         return self._queued
 
-    async def append(self, record: bytes) -> None:
-        """Add one record (JSON without a line end); returns once it is on disk.
+    async def append(self, *records: bytes) -> None:
+        """Add records (JSON without a line end); returns once they are on disk.
 
-        Raises Failed when it cannot be kept; then the journal does not hold it. Who is cancelled
-        while waiting has appended nevertheless.
+        Raises Failed when they cannot be kept; then the journal holds none of them. Who is
+        cancelled while waiting has appended nevertheless.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
-        refused = self._put(_Entry(_line(record), loop, future), urgent=True)
+        lines = b"".join(_line(record) for record in records)
+        refused = self._put(_Entry(lines, loop, future), urgent=True)
         if refused is not None:
             raise refused
         await future
@@ -134,7 +136,7 @@ class Journal:
         with self._changed:
             if self._closing:
                 return Failed("the journal is closed", where=display(self.root))
-            if self._queued + len(entry.line) > self._queue_bytes:
+            if self._queued + len(entry.lines) > self._queue_bytes:
                 return Failed(
                     f"the disk does not keep up: {self._queued >> 20} MiB wait to be written",
                     where=display(self.root),
@@ -142,7 +144,7 @@ class Journal:
             if not self._pending:
                 self._soonest = time.monotonic() + SOON_SECONDS
             self._pending.append(entry)
-            self._queued += len(entry.line)
+            self._queued += len(entry.lines)
             hasten = not self._urgent and (urgent or self._queued >= BATCH_BYTES)
             self._urgent = self._urgent or hasten
             if hasten or len(self._pending) == 1:
@@ -191,7 +193,7 @@ class Journal:
         taken, size = [], 0
         while self._pending and size < BATCH_BYTES:
             entry = self._pending.popleft()
-            size += len(entry.line)
+            size += len(entry.lines)
             taken.append(entry)
         self._queued -= size
         # What is left over may hold an urgent one: then the next batch is written at once too.
@@ -199,14 +201,14 @@ class Journal:
         return taken
 
     def _write(self, batch: list[_Entry]) -> None:
-        lines = b"".join(entry.line for entry in batch)
+        lines = b"".join(entry.lines for entry in batch)
         failure = None
         try:
             if lines:
                 self._segment.commit(lines)
         except OSError as error:
             failure = self._failed(error)
-            lost = sum(1 for entry in batch if entry.line and entry.future is None)
+            lost = sum(1 for entry in batch if entry.lines and entry.future is None)
             with self._changed:
                 self.lost += lost
         if lines:
@@ -243,7 +245,7 @@ def _wake(entries: list[_Entry], failure: Failed | None) -> None:
     for entry in entries:
         if entry.future is None or entry.future.done():
             continue
-        if failure is None or not entry.line:
+        if failure is None or not entry.lines:
             entry.future.set_result(None)
         else:
             entry.future.set_exception(Failed(failure.what, where=failure.where, fix=failure.fix))

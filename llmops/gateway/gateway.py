@@ -27,14 +27,16 @@ class Gateway:
     metrics: Metrics = field(default_factory=Metrics)
     problems: Problems = field(default_factory=Problems)
 
-    async def keep(self, record: bytes, *, required: bool = True) -> None:
-        """Write a record. required: returns once it is on disk, or raises Refused (503)."""
+    async def keep(self, *records: bytes, required: bool = True) -> None:
+        """Write records. required: returns once they are on disk, or raises Refused (503) and
+        none of them is."""
         if not required:
-            self.journal.append_soon(record)
+            for record in records:
+                self.journal.append_soon(record)
             return
         began = time.perf_counter()
         try:
-            await self.journal.append(record)
+            await self.journal.append(*records)
         except Failed as error:
             self.problems.tell("the journal", f"no record can be kept: {error}")
             what = "The answer cannot be recorded, so it is not given"

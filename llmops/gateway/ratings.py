@@ -1,6 +1,5 @@
 """`POST /v1/feedback`: events about answers, acknowledged once they are on disk."""
 
-import asyncio
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -57,10 +56,7 @@ def _accepted(
 
 async def _keep(gateway: Gateway, lines: list[bytes]) -> None:
     try:
-        if len(lines) == 1:
-            await gateway.keep(lines[0])
-        else:
-            await asyncio.gather(*(gateway.keep(line) for line in lines))
+        await gateway.keep(*lines)
     except Refused:
         what = "The feedback cannot be kept now"
         raise Refused(503, what, code="journal_failed") from None

@@ -33,6 +33,11 @@ def up(inference: str, **more: Any) -> dict[str, Any]:
     return {"kind": "thumbs", "inference_id": inference, "value": "up"} | more
 
 
+def comment(inference: str, text: str, number: int) -> dict[str, Any]:
+    said = {"kind": "comment", "inference_id": inference, "text": text}
+    return said | {"event_id": f"e{number}"}
+
+
 def test_what_is_acknowledged_is_on_disk(http: httpx.Client, running: GatewayProcess) -> None:
     inference = answered(http)
     told = http.post("/v1/feedback", json=up(inference, user="ann")).json()
@@ -86,6 +91,21 @@ def test_nothing_is_said_that_cannot_be_kept(http: httpx.Client, running: Gatewa
     assert (feedback.status_code, ready.status_code) == (503, 503)
     answered(http)
     assert http.get("/readyz").status_code == 200
+
+
+def test_a_list_is_kept_whole_or_not_at_all_by_the_disk_too(
+    http: httpx.Client, running: GatewayProcess
+) -> None:
+    inference, before = answered(http), len(running.records())
+    _, most = resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (2 << 20, most))
+    try:
+        long = "x" * 60_000
+        events = [comment(inference, long, n) for n in range(100)]
+        assert http.post("/feedback", json=events).status_code == 503
+    finally:
+        resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (most, most))
+    assert len(running.records()) == before
 
 
 def test_async_does_not_wait_for_the_disk(backend: BackendServer, tmp_path: Path) -> None:

@@ -140,6 +140,16 @@ def test_a_queue_that_is_full_refuses_and_counts(tmp_path: Path) -> None:
     assert kept(tmp_path) == [1]
 
 
+def test_records_that_are_appended_together_are_kept_together(tmp_path: Path) -> None:
+    async def use(journal: Journal) -> None:
+        with pytest.raises(Failed, match="does not keep up"):
+            await journal.append(*(line(number) for number in range(20)))
+        await journal.append(line(1), line(2), line(3))
+
+    within(tmp_path, use, queue_bytes=100)
+    assert kept(tmp_path) == [1, 2, 3]
+
+
 @pytest.mark.parametrize("record", [b"", b"{}\n", b"{\n}"])
 def test_a_record_is_one_line(tmp_path: Path, record: bytes) -> None:
     async def use(journal: Journal) -> None:
