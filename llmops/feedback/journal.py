@@ -89,11 +89,6 @@ class Journal:
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
-    @property
-    def queued(self) -> int:
-        """Bytes that wait to be written."""
-        return self._queued
-
     async def append(self, *records: bytes) -> None:
         """Add records (JSON without a line end); returns once they are on disk.
 
