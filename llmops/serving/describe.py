@@ -4,7 +4,6 @@ from typing import Any
 
 from llmops.serving.backends import vllm
 from llmops.serving.plan import ServingPlan
-from llmops.serving.snapshot import sleep_problem
 
 _SLEEP = "recipes with `while_serving: sleep`: "
 _STOP = (
@@ -59,7 +58,7 @@ def _variant(plan: ServingPlan, name: str) -> dict[str, Any]:
 def _while_serving(plan: ServingPlan) -> list[str]:
     if plan.environment is None:
         return ["the server is not of this project: no recipe stops it or lets it sleep"]
-    problem = sleep_problem(plan)
+    problem = plan.sleep_problem
     sleeps = f"refused: {problem}" if problem else "vLLM gives the memory back until it is over"
     device = "the CPU" if vllm.is_cpu(plan.environment) else "the GPU"
     share = f"recipes with `while_serving: share` run beside it, on {device} that it uses"

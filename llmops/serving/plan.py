@@ -7,11 +7,13 @@ Pure: reads the declaration, the registry and the backend's source, and starts n
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from llmops.engines.contract import Environment
 from llmops.errors import LlmopsError
 from llmops.registry.store import Registry
+from llmops.serving.backends import vllm
 from llmops.serving.backends.options import options
 from llmops.serving.listen import Place
 from llmops.serving.resolve import Resolved, Resolver
@@ -96,6 +98,18 @@ class ServingPlan:
         if isinstance(backend, OpenAIBackend):
             return f"openai {backend.url}"
         return f"vllm {self.environment.version}" if self.environment else "vllm"
+
+    @cached_property
+    def sleep_problem(self) -> str:
+        """Why its backend cannot sleep while something else uses the device; empty when it can."""
+        backend = self.loaded.spec.backend
+        if isinstance(backend, OpenAIBackend) or self.environment is None:
+            return "its backend is not ours"
+        if vllm.is_cpu(self.environment):
+            return "vLLM can sleep on a GPU only"
+        if not backend.options.get("enable_sleep_mode"):
+            return "vLLM was started without sleep mode (backend.args.enable_sleep_mode: true)"
+        return ""
 
     def variants_of(self, version: str) -> list[str]:
         return [variant for variant, name in self.variants.items() if name == version]

@@ -4,7 +4,6 @@ import os
 from collections.abc import Mapping
 
 from llmops.serving.backend import Backend
-from llmops.serving.backends import vllm
 from llmops.serving.gateway import GatewayProcess
 from llmops.serving.plan import ServingPlan
 from llmops.serving.resolve import Resolved
@@ -47,7 +46,7 @@ def snapshot(
         server=plan.server,
         keys=not plan.listen.is_private,
         own=not isinstance(backend, OpenAIBackend),
-        sleep_problem=sleep_problem(plan),
+        sleep_problem=plan.sleep_problem,
     )
 
 
@@ -69,15 +68,3 @@ def _backend(one: Backend) -> BackendState:
         status=one.status,
         versions=sorted(one.adapters.loaded),
     )
-
-
-def sleep_problem(plan: ServingPlan) -> str:
-    """Why its backend cannot sleep while something else uses the device; empty when it can."""
-    backend = plan.loaded.spec.backend
-    if isinstance(backend, OpenAIBackend) or plan.environment is None:
-        return "its backend is not ours"
-    if vllm.is_cpu(plan.environment):
-        return "vLLM can sleep on a GPU only"
-    if not backend.options.get("enable_sleep_mode"):
-        return "vLLM was started without sleep mode (backend.args.enable_sleep_mode: true)"
-    return ""
