@@ -31,6 +31,8 @@ SOON_SECONDS = 0.05
 disk's."""
 BATCH_BYTES = 1 << 20
 QUEUE_BYTES = 64 << 20
+FAILURE_SECONDS = 5.0
+"""How long a failure is told without another write."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -58,8 +60,7 @@ class Journal:
     record would make it larger than `segment_bytes`, or after `segment_seconds`. Safe to use from
     several threads and event loops. Raises Failed when the directory cannot be made.
 
-    lost: records of `append_soon` that were not kept. failure: why the last write failed; None
-    when it did not.
+    lost: records of `append_soon` that were not kept.
     """
 
     def __init__(
@@ -70,10 +71,12 @@ class Journal:
         segment_bytes: int = 16 << 20,
         segment_seconds: float = 60.0,
         queue_bytes: int = QUEUE_BYTES,
+        failure_seconds: float = FAILURE_SECONDS,
     ) -> None:
         self.root = root / writer
         self.lost = 0
-        self.failure: Failed | None = None
+        self._failure: tuple[Failed, float] | None = None
+        self._failure_seconds = failure_seconds
         try:
             paths, self._alive = open_writer(root, writer)
         except OSError as error:
@@ -88,6 +91,15 @@ class Journal:
         self._changed = threading.Condition(threading.Lock())
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
+
+    @property
+    def failure(self) -> Failed | None:
+        """Why the last write failed; None when it did not, or when that was a while ago: only another
+        write can tell whether there is room again, and a gateway that is not ready gets none."""
+        failure = self._failure
+        if failure is None or time.monotonic() - failure[1] >= self._failure_seconds:
+            return None
+        return failure[0]
 
     async def append(self, *records: bytes) -> None:
         """Add records (JSON without a line end); returns once they are on disk.
@@ -207,7 +219,7 @@ class Journal:
             with self._changed:
                 self.lost += lost
         if lines:
-            self.failure = failure
+            self._failure = (failure, time.monotonic()) if failure else None
         self._tell(batch, failure)
 
     def _tell(self, batch: Iterable[_Entry], failure: Failed | None) -> None:
