@@ -15,6 +15,8 @@ STATS = (
 EVENTS = ("time", "kind", "what", "answer", "variant", "version", "user", "source")
 ANSWERS = ("time", "id", "variant", "version", "user", "asked", "answered", "source")
 _SHOWN = 60
+_FOREVER = 1e12
+"""Seconds: more than calendars and databases take."""
 
 
 def moment(since: str | None) -> int | None:
@@ -27,14 +29,17 @@ def moment(since: str | None) -> int | None:
 
     if since is None:
         return None
-    if re.fullmatch(r"[0-9]+(\.[0-9]+)?[smhdw]", since):
-        return int((time.time() - seconds(since)) * 1000)
     try:
-        found = datetime.fromisoformat(since)
-    except ValueError:
-        fix = "write 7d, 24h, 30m, or 2026-01-31T12:00"
-        raise BadInput(f"`{since}` is no time", where="--since", fix=fix) from None
-    return int(found.astimezone().timestamp() * 1000)
+        if re.fullmatch(r"[0-9]+(\.[0-9]+)?[smhdw]", since):
+            found = time.time() - seconds(since)
+        else:
+            found = datetime.fromisoformat(since).astimezone().timestamp()
+        if abs(found) < _FOREVER:
+            return int(found * 1000)
+    except (ValueError, OverflowError):
+        pass
+    fix = "write 7d, 24h, 30m, or 2026-01-31T12:00"
+    raise BadInput(f"`{short(since)}` is no time", where="--since", fix=fix)
 
 
 def stats_row(entry: dict[str, Any]) -> tuple[str, ...]:
@@ -117,7 +122,10 @@ def short(text: str) -> str:
 
 
 def when(milliseconds: int) -> str:
-    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    try:
+        moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (ValueError, OverflowError):  # what was imported may name any
+        return f"{milliseconds} ms"
     return moment.strftime("%Y-%m-%d %H:%M:%S")
 
 
@@ -154,7 +162,7 @@ def _answer_lines(row: dict[str, Any]) -> list[str]:
         role, content = (
             (turn.get("role"), turn.get("content")) if isinstance(turn, dict) else ("", turn)
         )
-        lines.append(f"{role or '':<10} {content}")
+        lines.append(f"{short(str(role or '')):<10} {content}")
     lines.append(f"{'answer':<10} {row['response'] if row['response'] is not None else '-'}")
     ended = f"error: {row['error']}" if row["error"] else row["finish"] or "-"
     return [*lines, f"ended      {ended} (HTTP {row['status']})"]

@@ -4,6 +4,7 @@ Pages are cut by key (time and id, newest first), so they neither repeat nor ski
 come in meanwhile. Figures about the whole are in figures.py, bulk work in frames.py.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -111,7 +112,7 @@ def _conditions(table: sa.Table, filters: Filters) -> list[sa.ColumnElement[bool
 
 def _cursor(after: str) -> tuple[int, str]:
     time, comma, name = after.partition(",")
-    if not comma or not time.lstrip("-").isdecimal() or len(time) > 18:
+    if not comma or not re.fullmatch("-?[0-9]{1,19}", time) or abs(int(time)) >= 2**63:
         raise BadInput(
             f"`{after[:80]}` is no place in a list",
             fix="pass --after what the page before ended with",

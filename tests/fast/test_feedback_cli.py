@@ -104,6 +104,20 @@ def test_a_time_that_is_none(paths: ProjectPaths) -> None:
         told("list", "--since", "yesterday")
 
 
+@pytest.mark.parametrize("since", ["0001-01-01", "99999999999999d", f"{'9' * 400}d"])
+def test_a_time_beyond_all_calendars(paths: ProjectPaths, since: str) -> None:
+    with pytest.raises(BadInput, match="is no time"):
+        told("list", "--since", since)
+
+
+def test_odd_roles_and_times_are_shown_as_they_are(paths: ProjectPaths) -> None:
+    odd = [{"role": ["user"], "content": "Hello"}]
+    write(paths, [answer(1, messages=odd, time=2**61)])
+    shown = told("show", answer(1)["id"]).stdout
+    assert "['user']   Hello" in shown
+    assert f"{2**61} ms" in shown
+
+
 def test_mistakes_end_with_2_and_no_traceback(llmops: Llmops) -> None:
     done = llmops("feedback", "show", "x")
     assert done.returncode == 2

@@ -65,9 +65,10 @@ def test_answers_by_the_feedback_that_they_got(database: sa.Engine) -> None:
     assert len(query.answers(database).rows) == 3
 
 
-def test_a_bad_place_in_a_list(database: sa.Engine) -> None:
+@pytest.mark.parametrize("after", ["yesterday", "--5,x", "5-,x", f"{'9' * 19},x"])
+def test_a_bad_place_in_a_list(database: sa.Engine, after: str) -> None:
     with pytest.raises(BadInput, match="no place in a list"):
-        query.events(database, after="yesterday")
+        query.events(database, after=after)
 
 
 def test_an_answer_with_all_that_is_known_of_it(database: sa.Engine) -> None:
