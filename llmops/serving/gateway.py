@@ -8,11 +8,12 @@ import sys
 import time
 from pathlib import Path
 
+from llmops.engines.contract import Command
 from llmops.errors import Failed
-from llmops.runner.process import Process, start, tail
 from llmops.serving.endpoint import Endpoint
 from llmops.serving.listen import Place
 from llmops.serving.readiness import Report
+from llmops.serving.server import ServerProcess
 from llmops.spec.source import display
 from llmops.store.paths import DeploymentPaths
 
@@ -34,7 +35,7 @@ class GatewayProcess:
         self._root = root
         self._log = paths.gateway_log
         self._report = report
-        self._process: Process | None = None
+        self._process = ServerProcess(place, paths.gateway_log, root)
         self._started = 0.0
         self._delay = 0.0
         self._ended: float | None = None
@@ -45,8 +46,8 @@ class GatewayProcess:
 
     @property
     def pid(self) -> int | None:
-        """Of its process group."""
-        return self._process.pid if self._process is not None else None
+        """Of its process group, while it runs."""
+        return self._process.pid
 
     def start(self) -> None:
         self._log.parent.mkdir(parents=True, exist_ok=True)
@@ -55,10 +56,9 @@ class GatewayProcess:
 
     def keep(self) -> None:
         """Start it again if it has ended. To be called often."""
-        assert self._process is not None, "the gateway was not started"
         now = time.monotonic()
         if self._ended is None:
-            code = self._process.poll()
+            code = self._process.wait(0)
             if code is None:
                 return
             self._process.stop()
@@ -90,21 +90,13 @@ class GatewayProcess:
 
     def await_healthy(self) -> None:
         """Raises Failed when it ends, or does not answer in time."""
-        assert self._process is not None, "the gateway was not started"
         deadline = time.monotonic() + START_SECONDS
         while not self.is_healthy():
-            code = self._process.wait(0.05)
-            if code is not None:
-                raise Failed(
-                    f"the gateway ended with exit code {code} while it was starting",
-                    where=display(self._log),
-                    fix="the log ends with:\n" + tail(self._log),
-                )
+            if self._process.wait(0.05) is not None:
+                raise self._process.ended("the gateway ended while it was starting")
             if time.monotonic() > deadline:
-                raise Failed(
-                    f"the gateway was not healthy after {START_SECONDS:.0f} s",
-                    where=display(self._log),
-                    fix=tail(self._log),
+                raise self._process.failed(
+                    f"the gateway was not healthy after {START_SECONDS:.0f} s"
                 )
 
     def await_generation(self, generation: int) -> None:
@@ -130,25 +122,19 @@ class GatewayProcess:
 
     def wait(self, seconds: float) -> int | None:
         """Its exit code, if it ends within so long."""
-        assert self._process is not None, "the gateway was not started"
         return self._process.wait(seconds)
 
     def stop(self) -> None:
         """Answers under way have the guard's grace to end."""
-        if self._process is not None:
-            self._process.stop()
-            if self.place.uds is not None:
-                self.place.uds.unlink(missing_ok=True)
+        self._process.stop()
 
     def _launch(self) -> None:
-        if self.place.uds is not None:
-            self.place.uds.unlink(missing_ok=True)
         argv = [sys.executable, "-m", "llmops.gateway"]
         argv += ["--root", str(self._root), "--deployment", self._name]
         if self.place.uds is not None:
             argv += ["--uds", str(self.place.uds)]
         else:
             argv += ["--host", self.place.host, "--port", str(self.place.port)]
-        self._process = start(argv, env={}, log=self._log, cwd=self._root)
+        self._process.start(Command(argv=argv, env={}, files={}))
         self._started = time.monotonic()
         self._ended = None

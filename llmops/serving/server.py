@@ -1,4 +1,5 @@
-"""One start of a vLLM server: a process under its guard, with the log that tells how it ended."""
+"""A server, vLLM or the gateway, as a process under its guard, with the log that tells how it
+ended."""
 
 import signal
 import threading
