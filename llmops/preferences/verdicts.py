@@ -39,19 +39,21 @@ def kept(paths: ProjectPaths) -> Kept:
 
 
 def forget(ids: Collection[str], paths: ProjectPaths) -> None:
-    """Remove what is about these inferences."""
+    """Remove what is about these inferences, and what cannot be read: it may be about anybody."""
     try:
-        lines = paths.verdicts.read_text(encoding="utf-8").splitlines()
+        # Answers may hold what `splitlines` takes for the end of a line; a record's is "\n" alone.
+        lines = paths.verdicts.read_text(encoding="utf-8", errors="replace").split("\n")
     except FileNotFoundError:
         return
-    gone = set(ids)
+    gone = {*ids, None}
+    lines = [line for line in lines if line]
     left = [line for line in lines if _about(line) not in gone]
     if len(left) < len(lines):
         write_text(paths.verdicts, "".join(f"{line}\n" for line in left))
 
 
-def _about(line: str) -> str:
+def _about(line: str) -> str | None:
     try:
         return str(json.loads(line)["inference"])
     except (ValueError, KeyError, TypeError):
-        return ""
+        return None

@@ -178,6 +178,16 @@ def test_what_is_forgotten_is_not_kept_here_either(court: Court, said: Said) -> 
     assert left == {answer["id"] for answer in said.answers} - {gone}
 
 
+@pytest.mark.parametrize("text", ["one\u2028two", "one\u0085two"])
+def test_an_answer_of_many_lines_is_forgotten_whole(court: Court, text: str) -> None:
+    file = court.paths.verdicts
+    lines = [f'{{"key": "{i}", "inference": "{i}", "text": "{text}"}}\n' for i in "ab"]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(lines[0] + lines[1] + lines[0][:-5], encoding="utf-8")
+    forget(["a"], court.paths)
+    assert file.read_text(encoding="utf-8") == lines[1]
+
+
 def test_no_reply_of_the_judge_is_kept(court: Court, said: Said) -> None:
     court.judge.say = lambda *told: f"As you said: {told[1]}\n{shorter(*told)}"
     assert court.hold(said).rows.height == 5
