@@ -9,6 +9,7 @@ from typing import Any
 
 from llmops.errors import BadInput, Failed
 from llmops.evaluation.gate import Verdict, bounds, percent, points, relative
+from llmops.evaluation.items import read_rows
 from llmops.evaluation.measure import Measured, SuiteResult, perplexity_of
 from llmops.evaluation.statistics import Interval
 from llmops.registry.evidence import NO_GATE
@@ -82,9 +83,9 @@ def read(file: Path) -> dict[str, Any]:
 
 
 def read_items(file: Path) -> list[dict[str, Any]]:
-    """The answers of the evaluation whose report is `file`."""
-    text = (file.parent / ITEMS).read_text(encoding="utf-8")
-    return [json.loads(line) for line in text.splitlines()]
+    """The answers of the evaluation whose report is `file`. Raises BadInput when they are gone or
+    damaged."""
+    return [row for row, _ in read_rows(file.parent / ITEMS)]
 
 
 def as_json(record: Record) -> dict[str, Any]:

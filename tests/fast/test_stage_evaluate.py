@@ -165,6 +165,18 @@ def test_the_report_holds_every_answer(root: Path) -> None:
     assert "NOT MET trees.correct" in file.with_name("report.txt").read_text()
 
 
+def test_an_answer_with_line_separators_is_one_line_of_the_report(tmp_path: Path) -> None:
+    file = tmp_path / "items.jsonl"
+    file.write_text(json.dumps({"answer": "a\u2028b"}, ensure_ascii=False) + "\n", "utf-8")
+    assert read_items(tmp_path / "report.json") == [{"answer": "a\u2028b"}]
+
+
+def test_answers_of_a_report_that_are_gone_are_told_with_their_path(tmp_path: Path) -> None:
+    with pytest.raises(BadInput) as caught:
+        read_items(tmp_path / "report.json")
+    assert caught.value.where.endswith("items.jsonl")
+
+
 def test_the_same_again_asks_nothing(root: Path) -> None:
     run(town(root))
     again = town(root)
