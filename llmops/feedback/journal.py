@@ -94,8 +94,8 @@ class Journal:
 
     @property
     def failure(self) -> Failed | None:
-        """Why the last write failed; None when it did not, or when that was a while ago: only another
-        write can tell whether there is room again, and a gateway that is not ready gets none."""
+        """Why the last write failed; None when it did not, or when that was a while ago: only
+        another write can tell whether there is room again, and an unready gateway gets none."""
         failure = self._failure
         if failure is None or time.monotonic() - failure[1] >= self._failure_seconds:
             return None
