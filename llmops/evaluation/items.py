@@ -148,7 +148,7 @@ def read_rows(file: Path) -> list[tuple[dict[str, Any], str]]:
         except ValueError as error:
             raise BadInput(f"not JSON: {error}", where=place) from error
         if not isinstance(row, dict):
-            raise BadInput("expected an object with `id` and `prompt`", where=place)
+            raise BadInput("expected an object: {...}", where=place)
         rows.append((row, place))
     return rows
 

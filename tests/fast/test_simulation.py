@@ -107,3 +107,9 @@ def test_who_knows_the_answer_writes_it(tmp_path: Path) -> None:
     file = tmp_path / "prompts.jsonl"
     file.write_text('{"prompt": "Which river?", "answer": "Wend"}\n')
     assert read_prompts(file) == [Prompt("Which river?", "Wend", "Wend")]
+
+
+def test_a_prompt_with_line_separators_is_one_prompt(tmp_path: Path) -> None:
+    file = tmp_path / "prompts.jsonl"
+    file.write_text('{"prompt": "Which\u2028river?"}\n', encoding="utf-8")
+    assert read_prompts(file) == [Prompt("Which\u2028river?")]
