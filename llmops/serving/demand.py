@@ -45,6 +45,7 @@ class Demand:
         if self._aliases.changed():
             self.resolved = self._resolver.resolve()
         texts = self._wishes.versions()
+        self._wishes.sweep()
         for text in self.wished.keys() - set(texts):
             del self.wished[text]
         for text in texts:

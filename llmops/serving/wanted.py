@@ -78,13 +78,21 @@ class Wishes:
     def __init__(self, paths: DeploymentPaths) -> None:
         self._folder = paths.wanted
         self._read: dict[Path, Wish] = {}
+        self._dead: list[Path] = []
 
     def versions(self) -> list[str]:
-        """What is wanted now, each once. The wishes of the dead are removed."""
+        """What is wanted now, each once. Reads only: a plan asks too."""
         wanted: dict[str, None] = {}
         for wish in self._current().values():
             wanted.update(dict.fromkeys(wish.versions))
         return list(wanted)
+
+    def sweep(self) -> None:
+        """Remove the wishes whose askers were dead when they were read last. For whoever serves
+        the deployment."""
+        for file in self._dead:
+            Asked(file, ()).close()
+        self._dead = []
 
     def refuse(self, version: str, error: LlmopsError) -> None:
         """Tell everyone who asked for it, once."""
@@ -95,7 +103,8 @@ class Wishes:
                 write_json(answer, told.model_dump())
 
     def _current(self) -> dict[Path, Wish]:
-        found = {}
+        found: dict[Path, Wish] = {}
+        self._dead = []
         for file in _files(self._folder):
             wish = self._read.get(file) or _wish(file)
             if wish is None:
@@ -103,7 +112,7 @@ class Wishes:
             if is_alive(wish.pid, wish.mark):
                 found[file] = wish
             else:
-                Asked(file, ()).close()
+                self._dead.append(file)
         self._read = found
         return found
 

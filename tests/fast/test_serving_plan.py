@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -7,9 +8,14 @@ from llmops.feedback.keys import create_key
 from llmops.registry.manifest import VersionId
 from llmops.registry.store import Registry
 from llmops.serving.backends.options import options
+from llmops.serving.demand import Demand
 from llmops.serving.describe import describe
 from llmops.serving.plan import plan_serving
+from llmops.serving.resolve import Resolved
+from llmops.serving.supervisor import prepare
+from llmops.serving.wanted import ask
 from llmops.spec.load import load_deployment
+from llmops.spec.settings import load_settings
 from llmops.store.paths import ProjectPaths
 from tests.fast.served import TOWN, add_adapter, deployment, environment, planned, register
 
@@ -205,3 +211,16 @@ def test_an_option_is_known_by_either_spelling(
     """vLLM takes both."""
     (told,) = describe(planned(project, f"backend.args.{option}=true"))["while_serving"][2:]
     assert "vLLM gives the memory back" in told
+
+
+def test_a_plan_leaves_the_wishes_of_the_dead_alone(project: Path, registry: Registry) -> None:
+    """It only reads; whoever serves the deployment removes them."""
+    paths = ProjectPaths(project).deployment("town")
+    asked = ask(paths, ["other:v1"])
+    dead = json.loads(asked.file.read_text()) | {"mark": "another process of that number"}
+    asked.file.write_text(json.dumps(dead))
+    loaded = load_deployment(deployment(project))
+    assert prepare(loaded, load_settings(), environment(project)).wanted == ()
+    assert asked.file.exists()
+    Demand(loaded, project, paths, Resolved()).read(lambda _one: None)
+    assert not asked.file.exists()
