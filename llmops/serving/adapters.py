@@ -67,9 +67,13 @@ class Adapters:
                 self.loaded[name] = now
 
     def listed_at_start(self, copies: dict[str, Path], adapters: Iterable[Served]) -> None:
-        """The server was started anew, with these on its command line."""
+        """The server was started anew, with these on its command line; what it had listed besides
+        is read by nobody any more."""
         self.loaded.clear()
+        before = self._listed.values()
         self._listed = {one.name: copies[one.name] for one in adapters}
+        for copy in set(before) - set(self._listed.values()):
+            self._copies.remove(copy)
 
     def forget(self) -> None:
         """The server is gone for good: remove the copies."""

@@ -99,6 +99,20 @@ def test_the_copy_of_what_made_way_is_removed(
     assert models.adapters["a:v1"].is_dir()
 
 
+def test_the_copy_of_what_is_not_listed_after_a_new_start_is_removed(
+    project: Path,
+    adapters: Adapters,
+    client: httpx.Client,
+    models: Models,
+    versions: list[Served],
+) -> None:
+    load(adapters, client, versions[:2])
+    gone, kept = models.adapters["a:v0"], models.adapters["a:v1"]
+    adapters.listed_at_start({"a:v1": kept}, [versions[1]])
+    assert not gone.exists()
+    assert kept.is_dir()
+
+
 def test_what_fails_is_taken_off_and_tried_again_when_it_is_wanted_anew(
     project: Path, client: httpx.Client, models: Models, versions: list[Served]
 ) -> None:
