@@ -11,6 +11,7 @@ import pytest
 
 from llmops.data.inspect import inspect_data
 from llmops.errors import BadInput, Failed
+from llmops.preferences.mark import Yields, mark
 from llmops.preferences.snapshot import find_snapshot, snapshots
 from llmops.runner.plan import Plan, describe, make_plan
 from llmops.runner.progress import PlainReporter
@@ -135,6 +136,13 @@ def test_feedback_that_changes_nothing_makes_no_snapshot(paths: ProjectPaths) ->
     said.say("comment", said.ask("c", "d"), text="hm")
     write(paths, said.records, "town-2")
     assert states(plan("preferences.yaml")) == ["reuse"]
+
+
+def test_a_log_that_was_in_the_journal_is_read_once_and_remembered(paths: ProjectPaths) -> None:
+    write(paths, voted().records)
+    found = plan("preferences.yaml")
+    recipe = found.stages[0].node.spec
+    assert Yields(paths).get(recipe, mark(load_settings(), recipe)) is not None
 
 
 def test_what_is_up_to_date_is_planned_without_database_or_polars(
