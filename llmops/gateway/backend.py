@@ -17,14 +17,18 @@ class Backend:
     """One upstream of the routing table. Raises BadInput for an address that is none."""
 
     def __init__(self, upstream: Upstream, waits: Waits) -> None:
-        parts = urlsplit(upstream.url)
+        try:
+            parts = urlsplit(upstream.url)
+            port = parts.port
+        except ValueError as error:
+            raise BadInput(f"`{upstream.url}` is no URL of a backend: {error}") from None
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise BadInput(f"`{upstream.url}` is no URL of a backend")
         self.upstream = upstream
         self._waits = waits
         self._tls = parts.scheme == "https" and upstream.uds is None
         self._host = parts.hostname
-        self._port = parts.port or (443 if parts.scheme == "https" else 80)
+        self._port = port or (443 if parts.scheme == "https" else 80)
         self._path = parts.path.rstrip("/").removesuffix("/v1")
         self._fixed = _fixed_headers(parts.netloc.rpartition("@")[2], upstream.key_env)
         self._idle: list[Connection] = []

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from llmops.spec.grammar import Duration, ModelRef, Name, Options, Spec
+from llmops.spec.grammar import Duration, ModelRef, Name, Options, Spec, Url
 
 LoraRank = Literal[1, 8, 16, 32, 64, 128, 256, 320, 512]
 Unit = Literal["user", "session", "conversation", "request"]
@@ -41,7 +41,7 @@ class OpenAIBackend(Spec):
     """A server that exists already and speaks OpenAI's protocol; llmops only stands in front."""
 
     kind: Literal["openai"]
-    url: str = Field(pattern=r"^https?://", description="its root, with or without /v1")
+    url: Url = Field(description="its root, with or without /v1")
     key_env: str | None = Field(None, description="the environment variable that holds its key")
 
 

@@ -1,6 +1,7 @@
 """What all the grammars share: the strict base model and the checked scalar types."""
 
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -19,6 +20,17 @@ def _model_reference(text: str) -> str:
     return text
 
 
+def _url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise ValueError(f"`{text}` is no URL: {error}") from None
+    if not host:
+        raise ValueError(f"`{text}` is no URL: it names no host")
+    return text
+
+
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -33,6 +45,7 @@ ModelRef = Annotated[
     AfterValidator(_model_reference),
     Field(description="NAME:vN, NAME@alias, recipe:FILE, stage:NAME, path:DIR or hub:ORG/NAME@REV"),
 ]
+Url = Annotated[str, Field(pattern=r"^https?://"), AfterValidator(_url)]
 Duration = Annotated[
     str, Field(pattern=r"^[0-9]+(\.[0-9]+)?[smhdw]$", description="90d, 24h, 30m, 45s or 2w")
 ]

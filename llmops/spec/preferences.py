@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from llmops.spec.grammar import Duration, Name, Spec
+from llmops.spec.grammar import Duration, Name, Spec, Url
 
 
 class Votes(Spec):
@@ -44,7 +44,7 @@ class Judge(Spec):
     judge model compares both, in both orders. url: an OpenAI-compatible endpoint; key_env: the
     variable that holds its key; max_tokens: of a sampled answer."""
 
-    url: str = Field(pattern=r"^https?://", description="its root, with or without /v1")
+    url: Url = Field(description="its root, with or without /v1")
     model: str
     key_env: str | None = None
     criteria: str = "Which answer is more helpful, correct and to the point?"

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from llmops.spec.grammar import Name, Spec
+from llmops.spec.grammar import Name, Spec, Url
 
 Texts = str | list[str]
 """One text, or several. `{name}` alone stands for what the field holds: a text or a list."""
@@ -53,7 +53,7 @@ class JudgeCheck(Spec):
     """A judge model compares the answer with the baseline's, in both orders; an answer has won
     when it wins both. url: an OpenAI-compatible endpoint; key_env: the variable with its key."""
 
-    url: str = Field(pattern=r"^https?://")
+    url: Url
     model: str
     key_env: str | None = None
     criteria: str = "Which answer is more helpful, correct and to the point?"

@@ -44,6 +44,7 @@ def test_connections_survive_a_new_table(tmp_path: Path) -> None:
         {"deployment": "another"},
         {"backends": {}},
         {"backends": {"only": Upstream(url="nothing")}},
+        {"backends": {"only": Upstream(url="http://127.0.0.1:port")}},
         {"backends": {"only": Upstream(url=URL, key_env="LLMOPS_TEST_ABSENT")}},
     ],
 )

@@ -156,3 +156,15 @@ def test_a_deployment_is_checked(project: Path, text: str, words: str) -> None:
     with pytest.raises(BadInput) as caught:
         load_deployment(file)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:port", "http://127.0.0.1:99999", "http://[::1", "http://:80"]
+)
+def test_a_url_is_one(project: Path, url: str) -> None:
+    file = project / "d.yaml"
+    backend = f"backend: {{kind: openai, url: '{url}'}}"
+    file.write_text(f"name: d\n{backend}\nvariants: {{a: {{upstream: a}}}}\n", encoding="utf-8")
+    with pytest.raises(BadInput, match="is no URL") as caught:
+        load_deployment(file)
+    assert "d.yaml:2: backend" in str(caught.value)
