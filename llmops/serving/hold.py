@@ -43,13 +43,15 @@ def refuse(mode: Mode, paths: ProjectPaths, *, stage: str, where: str) -> None:
     if mode not in ("refuse", "sleep"):
         return
     for state in running(paths.serving):
+        if not state.own:
+            continue
         if mode == "refuse":
             raise BadInput(
                 f"stage {stage} does not run while deployment `{state.name}` is served",
                 where=where,
-                fix="stop the server first, or write `while_serving: share`",
+                fix="stop the server first, or write `while_serving: stop` (or `share`)",
             )
-        if state.own and state.sleep_problem:
+        if state.sleep_problem:
             raise BadInput(
                 f"deployment `{state.name}` cannot sleep while stage {stage} runs: "
                 f"{state.sleep_problem}",

@@ -1,0 +1,36 @@
+"""Who gets the device that servers use, by their states and holds alone: no server runs here. In
+test_serving_swap.py the servers do."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from llmops.errors import BadInput
+from llmops.serving import hold
+from llmops.serving.state import ServingState, write_state
+from llmops.store.liveness import process_mark
+from llmops.store.paths import ProjectPaths
+
+
+def serve(project: Path, **changes: object) -> ProjectPaths:
+    """Say that this process serves a deployment."""
+    paths = ProjectPaths(project)
+    state = ServingState(
+        name="town",
+        status="ready",
+        pid=os.getpid(),
+        process_started=process_mark(os.getpid()),
+        url="http://127.0.0.1:1",
+        base="town:v1",
+        variants={},
+        started="2026-01-01T00:00:00+00:00",
+    )
+    write_state(paths.deployment("town"), state.model_copy(update=changes))
+    return paths
+
+
+def test_servers_of_others_are_not_in_the_way(project: Path) -> None:
+    with pytest.raises(BadInput, match="deployment `town` is served"):
+        hold.refuse("refuse", serve(project), stage="dpo", where="")
+    hold.refuse("refuse", serve(project, own=False), stage="dpo", where="")
