@@ -65,17 +65,19 @@ def command(
 
 
 def _patience(wait: bool, at_most: str | None) -> "Patience":
-    import re
+    from pydantic import TypeAdapter, ValidationError
 
     from llmops.errors import BadInput
     from llmops.runner.patience import Patience
-    from llmops.spec.grammar import seconds
+    from llmops.spec.grammar import Duration, seconds
 
     if at_most is None:
         return Patience(None if wait else 0.0)
-    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?[smhdw]", at_most):
-        raise BadInput(f"`{at_most}` is not a duration", fix="such as 45s, 30m, 24h, 7d or 2w")
-    return Patience(seconds(at_most))
+    try:
+        return Patience(seconds(TypeAdapter(Duration).validate_python(at_most)))
+    except ValidationError:
+        fix = "such as 45s, 30m, 24h, 7d or 2w"
+        raise BadInput(f"`{at_most}` is not a duration", fix=fix) from None
 
 
 def _print(record: "RunRecord") -> None:

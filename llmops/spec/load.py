@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar, get_args
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from llmops.errors import BadInput
 from llmops.spec.deployment import Deployment
-from llmops.spec.grammar import Spec
+from llmops.spec.grammar import Duration, Spec
 from llmops.spec.pipeline import Pipeline
 from llmops.spec.recipe import KINDS
+from llmops.spec.reference import NAME
 from llmops.spec.source import Key, Source, dotted, parse_scalar, read_source
 from llmops.spec.suggest import did_you_mean, nearest
 from llmops.spec.suite import Suite
@@ -236,16 +237,26 @@ def _problem(item: Any, source: Source, model: type[Spec]) -> BadInput:
         case "value_error":
             return BadInput(str(item["ctx"]["error"]), where=where)
         case "string_pattern_mismatch":
-            return BadInput(
-                f"`{item['input']}` is not a name: lower-case letters, digits, `.`, `_`, `-`, "
-                "at most 64, starting with a letter or digit",
-                where=where,
-            )
+            shape = _shape(item["ctx"]["pattern"])
+            return BadInput(f"`{item['input']}` is not {shape}", where=where)
         case _:
             message = str(item["msg"]).replace("Input should be", "expected")
             shown = repr(item["input"])
             shown = shown if len(shown) <= 60 else shown[:57] + "..."
             return BadInput(f"{message}, found {shown}", where=where)
+
+
+def _shape(pattern: str) -> str:
+    """What a text of this pattern is, in words where there are some."""
+    if pattern == f"^{NAME}$":
+        return (
+            "a name: lower-case letters, digits, `.`, `_`, `-`, at most 64, starting with a letter "
+            "or digit"
+        )
+    duration = TypeAdapter(Duration).json_schema()
+    if pattern == duration["pattern"]:
+        return f"a duration, such as {duration['description']}"
+    return f"of the form {pattern}"
 
 
 def _not_allowed(value: str, expected: str, where: str) -> BadInput:

@@ -21,6 +21,12 @@ args:
   steps: 4
 output: {model: town}
 """
+PREFERENCES = """\
+kind: preferences
+deployment: town
+builders: {judge: {url: "http://localhost:1", model: j}}
+output: {preferences: town}
+"""
 
 
 @pytest.fixture
@@ -81,6 +87,21 @@ def test_a_mistake_is_told_with_its_place(recipe: Path, line: str, by: str, word
     assert line in RECIPE
     recipe.write_text(RECIPE.replace(line, by), encoding="utf-8")
     assert words in error_of(recipe)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("since", "soon", "`soon` is not a duration, such as 90d, 24h"),
+        ("builders.judge.url", "ftp://x", "`ftp://x` is not of the form ^https?://"),
+    ],
+)
+def test_a_text_of_another_form_is_told_which(
+    project: Path, key: str, value: str, words: str
+) -> None:
+    file = project / "p.yaml"
+    file.write_text(PREFERENCES, encoding="utf-8")
+    assert words in error_of(file, f"{key}={value}")
 
 
 def test_all_the_mistakes_are_told_at_once(recipe: Path) -> None:
