@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from llmops.errors import BadInput, Failed
 from llmops.serving.state import ServingState, read_state, running
 from llmops.spec.grammar import Spec
-from llmops.store.atomic import write_json
+from llmops.store.atomic import create_text
 from llmops.store.liveness import is_alive, process_mark
 from llmops.store.paths import DeploymentPaths, ProjectPaths
 
@@ -118,12 +118,13 @@ def current(paths: DeploymentPaths) -> Held | None:
 def _take(paths: DeploymentPaths, mine: Held, report: Callable[[str], None]) -> None:
     """Wait for another holder to be done, then hold."""
     told = False
-    while (other := current(paths)) is not None:
-        if not told:
+    while (other := current(paths)) is not None or not create_text(
+        paths.hold, mine.model_dump_json()
+    ):
+        if other is not None and not told:
             report(f"waiting for process {other.pid}, which holds {paths.root.name}'s device")
-        told = True
+            told = True
         time.sleep(_PULSE)
-    write_json(paths.hold, mine.model_dump())
 
 
 def _await_held(paths: DeploymentPaths, report: Callable[[str], None]) -> None:

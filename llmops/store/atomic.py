@@ -33,6 +33,24 @@ def write_text(path: Path, text: str) -> None:
         sync_directory(path.parent)
 
 
+def create_text(path: Path, text: str) -> bool:
+    """Write `path` unless it is there; whether it was made. Of several processes one succeeds."""
+    with full_disk(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            "w", dir=path.parent, prefix=f".{path.name}.", encoding="utf-8"
+        ) as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+            try:
+                os.link(file.name, path)  # not a rename, which would replace another's
+            except FileExistsError:
+                return False
+        sync_directory(path.parent)
+    return True
+
+
 def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 

@@ -2,7 +2,10 @@
 test_serving_swap.py the servers do."""
 
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -34,3 +37,19 @@ def test_servers_of_others_are_not_in_the_way(project: Path) -> None:
     with pytest.raises(BadInput, match="deployment `town` is served"):
         hold.refuse("refuse", serve(project), stage="dpo", where="")
     hold.refuse("refuse", serve(project, own=False), stage="dpo", where="")
+
+
+def test_the_device_has_one_holder_at_a_time(project: Path) -> None:
+    paths = serve(project, status="held")
+    together = Barrier(4)
+
+    def use(name: str) -> str:
+        together.wait()
+        with hold.holding("stop", paths, lambda _line: None, why=name):
+            time.sleep(0.02)
+            held = hold.current(paths.deployment("town"))
+            return held.why if held is not None else "nobody"
+
+    names = ["a", "b", "c", "d"]
+    with ThreadPoolExecutor() as four:
+        assert list(four.map(use, names)) == names
