@@ -6,18 +6,16 @@ Asked at the start and again whenever an alias moves. Reads only.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 from llmops.errors import BadInput, LlmopsError
 from llmops.registry.locate import Located, locate
 from llmops.registry.store import Registry
 from llmops.serving.served import Served, remote, served
-from llmops.spec.deployment import Deployment, OpenAIBackend, Variant, VllmBackend
+from llmops.spec.deployment import Deployment, LoraRank, OpenAIBackend, Variant, VllmBackend
 from llmops.spec.load import Loaded
 from llmops.spec.reference import Reference, parse_reference
 from llmops.spec.suggest import nearest
-
-RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
-"""What vLLM 0.32 takes for --max-lora-rank."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +147,7 @@ def _refuse_rank(one: Served, backend: VllmBackend) -> None:
     limit = backend.lora.max_rank
     if one.rank is None or one.rank <= limit:
         return
-    fits = [rank for rank in RANKS if rank >= one.rank]
+    fits = [rank for rank in get_args(LoraRank) if rank >= one.rank]
     raise BadInput(
         f"{one.name} has rank {one.rank}, above backend.lora.max_rank {limit}",
         fix=f"set backend.lora.max_rank: {fits[0]}" if fits else "compress the adapter",

@@ -1,7 +1,7 @@
 """A version as serving knows it: where its files lie, what it stands on, what it must answer."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from llmops.registry.locate import Located, locate_base
@@ -65,20 +65,14 @@ def loads_of(versions: Iterable[Served]) -> tuple[Load, ...]:
 def served(one: Located, registry: Registry, root: Path) -> Served:
     """Raises BadInput when the base of an adapter cannot be found."""
     if one.kind == "full":
-        return _full(one)
+        return _served(one, one.files.directory)
     assert one.files.adapter is not None
     assert one.base is not None
-    manifest = one.manifest
-    return Served(
-        name=one.id,
-        kind="adapter",
-        directory=one.files.adapter,
-        digest=one.digest,
-        files=manifest.files if manifest else None,
-        golden=tuple(manifest.golden) if manifest else (),
-        dtype=manifest.dtype if manifest else None,
+    base = locate_base(one.base, registry, root)
+    return replace(
+        _served(one, one.files.adapter),
         rank=_rank(one, one.files.adapter),
-        base=_full(locate_base(one.base, registry, root)),
+        base=_served(base, base.files.directory),
     )
 
 
@@ -94,12 +88,12 @@ def weight(one: Served) -> int:
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
-def _full(one: Located) -> Served:
+def _served(one: Located, directory: Path) -> Served:
     manifest = one.manifest
     return Served(
         name=one.id,
-        kind="full",
-        directory=one.files.directory,
+        kind=one.kind,
+        directory=directory,
         digest=one.digest,
         files=manifest.files if manifest else None,
         golden=tuple(manifest.golden) if manifest else (),
