@@ -15,6 +15,7 @@ from llmops.errors import BadInput
 from llmops.evaluation.answers import Ask, Kept, Value, collect
 from llmops.evaluation.items import Item
 from llmops.serving.client import Message, answer, request
+from llmops.serving.endpoint import root_of
 from llmops.spec.suite import JudgeCheck
 from llmops.store.digest import sha256_json
 from llmops.store.paths import ProjectPaths
@@ -131,7 +132,7 @@ def _client(judge: JudgeCheck) -> "httpx.Client":
     import httpx
 
     key = key_of(judge, "judge")
-    url = judge.url.rstrip("/").removesuffix("/v1")
+    url = root_of(judge.url)
     local = urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
     return httpx.Client(
         base_url=url,

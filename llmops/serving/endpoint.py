@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 _SNIPPET = 300
 
 
+def root_of(url: str) -> str:
+    """The root of a server that somebody names with or without `/v1`."""
+    return url.rstrip("/").removesuffix("/v1")
+
+
 @dataclass(frozen=True)
 class Endpoint:
     """The root of an OpenAI-compatible server. url: without `/v1`; uds: the Unix socket to reach

@@ -16,6 +16,7 @@ from llmops.serving.backend import Backend, Hold, Surroundings
 from llmops.serving.backends import vllm
 from llmops.serving.backends.architectures import takes_adapters
 from llmops.serving.copies import Copies
+from llmops.serving.endpoint import root_of
 from llmops.serving.listen import private_place
 from llmops.serving.patience import Patience
 from llmops.serving.readiness import Report
@@ -67,8 +68,7 @@ class Existing:
     backends: Mapping[str, Backend] = {}
 
     def __init__(self, spec: OpenAIBackend) -> None:
-        url = spec.url.rstrip("/").removesuffix("/v1")
-        self._upstream = Upstream(url=url, key_env=spec.key_env, own=False)
+        self._upstream = Upstream(url=root_of(spec.url), key_env=spec.key_env, own=False)
         self._wanted: dict[str, Served] = {}
 
     def want(self, versions: Sequence[Served]) -> None:

@@ -17,7 +17,7 @@ from llmops.errors import BadInput
 from llmops.feedback import query
 from llmops.registry.manifest import VersionId
 from llmops.serving.declared import find_deployment
-from llmops.serving.endpoint import Endpoint, post
+from llmops.serving.endpoint import Endpoint, post, root_of
 from llmops.serving.servers import Report, Servers
 from llmops.spec.settings import Settings
 
@@ -61,7 +61,7 @@ def replay(
     record = query.inference(database, name)
     path, body = _request(record)
     if url is not None:
-        endpoint = Endpoint(url.rstrip("/").removesuffix("/v1"))
+        endpoint = Endpoint(root_of(url))
         found = _ask(endpoint, path, {**body, "model": on})
     else:
         _check_version(on)
