@@ -1,17 +1,19 @@
 """What a deployment is to serve now: its variants' versions, and those that others ask for."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from llmops.errors import LlmopsError
 from llmops.registry.store import Registry
-from llmops.serving.follow import AliasFiles
 from llmops.serving.resolve import Resolved, Resolver
 from llmops.serving.served import Served
 from llmops.serving.wanted import Wishes
 from llmops.spec.deployment import Deployment
 from llmops.spec.load import Loaded
 from llmops.store.paths import DeploymentPaths, ProjectPaths
+
+_Mark = tuple[int, int, int] | None
 
 
 class Demand:
@@ -29,7 +31,7 @@ class Demand:
         self.resolved = resolved
         self.wished: dict[str, Served] = {}
         self._resolver = Resolver(loaded, Registry(project), root)
-        self._aliases = AliasFiles(project, self._resolver.models())
+        self._aliases = _AliasFiles(project, self._resolver.models())
         self._wishes = Wishes(paths)
 
     @property
@@ -57,3 +59,28 @@ class Demand:
                 found = error
             if found is not None:
                 self._wishes.refuse(text, found)
+
+
+class _AliasFiles:
+    """The files that record the moves of the aliases that a deployment follows: whether one may
+    have moved, by their state."""
+
+    def __init__(self, paths: ProjectPaths, models: Iterable[str]) -> None:
+        self._files = [paths.aliases(model) for model in sorted(models)]
+        self._marks = self._read()
+
+    def changed(self) -> bool:
+        """Whether any was written since this was asked last."""
+        before, self._marks = self._marks, self._read()
+        return before != self._marks
+
+    def _read(self) -> list[_Mark]:
+        marks: list[_Mark] = []
+        for file in self._files:
+            try:
+                stat = os.stat(file)
+            except OSError:
+                marks.append(None)
+            else:
+                marks.append((stat.st_mtime_ns, stat.st_size, stat.st_ino))
+        return marks
