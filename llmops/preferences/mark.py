@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from llmops.preferences.report import Report
+from llmops.preferences.source import has_log
 from llmops.spec.grammar import Spec
 from llmops.spec.preferences import PreferencesRecipe
 from llmops.spec.settings import Settings
@@ -32,14 +33,12 @@ class Yield(Spec):
 
 def mark(settings: Settings, recipe: PreferencesRecipe) -> str | None:
     """The state of what a recipe reads; None where files do not tell it."""
-    if settings.database is not None or recipe.since is not None:
+    if settings.database is not None or recipe.since is not None or not has_log(settings):
         return None
     paths = ProjectPaths(settings.root)
     database = paths.database
     files = [database, database.with_name(f"{database.name}-wal"), paths.verdicts]
-    segments = sorted(paths.journal.glob("*/*.jsonl")) if paths.journal.is_dir() else []
-    if not (segments or database.exists()):
-        return None
+    segments = sorted(paths.journal.glob("*/*.jsonl"))
     return sha256_json(
         [
             FORMAT,
@@ -49,13 +48,6 @@ def mark(settings: Settings, recipe: PreferencesRecipe) -> str | None:
             [[str(file.relative_to(paths.journal)), _state(file)] for file in segments],
         ]
     )
-
-
-def is_untouched(settings: Settings) -> bool:
-    """Whether no gateway of this project has ever answered: there is neither journal nor database.
-    A database elsewhere may hold anything."""
-    paths = ProjectPaths(settings.root)
-    return settings.database is None and not (paths.journal.exists() or paths.database.exists())
 
 
 def _state(file: Path) -> list[Any]:

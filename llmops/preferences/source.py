@@ -23,19 +23,16 @@ def read_log(
     settings: Settings, recipe: PreferencesRecipe, *, where: str = "", pending: bool = False
 ) -> Log:
     """All that the log holds of the recipe's deployment. where: a place for errors; pending: what
-    fills the log has yet to run, so an empty one is no mistake.
+    fills the log has yet to run, so one that holds nothing of it is no mistake.
 
     Raises BadInput when it holds nothing, Failed when the database cannot be read.
     """
     from llmops.feedback import frames
     from llmops.feedback.ingest import fresh
 
-    paths = ProjectPaths(settings.root)
-    if not has_log(settings, paths):
-        if pending:
-            return empty_log()
+    if not has_log(settings):
         raise _empty(recipe.deployment, where, [])
-    database = fresh(settings, paths)
+    database = fresh(settings, ProjectPaths(settings.root))
     try:
         events = frames.read(database, _events(recipe))
         inferences = frames.read(database, _inferences(recipe))
@@ -104,24 +101,13 @@ def _columns(names: Sequence[str], table: Any, made: Mapping[str, Any]) -> list[
     return [made[name].label(name) if name in made else table[name] for name in names]
 
 
-def has_log(settings: Settings, paths: ProjectPaths) -> bool:
-    """Whether there is anything to read, without making a database for it."""
+def has_log(settings: Settings) -> bool:
+    """Whether there is anything to read, without making a database for it. One elsewhere may hold
+    anything."""
+    paths = ProjectPaths(settings.root)
     if settings.database is not None or paths.database.exists():
         return True
     return paths.journal.is_dir() and any(paths.journal.iterdir())
-
-
-def empty_log() -> Log:
-    import polars as pl
-
-    flags = ("whole", "broken", "erased", "completion", "simulated")
-    kinds: dict[str, type[pl.DataType]] = dict.fromkeys(flags, pl.Boolean)
-    kinds |= {"time": pl.Int64, "value": pl.Float64}
-    frames = [
-        pl.DataFrame(schema={name: kinds.get(name, pl.String) for name in columns})
-        for columns in (INFERENCE_COLUMNS, EVENT_COLUMNS)
-    ]
-    return Log(frames[0], frames[1], 0)
 
 
 def _deployments(database: "sa.Engine") -> list[str]:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from llmops.engines.contract import Progress
 from llmops.errors import BadInput
-from llmops.preferences.mark import Yield, Yields, is_untouched, mark
+from llmops.preferences.mark import Yield, Yields, mark
 from llmops.preferences.report import Report
 from llmops.preferences.snapshot import Snapshot, snapshots
+from llmops.preferences.source import has_log
 from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared
 from llmops.spec.preferences import PreferencesRecipe
 
@@ -43,7 +44,7 @@ class Preferences:
     def prepare(self, node: Node, inputs: Mapping[str, Any], context: Context) -> Prepared:
         recipe: PreferencesRecipe = node.spec
         waiting = tuple(pending.node for pending in inputs.get("after", ()))
-        if waiting and is_untouched(context.settings):
+        if waiting and not has_log(context.settings):
             return _nothing_yet(node, waiting)
         now = self._yield(node, context, pending=bool(waiting))
         if now.report.to_ask and not waiting:

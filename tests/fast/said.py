@@ -1,6 +1,7 @@
 """What users of the tests' deployment asked and said, as records; and the frames made of them, as
 the database gives them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,10 +11,13 @@ from llmops.feedback.rows import FEEDBACK_COLUMNS as FEEDBACK
 from llmops.feedback.rows import INFERENCE_COLUMNS as INFERENCES
 from llmops.feedback.rows import feedback_row, inference_row
 from llmops.preferences.build import Built, build
-from llmops.preferences.log import Log
-from llmops.preferences.source import empty_log
+from llmops.preferences.log import EVENT_COLUMNS, INFERENCE_COLUMNS, Log
 from llmops.spec.preferences import PreferencesRecipe
 from tests.fast.logged import NOW, answer, event
+
+_FLAGS = ("whole", "broken", "erased", "completion", "simulated")
+_KINDS: dict[str, type[pl.DataType]] = {"time": pl.Int64, "value": pl.Float64}
+_KINDS |= dict.fromkeys(_FLAGS, pl.Boolean)
 
 
 @dataclass
@@ -55,7 +59,6 @@ class Said:
 
     def log(self, now: int = NOW + 10_000) -> Log:
         """The frames that the database would give."""
-        empty = empty_log()
         answers = [dict(zip(INFERENCES, inference_row(one), strict=True)) for one in self.answers]
         events = [dict(zip(FEEDBACK, feedback_row(one, NOW), strict=True)) for one in self.events]
         for row in [*answers, *events]:
@@ -65,9 +68,7 @@ class Said:
             row["asker"] = row["user"] or row["session"] or row["unit"] or row["id"]
             row["whole"], row["broken"] = row["finish"] == "stop", row["error"] is not None
             row["completion"] = row["endpoint"] != "chat"
-        return Log(
-            _frame(answers, empty.inferences.schema), _frame(events, empty.events.schema), now
-        )
+        return Log(_frame(answers, INFERENCE_COLUMNS), _frame(events, EVENT_COLUMNS), now)
 
     def build(self, *builders: str, **changes: Any) -> Built:
         return build(self.log(), recipe(*builders, **changes))
@@ -90,7 +91,8 @@ def recipe(*builders: str, **changes: Any) -> PreferencesRecipe:
     return PreferencesRecipe.model_validate(made | changes)
 
 
-def _frame(rows: list[dict[str, Any]], schema: Any) -> pl.DataFrame:
+def _frame(rows: list[dict[str, Any]], columns: Sequence[str]) -> pl.DataFrame:
+    schema = {name: _KINDS.get(name, pl.String) for name in columns}
     return pl.DataFrame([[row[name] for name in schema] for row in rows], schema, orient="row")
 
 
