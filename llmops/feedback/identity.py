@@ -1,8 +1,8 @@
 """Names that prove something: inference ids that give the right to rate, users without names.
 
 An inference id is 40 characters of base32hex (lower case; sorts by time): 6 bytes of milliseconds
-since 1970, 9 random bytes, and the first 10 bytes of an HMAC-SHA256 over both and the deployment's
-name, under the project's secret. Users are kept as HMACs under the same secret.
+since 1970, 9 random bytes, and the first 10 bytes of an HMAC-SHA256 over both, the deployment's
+name and the id's purpose, under the project's secret. Users are kept as HMACs under the same one.
 """
 
 import base64
@@ -38,9 +38,16 @@ class Identity:
 
     def new_id(self, deployment: str, now: float | None = None) -> str:
         """An unguessable, signed id. now: seconds since 1970."""
+        return self._new("inference", deployment, now)
+
+    def new_group(self, deployment: str) -> str:
+        """The id of a comparison: it looks like an inference's, but is no right to rate."""
+        return self._new("comparison", deployment, None)
+
+    def _new(self, purpose: str, deployment: str, now: float | None) -> str:
         milliseconds = int((time.time() if now is None else now) * 1000)
         body = milliseconds.to_bytes(6, "big") + os.urandom(9)
-        return _text(body + self._mac(body, deployment))
+        return _text(body + self._mac(purpose, body, deployment))
 
     def time_of(self, text: str, deployment: str) -> float:
         """When the id was made, in seconds since 1970.
@@ -52,7 +59,9 @@ class Identity:
         if not _SHAPE.fullmatch(plain):
             raise NotAnId(f"`{shown}` is no inference id")
         raw = base64.b32hexdecode(plain.upper())
-        if not hmac.compare_digest(raw[15:], self._mac(raw[:15], deployment)):
+        if hmac.compare_digest(raw[15:], self._mac("comparison", raw[:15], deployment)):
+            raise NotAnId(f"`{shown}` is a comparison of two answers: rate its `inference_ids`")
+        if not hmac.compare_digest(raw[15:], self._mac("inference", raw[:15], deployment)):
             raise Foreign(f"`{shown}` was not given by this deployment")
         return int.from_bytes(raw[:6], "big") / 1000
 
@@ -60,8 +69,8 @@ class Identity:
         """A user, session or rater as it is stored: 32 hexadecimal digits."""
         return hmac.new(self.secret, b"user\0" + name.encode(), hashlib.sha256).hexdigest()[:32]
 
-    def _mac(self, body: bytes, deployment: str) -> bytes:
-        text = b"inference\0" + deployment.encode() + b"\0" + body
+    def _mac(self, purpose: str, body: bytes, deployment: str) -> bytes:
+        text = f"{purpose}\0{deployment}\0".encode() + body
         return hmac.new(self.secret, text, hashlib.sha256).digest()[:10]
 
 

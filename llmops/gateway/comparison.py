@@ -31,7 +31,7 @@ async def compare(gateway: Gateway, routing: Routing, call: Call, request: Reque
     """Answer with two choices. Raises Refused."""
     if request.body.get("n") not in (None, 1):
         raise Refused(400, "`side_by_side` gives two answers and takes no `n`", param="n")
-    group = gateway.identity.new_id(routing.deployment)
+    group = gateway.identity.new_group(routing.deployment)
     swapped = bool(secrets.randbits(1))
     exposures = expose_two(routing, request, gateway.identity, group, swapped=swapped)
     comparison = Comparison(gateway, request, group, exposures)

@@ -70,6 +70,18 @@ def test_which_one_is_better_can_be_said(client: openai.OpenAI, running: Gateway
     assert [kept["inference"], kept["other"], kept["choice"]] == [*ids, "second"]
 
 
+def test_a_comparison_is_not_rated_as_an_answer(
+    client: openai.OpenAI, running: GatewayProcess
+) -> None:
+    answer = ask(client)
+    with running.client() as http:
+        for name in (answer.id, answer.side_by_side["group"]):
+            event = {"kind": "thumbs", "inference_id": name, "value": "up"}
+            refused = http.post("/v1/feedback", json=event)
+            assert refused.status_code == 400
+            assert "rate its `inference_ids`" in refused.json()["error"]["message"]
+
+
 def test_streams_come_interleaved_and_end_once(
     client: openai.OpenAI, running: GatewayProcess
 ) -> None:
