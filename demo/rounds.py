@@ -1,7 +1,6 @@
 """What the rounds of the loop came to, read from what the product keeps: run records, reports of
 evaluations and experiments, snapshots, simulations and the feedback log. Starts nothing."""
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from demo.charts import Rate
 from demo.lineage import Step, lineage
+from llmops.evaluation.report import read
 from llmops.preferences.snapshot import Snapshot, snapshots
 from llmops.registry.evidence import Evidence, EvidenceLog
 from llmops.registry.manifest import Manifest
@@ -77,12 +77,10 @@ def read_story(context: Context, pipeline: Path) -> Story:
     import polars as pl
 
     from llmops.feedback.frames import events, inferences
-    from llmops.feedback.ingest import ingest
-    from llmops.store.database import open_database
+    from llmops.feedback.ingest import fresh
 
-    database = open_database(context.settings)
+    database = fresh(context.settings, context.paths)
     try:
-        ingest(context.paths, database)
         answers, said = inferences(database, NAME), events(database, NAME)
     finally:
         database.dispose()
@@ -99,7 +97,7 @@ def read_story(context: Context, pipeline: Path) -> Story:
 
 def _round(number: int, run: RunRecord, context: Context, answers: "pl.DataFrame") -> Round:
     version = _version(run)
-    report = _report(context, version, "evaluation")
+    report = _report(context, version)
     snapshot = _snapshot(context, str(_stage(run, "pairs").output))
     traffic = _simulation(context, run, "traffic")
     trial = _simulation(context, run, "trial")
@@ -145,13 +143,12 @@ def _last(context: Context, version: str, kind: str) -> Evidence | None:
     return found[-1] if found else None
 
 
-def _report(context: Context, version: str, kind: str) -> dict[str, Any]:
-    """The report behind the newest evidence of a kind; empty when there is none."""
-    evidence = _last(context, version, kind)
+def _report(context: Context, version: str) -> dict[str, Any]:
+    """The report of the newest evaluation; empty when there is none."""
+    evidence = _last(context, version, "evaluation")
     if evidence is None or evidence.file is None:
         return {}
-    found: dict[str, Any] = json.loads((context.settings.root / evidence.file).read_bytes())
-    return found
+    return read(context.settings.root / evidence.file)
 
 
 def _rates(report: dict[str, Any], whose: str) -> dict[str, Rate]:

@@ -71,12 +71,10 @@ def _analysis(
     from llmops.experiments.analysis import analyse
     from llmops.experiments.outcomes import EVENT_COLUMNS, INFERENCE_COLUMNS
     from llmops.feedback.frames import events, inferences
-    from llmops.feedback.ingest import ingest
-    from llmops.store.database import open_database
+    from llmops.feedback.ingest import fresh
 
-    database = open_database(context.settings)
+    database = fresh(context.settings, context.paths)
     try:
-        ingest(context.paths, database)
         return analyse(
             inferences(database, deployment.name, columns=INFERENCE_COLUMNS),
             events(database, deployment.name, columns=EVENT_COLUMNS),
