@@ -17,11 +17,6 @@ class MissingField(Exception):
         self.name = name
 
 
-def names_in(text: str) -> list[str]:
-    """The fields that a text names."""
-    return _FIELD.findall(text)
-
-
 def filled(text: str, fields: Mapping[str, Any], *, pattern: bool = False) -> str:
     """The text with every field in it. pattern: the text is a regular expression, in which what a
     field holds means itself. Raises MissingField."""

@@ -36,7 +36,7 @@ class Registry:
     """The models of a project. Reading creates nothing on disk."""
 
     def __init__(self, paths: ProjectPaths, digests: Digests | None = None) -> None:
-        self._paths = self.paths = paths
+        self.paths = paths
         self.digests = digests if digests is not None else Digests(paths)
         self.alias_log = Aliases(paths)
         self._manifests: dict[VersionId, tuple[tuple[int, int, int], Manifest]] = {}
@@ -44,13 +44,13 @@ class Registry:
     @property
     def root(self) -> Path:
         """The project's directory."""
-        return self._paths.root
+        return self.paths.root
 
     def names(self) -> list[str]:
         """The models that have a version, by name."""
-        if not self._paths.models.is_dir():
+        if not self.paths.models.is_dir():
             return []
-        folders = [path for path in self._paths.models.iterdir() if path.is_dir()]
+        folders = [path for path in self.paths.models.iterdir() if path.is_dir()]
         return sorted(folder.name for folder in folders if self._numbers(folder.name))
 
     def versions(self, name: str) -> list[Manifest]:
@@ -122,7 +122,7 @@ class Registry:
         return None
 
     def directory(self, manifest: Manifest) -> Path:
-        return self._paths.version(manifest.name, manifest.number)
+        return self.paths.version(manifest.name, manifest.number)
 
     def size(self, manifest: Manifest) -> int:
         """Bytes on disk of the files of a version."""
@@ -154,7 +154,7 @@ class Registry:
         with self._locked(draft.name):
             self._sweep(draft.name)
             number = self._next(draft.name)
-            with new_directory(self._paths.version(draft.name, number)) as folder:
+            with new_directory(self.paths.version(draft.name, number)) as folder:
                 files = {name: copy_file(source / name, folder / name, progress) for name in names}
                 if draft.kind == "adapter":
                     files[ADAPTER_CONFIG] = name_base(folder / ADAPTER_CONFIG, draft.base)
@@ -217,7 +217,7 @@ class Registry:
     def _no_model(self, name: str) -> BadInput:
         return BadInput(
             f"there is no model `{name}` in the registry",
-            where=display(self._paths.models),
+            where=display(self.paths.models),
             fix=did_you_mean(name, self.names())
             or "run a recipe that makes one, or `llmops models add NAME PATH`",
         )
@@ -236,17 +236,17 @@ class Registry:
 
     def _numbers(self, name: str) -> list[int]:
         """The numbers of the complete versions; temporary directories have other names."""
-        folder = self._paths.model(name)
+        folder = self.paths.model(name)
         if not folder.is_dir():
             return []
         found = (re.fullmatch(r"v([1-9][0-9]*)", path.name) for path in folder.iterdir())
         numbers = sorted(int(match[1]) for match in found if match)
-        return [n for n in numbers if (self._paths.version(name, n) / MANIFEST).is_file()]
+        return [n for n in numbers if (self.paths.version(name, n) / MANIFEST).is_file()]
 
     def _next(self, name: str) -> int:
         """Above every number in use, also those that only a directory without a manifest or a
         move of an alias remembers: a name that was given never means another version."""
-        folder = self._paths.model(name)
+        folder = self.paths.model(name)
         paths = folder.iterdir() if folder.is_dir() else []
         found = (re.fullmatch(r"v([1-9][0-9]*)", path.name) for path in paths)
         used = [int(match[1]) for match in found if match]
@@ -254,7 +254,7 @@ class Registry:
         return max([0, *used, *moved]) + 1
 
     def _read(self, version: VersionId) -> Manifest:
-        path = self._paths.version(version.name, version.number) / MANIFEST
+        path = self.paths.version(version.name, version.number) / MANIFEST
         try:
             stat = path.stat()
             mark = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
@@ -287,11 +287,11 @@ class Registry:
         lock finds was left by a crash."""
         from filelock import FileLock
 
-        lock = self._paths.lock(f"model-{name}")
+        lock = self.paths.lock(f"model-{name}")
         lock.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(lock):
             yield
 
     def _sweep(self, name: str) -> None:
-        for path in self._paths.model(name).glob(".v*.*"):
+        for path in self.paths.model(name).glob(".v*.*"):
             shutil.rmtree(path, ignore_errors=True)
