@@ -10,7 +10,7 @@ from typing import Any
 from llmops.errors import BadInput
 from llmops.evaluation.checks import Outcome, outcome
 from llmops.evaluation.fields import MissingField, filled
-from llmops.spec.load import Loaded, load_suite, resolve_path
+from llmops.spec.load import Loaded, load_suite
 from llmops.spec.source import display
 from llmops.spec.suite import Suite
 from llmops.store.digest import sha256_json
@@ -82,13 +82,7 @@ def read_suite(path: Path, root: Path) -> Asked:
 def items_file(loaded: Loaded[Suite], root: Path) -> Path:
     """The file that holds the items: the suite itself when they stand there."""
     text = loaded.spec.items
-    if not isinstance(text, str):
-        return loaded.path
-    found = resolve_path(text, beside=loaded.path, root=root)
-    if found is None or not found.is_file():
-        fix = f"looked beside {loaded.path.name} and in the project's root"
-        raise loaded.bad(f"no such file: {text}", ("items",), fix=fix)
-    return found
+    return loaded.file(text, ("items",), root) if isinstance(text, str) else loaded.path
 
 
 def with_schemas(loaded: Loaded[Suite], root: Path) -> Loaded[Suite]:
@@ -110,9 +104,7 @@ def with_schemas(loaded: Loaded[Suite], root: Path) -> Loaded[Suite]:
 def _schema_file(
     text: str, loaded: Loaded[Suite], key: tuple[str, ...], root: Path
 ) -> dict[str, Any]:
-    path = resolve_path(text, beside=loaded.path, root=root)
-    if path is None:
-        raise loaded.bad(f"no such file: {text}", key)
+    path = loaded.file(text, key, root)
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

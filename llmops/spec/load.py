@@ -39,6 +39,14 @@ class Loaded(Generic[S]):
         """An error about `key` of this file, with its line."""
         return BadInput(what, where=self.source.where(key), fix=fix)
 
+    def file(self, text: str, key: Sequence[str | int], root: Path) -> Path:
+        """The file that `key` means by `text`. Raises BadInput when there is none."""
+        found = resolve_path(text, beside=self.path, root=root)
+        if found is None or not found.is_file():
+            fix = f"looked beside {self.path.name} and in the project's root"
+            raise self.bad(f"no such file: {text}", key, fix=fix)
+        return found
+
 
 @dataclass(frozen=True)
 class Override:

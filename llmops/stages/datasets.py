@@ -13,7 +13,6 @@ from llmops.engines.contract import DataSet
 from llmops.errors import BadInput, Failed
 from llmops.preferences.snapshot import HOLDOUT, TRAIN, Snapshot
 from llmops.runner.stage import Context, Node, Pending
-from llmops.spec.load import resolve_path
 from llmops.spec.recipe import DataFile, Layout, TrainRecipe
 from llmops.spec.source import display
 
@@ -78,13 +77,7 @@ def _inspect(
     node: Node, file: DataFile, key: Key, wanted: Collection[Layout], context: Context
 ) -> DataSet:
     place = node.declared.source.where((*key, "path"))
-    path = resolve_path(file.path, beside=node.declared.path, root=context.settings.root)
-    if path is None:
-        raise BadInput(
-            f"no such file: {file.path}",
-            where=place,
-            fix=f"looked beside {node.declared.path.name} and in the project's root",
-        )
+    path = node.declared.file(file.path, (*key, "path"), context.settings.root)
     return context.inspections.inspect(file, path, where=place, wanted=wanted)
 
 

@@ -19,8 +19,7 @@ from llmops.runner.fingerprint import fingerprint
 from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared
 from llmops.spec.deployment import Deployment, VllmBackend
 from llmops.spec.evaluation import EvaluateRecipe
-from llmops.spec.load import Loaded, load_data, load_deployment, resolve_path
-from llmops.spec.source import display
+from llmops.spec.load import Loaded, load_data, load_deployment
 from llmops.stages.history import planning_environment
 from llmops.store.digest import sha256_json
 
@@ -201,7 +200,7 @@ def _suites(node: Node, context: Context) -> tuple["Asked", ...]:
 
     found: dict[str, Asked] = {}
     for position, text in enumerate(node.spec.suites):
-        path = _file(node, text, ("suites", position), context)
+        path = node.declared.file(text, ("suites", position), context.settings.root)
         asked = read_suite(path, context.settings.root)
         name = asked.suite.name
         if name in found:
@@ -210,17 +209,9 @@ def _suites(node: Node, context: Context) -> tuple["Asked", ...]:
     return tuple(found.values())
 
 
-def _file(node: Node, text: str, key: tuple[str | int, ...], context: Context) -> Path:
-    path = resolve_path(text, beside=node.declared.path, root=context.settings.root)
-    if path is None:
-        fix = f"looked beside {display(node.declared.path)} and in the project's root"
-        raise node.declared.bad(f"no such file: {text}", key, fix=fix)
-    return path
-
-
 def _backend(node: Node, context: Context) -> tuple[Path, str]:
     """The deployment's file, and its backend as far as it decides the answers."""
-    path = _file(node, node.spec.through, ("through",), context)
+    path = node.declared.file(node.spec.through, ("through",), context.settings.root)
     deployment: Loaded[Deployment] = load_deployment(path)
     backend = deployment.spec.backend
     if isinstance(backend, VllmBackend):

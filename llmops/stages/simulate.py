@@ -18,7 +18,7 @@ from llmops.simulation.prompts import Prompt, read_prompts
 from llmops.simulation.record import SimulationRecord, find_simulation, keep
 from llmops.simulation.visitor import Visitor, require_client
 from llmops.spec.deployment import Deployment
-from llmops.spec.load import Loaded, load_deployment, resolve_path
+from llmops.spec.load import Loaded, load_deployment
 from llmops.spec.simulation import SimulateRecipe
 from llmops.store.digest import sha256_json
 from llmops.store.paths import DeploymentPaths
@@ -120,11 +120,7 @@ def versions_behind(deployment: Loaded[Deployment], context: Context) -> Version
 
 def _file(node: Node, key: str, context: Context) -> Path:
     """The file that the recipe names under `key`."""
-    text = getattr(node.spec, key)
-    path = resolve_path(text, beside=node.declared.path, root=context.settings.root)
-    if path is None or not path.is_file():
-        raise node.declared.bad(f"no such file: {text}", (key,))
-    return path
+    return node.declared.file(getattr(node.spec, key), (key,), context.settings.root)
 
 
 def _parts(recipe: SimulateRecipe, prompts: str, name: str, versions: Versions) -> dict[str, str]:
