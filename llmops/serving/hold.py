@@ -30,7 +30,7 @@ _PULSE = 0.1
 
 
 class Held(Spec):
-    """pid, mark: of the holder; how: what its servers are to do; why: for their reports."""
+    """pid, mark: of the holder; how: what the servers are to do; why: for who waits."""
 
     pid: int
     mark: str
@@ -122,7 +122,8 @@ def _take(paths: DeploymentPaths, mine: Held, report: Callable[[str], None]) -> 
         paths.hold, mine.model_dump_json()
     ):
         if other is not None and not told:
-            report(f"waiting for process {other.pid}, which holds {paths.root.name}'s device")
+            who = other.why or f"process {other.pid}"
+            report(f"waiting for {who}, which holds {paths.root.name}'s device")
             told = True
         time.sleep(_PULSE)
 

@@ -14,6 +14,7 @@ from llmops.serving import hold
 from llmops.serving.state import ServingState, write_state
 from llmops.store.liveness import process_mark
 from llmops.store.paths import ProjectPaths
+from tests.waiting import until
 
 
 def serve(project: Path, **changes: object) -> ProjectPaths:
@@ -53,3 +54,19 @@ def test_the_device_has_one_holder_at_a_time(project: Path) -> None:
     names = ["a", "b", "c", "d"]
     with ThreadPoolExecutor() as four:
         assert list(four.map(use, names)) == names
+
+
+def test_who_waits_for_the_device_is_told_what_holds_it(project: Path) -> None:
+    paths = serve(project, status="held")
+    said: list[str] = []
+
+    def wait() -> None:
+        with hold.holding("stop", paths, said.append):
+            pass
+
+    with (
+        ThreadPoolExecutor() as other,
+        hold.holding("stop", paths, said.append, why="stage sft of run r1"),
+    ):
+        other.submit(wait)
+        until(lambda: [line for line in said if "stage sft of run r1" in line])
