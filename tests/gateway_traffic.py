@@ -13,6 +13,7 @@ from llmops.errors import LlmopsError
 from llmops.feedback import segments
 from llmops.serving.client import Stream, answer, request
 from llmops.serving.endpoint import Endpoint
+from tests.records import read
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def logged(journal: Path) -> dict[str, str]:
         record["id"]: record["version"]
         for writer in segments.writers(journal)
         for segment in segments.segments(journal, writer)
-        for record in segments.read(segment, limit=1 << 30).records
+        for record in read(segment, limit=1 << 30).records
         if record["type"] == "inference"
     }
 

@@ -48,8 +48,8 @@ class Ingested:
     segments: int = 0
 
 
-def ingest(paths: ProjectPaths, database: sa.Engine, *, limit: int | None = None) -> Ingested:
-    """Bring in what the journal holds by now. limit: at most so many records.
+def ingest(paths: ProjectPaths, database: sa.Engine) -> Ingested:
+    """Bring in what the journal holds by now.
 
     Raises Failed when the database cannot be written, or another ingester does not end; nothing
     is lost then.
@@ -57,7 +57,7 @@ def ingest(paths: ProjectPaths, database: sa.Engine, *, limit: int | None = None
     if not segments.writers(paths.journal):
         return Ingested()
     with _alone(paths):
-        return _Pass(paths, database, limit).run()
+        return _Pass(paths, database).run()
 
 
 def fresh(settings: Settings, paths: ProjectPaths) -> sa.Engine:
@@ -94,10 +94,9 @@ def _alone(paths: ProjectPaths) -> Iterator[None]:
 class _Pass:
     """One pass over a journal, alone on it."""
 
-    def __init__(self, paths: ProjectPaths, database: sa.Engine, limit: int | None) -> None:
+    def __init__(self, paths: ProjectPaths, database: sa.Engine) -> None:
         self._paths = paths
         self._database = database
-        self._left = limit
         self._done = Ingested()
         self._answers: list[Row] = []
         self._events: list[Row] = []
@@ -124,29 +123,21 @@ class _Pass:
             return {(row.writer, row.segment): row.offset for row in connection.execute(query)}
 
     def _segment(self, segment: Segment, closed: bool, offset: int) -> None:
-        while self._left != 0:
-            text = segments.whole_lines(segment.path, offset, READ_BYTES)
-            if not text:
-                break
+        while text := segments.whole_lines(segment.path, offset, READ_BYTES):
             read = self._lines(segment, offset, text)
             if read == offset:
                 return
             self._read[segment] = offset = read
             if len(self._answers) + len(self._events) >= BATCH:
                 self._commit()
-        else:
-            return
         if closed:
             self._read.pop(segment, None)
             self._finished.append(segment)
 
     def _lines(self, segment: Segment, offset: int, text: bytes) -> int:
-        """Take whole lines in: the offset of the first that was not taken, beyond the limit or
-        for a newer llmops."""
+        """Take whole lines in: the offset of the first that was not taken, for a newer llmops."""
         received, begin = int(time.time() * 1000), offset
         for line in text.split(b"\n")[:-1]:
-            if self._left == 0:
-                break
             try:
                 self._record(parse(line), received)
             except Unreadable as error:
@@ -156,8 +147,6 @@ class _Pass:
                     break
                 self._damaged.append((segment, damage, line))
             offset += len(line) + 1
-            if self._left is not None:
-                self._left -= 1
         return offset
 
     def _record(self, record: dict[str, Any], received: int) -> None:

@@ -23,7 +23,7 @@ _JSON = ("messages", "parameters", "choices", "detail")
 @dataclass(frozen=True)
 class Filters:
     """What to list; None: any. user: as stored (identity.Identity.user). source: `real` for what
-    has none. since, until: milliseconds since 1970."""
+    has none. since: milliseconds since 1970."""
 
     deployment: str | None = None
     variant: str | None = None
@@ -32,7 +32,6 @@ class Filters:
     user: str | None = None
     source: str | None = None
     since: int | None = None
-    until: int | None = None
 
 
 @dataclass(frozen=True)
@@ -105,8 +104,6 @@ def _conditions(table: sa.Table, filters: Filters) -> list[sa.ColumnElement[bool
         found.append(table.c.source.is_(None) if real else table.c.source == filters.source)
     if filters.since is not None:
         found.append(table.c.time >= filters.since)
-    if filters.until is not None:
-        found.append(table.c.time < filters.until)
     return found
 
 

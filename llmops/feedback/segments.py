@@ -1,8 +1,8 @@
-"""The journal's reading side: which writers and segments there are, and their records.
+"""The journal's reading side: which writers and segments there are, and their lines.
 
-For ingesters and tests; works on the journals of living and of dead processes alike, and changes
-nothing but what `remove` and `sweep` take away. A torn last line (of a write that a crash cut
-short, or that is under way) is left alone; a damaged line before the end is reported and skipped.
+Works on the journals of living and of dead processes alike, and changes nothing but what `remove`
+and `sweep` take away. A torn last line (of a write that a crash cut short, or that is under way) is
+left alone; what is in a line is the ingester's matter.
 """
 
 import contextlib
@@ -10,11 +10,8 @@ import fcntl
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from llmops.store.paths import WriterPaths
-
-READ_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)
@@ -40,16 +37,6 @@ class Damage:
 
     def __str__(self) -> str:
         return f"{self.path}: the line at byte {self.offset} is damaged ({self.why})"
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """Records of a segment, in order. end: the offset to read on from; the one that was given
-    when there is no whole line left."""
-
-    records: list[dict[str, Any]]
-    end: int
-    damaged: list[Damage]
 
 
 def writers(root: Path) -> list[str]:
@@ -97,27 +84,6 @@ def is_closed(segment: Segment) -> bool:
     except (FileNotFoundError, ValueError):
         last = 0
     return segment.number <= last or not is_alive(folder.parent, segment.writer)
-
-
-def read(segment: Segment, offset: int = 0, limit: int = READ_BYTES) -> Chunk:
-    """The records from `offset` on: about `limit` bytes of whole lines, at least one line.
-
-    A segment that is gone, or ends before `offset`, has none.
-    """
-    import orjson
-
-    records: list[dict[str, Any]] = []
-    damaged = []
-    for line in whole_lines(segment.path, offset, limit).split(b"\n")[:-1]:
-        try:
-            record = orjson.loads(line)
-            if not isinstance(record, dict):
-                raise ValueError("no JSON object")
-            records.append(record)
-        except ValueError as error:
-            damaged.append(Damage(segment.path, offset, str(error)))
-        offset += len(line) + 1
-    return Chunk(records, offset, damaged)
 
 
 def remove(segment: Segment) -> None:

@@ -120,9 +120,14 @@ def test_what_a_newer_llmops_wrote_waits(paths: ProjectPaths, database: sa.Engin
     assert (folder / "00000001.jsonl").exists()
 
 
-def test_a_limit_goes_on_where_it_stopped(paths: ProjectPaths, database: sa.Engine) -> None:
+def test_more_than_a_transaction_takes_goes_in_in_portions(
+    paths: ProjectPaths, database: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llmops.feedback.ingest.BATCH", 4)
+    monkeypatch.setattr("llmops.feedback.ingest.READ_BYTES", 2_000)
     write(paths, [answer(n) for n in range(10)])
-    assert [ingest(paths, database, limit=4).inferences for _ in range(4)] == [4, 4, 2, 0]
+    assert ingest(paths, database).inferences == 10
+    assert len(ids(database, inferences)) == 10
     assert list(paths.journal.iterdir()) == []
 
 

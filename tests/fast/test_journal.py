@@ -13,8 +13,9 @@ import pytest
 from llmops.errors import Failed
 from llmops.feedback.journal import Journal, writer_name
 from llmops.feedback.segment_file import SegmentFile, open_writer
-from llmops.feedback.segments import is_alive, is_closed, read, segments, writers
+from llmops.feedback.segments import is_alive, is_closed, segments, writers
 from llmops.store.paths import WriterPaths
+from tests.records import read
 
 
 def within(root: Path, use: Callable[[Journal], Awaitable[None]], **options: Any) -> None:

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from llmops.feedback.segments import is_alive, is_closed, read, segments
+from llmops.feedback.segments import is_alive, is_closed, segments
 from tests.conftest import ROOT
+from tests.records import read
 
 WRITER = str(ROOT / "tests" / "fast" / "journal_writer.py")
 CALL = re.compile(r"^(\d+) +(write|fdatasync|fsync)\((\d+)<([^>]*)>(.*)$")

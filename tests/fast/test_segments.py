@@ -7,12 +7,12 @@ import pytest
 from llmops.feedback.segments import (
     Segment,
     is_closed,
-    read,
     remove,
     segments,
     whole_lines,
     writers,
 )
+from tests.records import read
 
 
 def segment(root: Path, content: bytes, number: int = 1) -> Segment:
