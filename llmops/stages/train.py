@@ -17,7 +17,7 @@ from llmops.engines.contract import (
 )
 from llmops.registry.locate import Located
 from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared
-from llmops.serving.hold import consequence, holding
+from llmops.serving.hold import consequence, holding, refuse
 from llmops.spec.recipe import TrainRecipe
 from llmops.stages.datasets import Item, data_parts, promised, snapshot_inputs, training_data
 from llmops.stages.engine_run import register, run_engine
@@ -90,12 +90,13 @@ class Train:
         )
 
     def execute(self, prepared: Prepared, attempt: Attempt, context: Context) -> Located:
+        recipe: TrainRecipe = attempt.node.spec
+        _refuse_beside(recipe, attempt.node, context)
         payload: _Payload = prepared.payload
-        environment = context.environment(attempt.node.spec.engine)
+        environment = context.environment(recipe.engine)
         assert isinstance(payload.base, Located)
         job = _job(attempt.node, payload, payload.base.files, attempt.paths)
         job = replace(job, resume=checkpoint_of(payload.engine, attempt, context))
-        recipe: TrainRecipe = attempt.node.spec
         with holding(
             recipe.resources.while_serving,
             context.paths,
@@ -217,6 +218,12 @@ def _summary(recipe: TrainRecipe, train: Sequence[Item], samples: int, steps: in
     text += f" ({same:,} with the same answer twice)" if same else ""
     text = " and ".join(filter(None, [text, *made]))
     return f"{recipe.stage} {kind}, {text}" + (f", {steps:,} steps" if steps else "")
+
+
+def _refuse_beside(recipe: TrainRecipe, node: Node, context: Context) -> None:
+    """As before the run, but by what is served now: hours may have passed."""
+    where = node.declared.source.where(("resources", "while_serving"))
+    refuse(recipe.resources.while_serving, context.paths, stage=node.name, where=where)
 
 
 def _beside(recipe: TrainRecipe, context: Context) -> str:

@@ -1,6 +1,7 @@
 """Who gets the device that servers use, by their states and holds alone: no server runs here. In
 test_serving_swap.py the servers do."""
 
+import json
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -10,10 +11,16 @@ from threading import Barrier
 import pytest
 
 from llmops.errors import BadInput
+from llmops.runner.plan import make_plan
+from llmops.runner.stage import Attempt, Context
 from llmops.serving import hold
 from llmops.serving.state import ServingState, write_state
+from llmops.spec.settings import load_settings
+from llmops.stages.catalog import KINDS
+from llmops.stages.train import Train
 from llmops.store.liveness import process_mark
 from llmops.store.paths import ProjectPaths
+from tests.fast.copying_stage import RECIPE, tiny_model
 from tests.waiting import until
 
 
@@ -70,3 +77,16 @@ def test_who_waits_for_the_device_is_told_what_holds_it(project: Path) -> None:
     ):
         other.submit(wait)
         until(lambda: [line for line in said if "stage sft of run r1" in line])
+
+
+def test_a_training_asks_again_before_it_starts(project: Path) -> None:
+    tiny_model(project / "seed", "seed")
+    said = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    (project / "a.jsonl").write_text(json.dumps({"messages": said}))
+    (project / "r.yaml").write_text(RECIPE + "resources: {while_serving: refuse}\n")
+    context = Context(load_settings())
+    [stage] = make_plan(project / "r.yaml", [], context=context, kinds=KINDS).stages
+    attempt = Attempt("r1", stage.node, 1, context.paths.run("r1").attempt("r", 1), print)
+    serve(project)
+    with pytest.raises(BadInput, match=r"r.yaml:7: stage .* does not run while"):
+        Train().execute(stage.prepared, attempt, context)
