@@ -33,7 +33,8 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Judged:
-    """log: with the sampled answers at the end; to_ask: candidates without a verdict."""
+    """log: with the sampled answers at the end; to_ask: candidates without a verdict, or without
+    the sampled answer that it is about."""
 
     log: Log
     opinions: "pl.DataFrame"
@@ -48,7 +49,7 @@ def judged(
     assert judge is not None
     asked = [value["inference"] for value in kept.values() if "won" in value]
     found = candidates(log, paired, recipe, asked)
-    known = [one for one in found if verdict_key(judge, one.inference) in kept]
+    known = [one for one in found if _is_kept(one, judge, kept)]
     samples = [kept[sample_key(judge, one.inference)] for one in known]
     won = [int(kept[verdict_key(judge, one.inference)]["won"]) for one in known]
     unclear = sum(not side for side in won)
@@ -57,8 +58,14 @@ def judged(
     longer = _with_samples(log, known, [str(sample["text"]) for sample in samples])
     whole = [bool(sample["whole"]) for sample in samples]
     opinions = _opinions(longer, known, won, whole, first, judge)
-    to_ask = tuple(one for one in found if verdict_key(judge, one.inference) not in kept)
+    to_ask = tuple(one for one in found if not _is_kept(one, judge, kept))
     return Judged(longer, opinions, to_ask)
+
+
+def _is_kept(one: Candidate, judge: Judge, kept: Kept) -> bool:
+    """A verdict whose sampled answer is lost says nothing any more: lines may be cut off."""
+    keys = verdict_key(judge, one.inference), sample_key(judge, one.inference)
+    return all(key in kept for key in keys)
 
 
 def candidates(

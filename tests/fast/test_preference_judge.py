@@ -170,6 +170,21 @@ def test_a_key_that_is_not_set_is_told_before_anybody_is_asked(court: Court, sai
         court.ask(said, court.recipe(key_env="NO_SUCH_KEY"), None)
 
 
+def test_a_sampled_answer_whose_line_was_cut_off_is_asked_for_again(
+    court: Court, said: Said
+) -> None:
+    with talking(court.judge) as judge, talking(court.answers) as answers:
+        made = court.recipe(judge.url)
+        court.ask(said, made, answers)
+        first, *others = court.paths.verdicts.read_text(encoding="utf-8").splitlines(True)
+        assert '"text"' in first
+        court.paths.verdicts.write_text(first[:50] + "\n" + "".join(others), encoding="utf-8")
+        built = court.built(said, made)
+        assert (built.rows.height, len(built.to_ask)) == (4, 1)
+        court.ask(said, made, answers)
+        assert court.built(said, made).rows.height == 5
+
+
 def test_what_is_forgotten_is_not_kept_here_either(court: Court, said: Said) -> None:
     court.hold(said)
     gone = said.answers[1]["id"]
