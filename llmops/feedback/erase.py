@@ -4,7 +4,9 @@ What the user sent and got, what the user said, and what others said about the u
 erased from the log; a tombstone stays, with a keyed hash of what stood there, and records of the
 user that come in late are erased on their way in. Rows of snapshots go by their ids. What cannot
 be changed is told: versions that trained on such rows or show such texts as golden prompts, and
-segments of the journal that are still being written. Doing it again finishes what was interrupted.
+segments of the journal that are still being written. Doing it again finishes what was interrupted;
+it also finds what a run that had read the log before saved as a snapshot after, which nothing here
+waits for.
 """
 
 import hashlib
