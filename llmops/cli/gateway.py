@@ -9,7 +9,7 @@ import typer
 def command(
     deployment: Annotated[Path, typer.Argument(help="A deployment, e.g. serving/town.yaml.")],
     overrides: Annotated[
-        list[str] | None, typer.Argument(help="key=value, e.g. feedback.log=async")
+        list[str] | None, typer.Argument(help="key=value, e.g. listen.host=0.0.0.0")
     ] = None,
     port: Annotated[
         int | None, typer.Option("--port", help="Listen there instead (0: any free port).")

@@ -15,7 +15,6 @@ from llmops.serving.listen import Place
 from llmops.serving.readiness import Report
 from llmops.serving.server import ServerProcess
 from llmops.spec.source import display
-from llmops.store.paths import DeploymentPaths
 
 START_SECONDS = 60.0
 FOLLOW_SECONDS = 10.0
@@ -24,18 +23,16 @@ _LONGEST_DELAY = 5.0
 
 
 class GatewayProcess:
-    """place: where it listens, its port decided."""
+    """place: where it listens, its port decided. log: its own; begins anew with `start`."""
 
-    def __init__(
-        self, name: str, place: Place, root: Path, paths: DeploymentPaths, report: Report
-    ) -> None:
+    def __init__(self, name: str, place: Place, root: Path, log: Path, report: Report) -> None:
         self.place = place
         self.restarts = 0
         self._name = name
         self._root = root
-        self._log = paths.gateway_log
+        self._log = log
         self._report = report
-        self._process = ServerProcess(place, paths.gateway_log, root)
+        self._process = ServerProcess(place, log, root)
         self._started = 0.0
         self._delay = 0.0
         self._ended: float | None = None

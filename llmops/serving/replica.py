@@ -29,12 +29,15 @@ def replicate(
     on_ready: Callable[[Endpoint], None],
 ) -> None:
     """One more gateway of a deployment that runs, until SIGINT or SIGTERM, or until the deployment
-    ends. Raises BadInput when it does not run or the place is taken, Failed when the gateway
-    cannot be started, Interrupted when it was stopped before it was ready."""
+    ends. Raises BadInput when it does not run, the place is taken or an override is not about the
+    place; Failed when the gateway cannot be started, Interrupted when it was stopped before it was
+    ready."""
     paths = ProjectPaths(settings.root).deployment(loaded.spec.name)
     require_running(loaded, settings)
+    _require_only_a_place(loaded)
     place = Place.of(loaded.spec.listen, settings.root).claim()
-    gateway = GatewayProcess(loaded.spec.name, place, settings.root, paths, report)
+    log = paths.replica_log(place.uds.name if place.uds else str(place.port))
+    gateway = GatewayProcess(loaded.spec.name, place, settings.root, log, report)
     ready = False
     with termination_as_interrupt() as deaf:
         try:
@@ -64,3 +67,14 @@ def require_running(loaded: Loaded[Deployment], settings: Settings) -> None:
             where=display(loaded.path),
             fix=f"llmops serve {display(loaded.path)} starts its backend and a gateway",
         )
+
+
+def _require_only_a_place(loaded: Loaded[Deployment]) -> None:
+    """All else is as the deployment that runs has it: its routing table is what is followed."""
+    for key in loaded.source.overridden:
+        if key[0] != "listen":
+            raise BadInput(
+                f"one more gateway of `{loaded.spec.name}` takes no other overrides than `listen`",
+                where=loaded.source.where(key),
+                fix="give it to `llmops serve`, when the deployment is started",
+            )

@@ -157,7 +157,7 @@ class Supervisor:
         self._routing = Routing(Table(self.plan.loaded.spec, self.paths), self._pool, self._report)
         self._routing.close(self._demand.resolved.variants)
         self._gateway = GatewayProcess(
-            self.plan.name, place, self._project.root, self.paths, self._report
+            self.plan.name, place, self._project.root, self.paths.gateway_log, self._report
         )
         self._gateway.start()
         self._write_state()  # who kills this process from now on leaves word of the gateway

@@ -256,6 +256,10 @@ class DeploymentPaths:
     def gateway_log(self) -> Path:
         return self.root / "gateway.log"
 
+    def replica_log(self, place: str) -> Path:
+        """Of one more gateway, by its port or its socket's name."""
+        return self.root / f"gateway-{place}.log"
+
     @property
     def routes(self) -> Path:
         """What the gateway follows (llmops/gateway/routes.py)."""

@@ -85,6 +85,18 @@ def test_serving_in_front_of_a_server_that_exists_with_one_more_gateway(proxy: P
     assert [end_of(members(group)) for group in now.groups] == [[] for _ in now.groups]
 
 
+def test_one_more_gateway_changes_nothing_of_the_first(llmops: Llmops, proxy: Path) -> None:
+    with started("serve", proxy.name, cwd=proxy.parent) as (_, _):
+        log = ProjectPaths(proxy.parent).deployment("proxy").gateway_log
+        before = log.read_bytes()
+        assert before
+        with started("gateway", proxy.name, "--port", "0", cwd=proxy.parent):
+            assert log.read_bytes() == before
+        ignored = llmops("gateway", proxy.name, "feedback.log=async", "--port", "0")
+        assert ignored.returncode == 2
+        assert "feedback.log" in ignored.stderr
+
+
 def test_killing_the_supervisor_leaves_no_gateway(proxy: Path) -> None:
     with started("gateway", proxy.name, cwd=proxy.parent) as (process, _):
         now = state(proxy.parent)
