@@ -47,7 +47,7 @@ def _json_rows(file: Iterable[str]) -> Iterator[Any]:
     if text.lstrip().startswith("["):
         yield from json.loads(text)
     else:
-        yield from (json.loads(line) for line in text.splitlines() if line.strip())
+        yield from (json.loads(line) for line in text.split("\n") if line.strip())
 
 
 def _parquet_rows(path: str) -> Iterator[Any]:
