@@ -1,4 +1,4 @@
-"""API keys of the gateways: `.llmops/keys.json`, hashes with a name and scopes, never a key.
+"""API keys of gateways and the control API: `.llmops/keys.json`, hashes with name and scopes, no key.
 
 `llmops keys` writes the file; gateways read it, and follow it, so that a revoked key stops working
 at once. A key is 32 random bytes, so its plain sha256 tells nothing about it and a slow hash would
@@ -25,7 +25,8 @@ from llmops.spec.suggest import did_you_mean
 from llmops.store.atomic import write_json
 from llmops.store.paths import ProjectPaths
 
-Scope = Literal["chat", "feedback", "admin"]
+Scope = Literal["chat", "feedback", "read", "run", "promote", "admin"]
+"""chat, feedback: of gateways; read, run, promote: of the control API (llmops/control/access.py)."""
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 PREFIX = "llmops_"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")

@@ -19,12 +19,13 @@ COLUMNS = ("version", "kind", "stage", "base", "aliases", "size", "created", "fi
 
 def listed(registry: Registry) -> list[dict[str, Any]]:
     """All versions by model, oldest first. size: bytes."""
-    return [
-        _entry(manifest, aliases, registry)
-        for name in registry.names()
-        for aliases in [registry.aliases(name)]
-        for manifest in registry.versions(name)
-    ]
+    return [entry for name in registry.names() for entry in listed_of(name, registry)]
+
+
+def listed_of(name: str, registry: Registry) -> list[dict[str, Any]]:
+    """The versions of one model, oldest first."""
+    aliases = registry.aliases(name)
+    return [_entry(manifest, aliases, registry) for manifest in registry.versions(name)]
 
 
 def row(entry: dict[str, Any]) -> tuple[str, ...]:

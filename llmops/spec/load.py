@@ -17,7 +17,7 @@ from llmops.spec.grammar import Duration, Spec
 from llmops.spec.pipeline import Pipeline
 from llmops.spec.recipe import KINDS
 from llmops.spec.reference import NAME
-from llmops.spec.source import Key, Source, dotted, parse_scalar, read_source
+from llmops.spec.source import Key, Source, dotted, parse_scalar, parse_source, read_source
 from llmops.spec.suggest import did_you_mean, nearest
 from llmops.spec.suite import Suite
 
@@ -59,7 +59,10 @@ class Override:
 
 def load_recipe(path: Path, overrides: Sequence[str | Override] = ()) -> Loaded[Any]:
     """A recipe of any registered kind. overrides: `key=value` as typed, or a pipeline's."""
-    source = _prepare(path, overrides)
+    return _recipe(_prepare(read_source(path), overrides))
+
+
+def _recipe(source: Source) -> Loaded[Any]:
     kind = source.data.get("kind")
     if kind not in KINDS:
         what = "`kind` is missing" if kind is None else f"`{kind}` is not a kind of recipe"
@@ -76,23 +79,35 @@ def load_recipe(path: Path, overrides: Sequence[str | Override] = ()) -> Loaded[
 
 
 def load_pipeline(path: Path, overrides: Sequence[str] = ()) -> Loaded[Pipeline]:
-    return _check(_prepare(path, overrides), Pipeline)
+    return _check(_prepare(read_source(path), overrides), Pipeline)
 
 
 def load_deployment(path: Path, overrides: Sequence[str] = ()) -> Loaded[Deployment]:
-    return _check(_prepare(path, overrides), Deployment)
+    return _check(_prepare(read_source(path), overrides), Deployment)
 
 
 def load_suite(path: Path) -> Loaded[Suite]:
     """A suite. Its items, when they lie in a file of their own, are read by
     `llmops.evaluation.items`."""
-    return _check(_prepare(path, ()), Suite)
+    return _check(_prepare(read_source(path), ()), Suite)
 
 
 def load_data(data: dict[str, Any], model: type[S], place: Path) -> Loaded[S]:
     """A declaration that stands in no file. place: what errors call it; relative paths in it are
     relative to the folder of `place`."""
     return _check(Source(place, data), model)
+
+
+def load_text(kind: str, text: str, place: Path) -> Loaded[Any]:
+    """A `recipe`, `pipeline`, `deployment` or `suite` from its text. place: the file that it is
+    meant for, which need not be there."""
+    source = _prepare(parse_source(text, place), ())
+    models: dict[str, type[Spec]] = {
+        "pipeline": Pipeline,
+        "deployment": Deployment,
+        "suite": Suite,
+    }
+    return _recipe(source) if kind == "recipe" else _check(source, models[kind])
 
 
 def load_target(path: Path, overrides: Sequence[str] = ()) -> Loaded[Any]:
@@ -102,9 +117,8 @@ def load_target(path: Path, overrides: Sequence[str] = ()) -> Loaded[Any]:
     return load_recipe(path, overrides)
 
 
-def _prepare(path: Path, overrides: Sequence[str | Override]) -> Source:
+def _prepare(source: Source, overrides: Sequence[str | Override]) -> Source:
     """The source with overrides applied and `${...}` resolved."""
-    source = read_source(path)
     changed = [_typed(o) if isinstance(o, str) else o for o in overrides]
     places = {_key(o.key): o.origin for o in changed}
     source = replace(source, overridden=places)

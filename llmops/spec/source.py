@@ -106,6 +106,11 @@ def read_source(path: Path) -> Source:
         raise BadInput("no such file", where=display(path), fix=_neighbours(path)) from None
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"cannot be read: {error}", where=display(path)) from error
+    return parse_source(text, path)
+
+
+def parse_source(text: str, path: Path) -> Source:
+    """The text of such a file, which need not be there. Raises as `read_source`."""
     try:
         loader = _CoreLoader(text)
         try:
