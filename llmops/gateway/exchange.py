@@ -14,9 +14,17 @@ from llmops.gateway.connection import BackendError, Connection
 from llmops.gateway.exposure import Exposure
 from llmops.gateway.gateway import Gateway
 from llmops.gateway.record import Course, inference_line
-from llmops.gateway.replies import JSON, RETRY_SECONDS, Refused, Reply, error_body, error_event
+from llmops.gateway.replies import (
+    JSON,
+    RETRY_SECONDS,
+    Refused,
+    Reply,
+    error_body,
+    error_event,
+    error_message,
+)
 from llmops.gateway.request import PATHS, Request, answer_id
-from llmops.gateway.streams import BadEvent, Guise, Relay, error_message
+from llmops.gateway.streams import BadEvent, Guise, Relay
 from llmops.gateway.transcript import Transcript
 
 ANSWER_LIMIT = 256 << 20

@@ -85,6 +85,17 @@ def error_event(status: int, message: str, *, code: str | None = None) -> bytes:
     return b"data: " + error_body(status, message, code=code) + b"\n\n"
 
 
+def error_message(body: Any) -> str:
+    """The message of an error in any of the shapes that OpenAI-compatible servers send."""
+    for key in ("error", "message", "detail"):
+        value = body.get(key) if isinstance(body, dict) else None
+        if isinstance(value, dict):
+            value = value.get("message") or value
+        if value:
+            return value if isinstance(value, str) else orjson.dumps(value).decode()
+    return ""
+
+
 def json_reply(value: Any, status: int = 200) -> Reply:
     return Reply(status, orjson.dumps(value))
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from llmops.gateway.replies import error_message
 from llmops.gateway.transcript import Transcript
 
 EVENT_LIMIT = 16 << 20
@@ -152,14 +153,3 @@ def _parsed(data: bytes) -> dict[str, Any]:
     if chunk.get("error") or chunk.get("object") == "error":
         raise BadEvent(f"the backend's answer ended in an error: {error_message(chunk)}")
     return chunk
-
-
-def error_message(body: Any) -> str:
-    """The message of an error in any of the shapes that OpenAI-compatible servers send."""
-    for key in ("error", "message", "detail"):
-        value = body.get(key) if isinstance(body, dict) else None
-        if isinstance(value, dict):
-            value = value.get("message") or value
-        if value:
-            return value if isinstance(value, str) else orjson.dumps(value).decode()
-    return ""

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from llmops.errors import Failed
-from llmops.serving.endpoint import Endpoint, decoded, error_message, post, unreachable
+from llmops.gateway.replies import error_message
+from llmops.serving.endpoint import Endpoint, decoded, post, unreachable
 
 if TYPE_CHECKING:
     import httpx

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from llmops.errors import Failed
+from llmops.gateway.replies import error_message
 
 if TYPE_CHECKING:
     import httpx
@@ -121,18 +122,6 @@ def decoded(status: int, text: str, asked: str) -> dict[str, Any]:
     raise Failed(
         f"the server answered {status}: {error_message(body) or _short(text)}", where=asked
     )
-
-
-def error_message(body: Any) -> str:
-    """The message of an error in any of the shapes that OpenAI-compatible servers send."""
-    if isinstance(body, dict):
-        for key in ("error", "message", "detail"):
-            value = body.get(key)
-            if isinstance(value, dict):
-                value = value.get("message") or value
-            if value:
-                return value if isinstance(value, str) else json.dumps(value)
-    return ""
 
 
 def unreachable(error: Exception, client: "httpx.Client") -> Failed:
