@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from llmops.gateway.connection import Waits
+from llmops.spec.deployment import is_loopback
 
 BODY_LIMIT = 16 << 20
 DRAIN_SECONDS = 8.0
@@ -29,14 +30,3 @@ class Options:
     def keys_needed(self) -> bool:
         """Clients show an API key unless only this machine can reach the gateway."""
         return self.require_keys or (self.uds is None and not is_loopback(self.host))
-
-
-def is_loopback(host: str) -> bool:
-    import ipaddress
-
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False

@@ -6,7 +6,6 @@ server's own error is what the user sees.
 """
 
 import contextlib
-import ipaddress
 import os
 import socket
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from llmops.errors import BadInput
 from llmops.serving.endpoint import Endpoint
-from llmops.spec.deployment import Listen
+from llmops.spec.deployment import Listen, is_loopback
 
 HOST = "127.0.0.1"
 LONGEST_SOCKET_PATH = 107  # bytes; sun_path of Linux, without its final NUL
@@ -46,12 +45,7 @@ class Place:
     @property
     def is_private(self) -> bool:
         """Whether only this machine reaches it."""
-        if self.uds is not None or self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return self.uds is not None or is_loopback(self.host)
 
     def claim(self) -> "Place":
         """The place with its port decided, once it is known to be free. Raises BadInput."""

@@ -57,6 +57,18 @@ class Listen(Spec):
     uds: str | None = None
 
 
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens at `host`."""
+    import ipaddress
+
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
 class Variant(Spec):
     """One version that answers, under a name that stays when the version moves.
 
