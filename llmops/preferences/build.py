@@ -11,11 +11,13 @@ from llmops.preferences import length
 from llmops.preferences.builders import BUILDERS, ORDER
 from llmops.preferences.holdout import split
 from llmops.preferences.judge import Candidate, Judged, judged
-from llmops.preferences.log import KINDS, Log, countable
+from llmops.preferences.log import KINDS, Log, countable, source
 from llmops.preferences.majority import comparable, decide
 from llmops.preferences.opinions import COLUMNS as OPINION_COLUMNS
-from llmops.preferences.prompts import turns
-from llmops.preferences.report import Report, Tally, Unit
+from llmops.preferences.prompts import with_prompts
+from llmops.preferences.report import Report, Tally
+from llmops.preferences.rows import figures
+from llmops.preferences.unpaired import build_unpaired
 from llmops.preferences.verdicts import Kept
 from llmops.spec.preferences import PreferencesRecipe
 
@@ -40,8 +42,6 @@ class Built:
 
 def build(log: Log, recipe: PreferencesRecipe, kept: Kept | None = None) -> Built:
     """The rows that the log yields under this recipe. kept: verdicts of a judge by now."""
-    from llmops.preferences.unpaired import build_unpaired
-
     tally = Tally()
     events = countable(log, recipe, tally)
     report = _of_events(log, events)
@@ -124,30 +124,6 @@ def _pairs(
     return length.limited(pairs, recipe.length_bias, tally).select(PAIR_COLUMNS)
 
 
-def source() -> "pl.Expr":
-    import polars as pl
-
-    return pl.when("simulated").then(pl.lit("simulated")).alias("source")
-
-
-def with_prompts(
-    found: "pl.DataFrame", log: Log, asked: "pl.Series", tally: Tally, unit: Unit
-) -> "pl.DataFrame":
-    """`prompt_hash` and `prompt` (the turns), for rows whose prompt can be trained on.
-
-    asked: for each row an inference with its prompt.
-    """
-    messages = log.inferences["messages"].gather(asked).alias("messages")
-    known = turns(messages).rename({"turns": "prompt"})
-    rows = found.drop("prompt").with_columns(
-        log.inferences["prompt_hash"].gather(asked).alias("prompt_hash"), messages
-    )
-    kept = rows.join(known, on="messages", how="inner", maintain_order="left")
-    reason = "the prompt is no plain chat (tools, parts, or turns out of order)"
-    tally.drop(rows.height - kept.height, unit, reason)
-    return kept.drop("messages")
-
-
 def _of_events(log: Log, events: "pl.DataFrame") -> Report:
     """The part of the report that tells what was said."""
     return Report(
@@ -161,19 +137,6 @@ def _of_events(log: Log, events: "pl.DataFrame") -> Report:
 
 def _of_rows(report: Report, rows: "pl.DataFrame", tally: Tally) -> Report:
     """With what was made of it."""
-    import polars as pl
-
-    train = rows.filter(pl.col("split") == "train")
-    unpaired = "label" in rows.columns
-    by = dict(rows.group_by("builder").len().iter_rows())
-    return report.model_copy(
-        update={
-            "pairs": {name: by[name] for name in ORDER if name in by},
-            "train": train.height,
-            "holdout": rows.height - train.height,
-            "good": int(rows["label"].sum()) if unpaired else None,
-            "drops": tally.drops(),
-            "length": length.measured_singly(train) if unpaired else length.measured(train),
-            "simulated": int(rows["source"].is_not_null().sum()),
-        }
-    )
+    made = figures(rows, ORDER)
+    made["pairs"] = {name: count for name, count in made["pairs"].items() if count}
+    return report.model_copy(update={**made, "drops": tally.drops()})

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmops.errors import Failed
-from llmops.preferences import length, rows
-from llmops.preferences.report import Report
+from llmops.preferences import rows
 from llmops.preferences.save import describe
 from llmops.preferences.snapshot import (
     PAIRS,
@@ -129,26 +128,10 @@ def _redacted(
         update={
             "digest": digest,
             "files": files,
-            "report": _recounted(manifest.report, kept),
+            "report": manifest.report.model_copy(
+                update=rows.figures(kept, tuple(manifest.report.pairs))
+            ),
             "tombstones": [*manifest.tombstones, tombstone],
-        }
-    )
-
-
-def _recounted(report: Report, kept: "pl.DataFrame") -> Report:
-    import polars as pl
-
-    by = dict(kept.group_by("builder").len().iter_rows())
-    train = kept.filter(pl.col("split") == "train")
-    unpaired = "label" in kept.columns
-    return report.model_copy(
-        update={
-            "pairs": {name: by.get(name, 0) for name in report.pairs},
-            "train": train.height,
-            "holdout": kept.height - train.height,
-            "good": int(kept["label"].sum()) if unpaired else None,
-            "length": length.measured_singly(train) if unpaired else length.measured(train),
-            "simulated": kept["source"].is_not_null().sum(),
         }
     )
 

@@ -90,6 +90,13 @@ def answers(inferences: "pl.DataFrame", recipe: PreferencesRecipe) -> "pl.DataFr
     )
 
 
+def source() -> "pl.Expr":
+    """What a snapshot says of `simulated`."""
+    import polars as pl
+
+    return pl.when("simulated").then(pl.lit("simulated")).alias("source")
+
+
 def countable(log: Log, recipe: PreferencesRecipe, tally: Tally) -> "pl.DataFrame":
     """The events that a builder reads and that nothing speaks against, oldest first.
 

@@ -6,6 +6,9 @@ images and other parts are not covered: their pairs are left out, with a count.
 
 from typing import TYPE_CHECKING
 
+from llmops.preferences.log import Log
+from llmops.preferences.report import Tally, Unit
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -31,6 +34,24 @@ def turns(messages: "pl.Series") -> "pl.DataFrame":
     good &= pl.col("turns").list.eval(texts).list.all()
     good &= ~pl.col("messages").str.contains(r'"tool_calls"\s*:\s*\[\s*\{')
     return read.filter(good.fill_null(False))
+
+
+def with_prompts(
+    found: "pl.DataFrame", log: Log, asked: "pl.Series", tally: Tally, unit: Unit
+) -> "pl.DataFrame":
+    """`prompt_hash` and `prompt` (the turns), for rows whose prompt can be trained on.
+
+    asked: for each row an inference with its prompt.
+    """
+    messages = log.inferences["messages"].gather(asked).alias("messages")
+    known = turns(messages).rename({"turns": "prompt"})
+    rows = found.drop("prompt").with_columns(
+        log.inferences["prompt_hash"].gather(asked).alias("prompt_hash"), messages
+    )
+    kept = rows.join(known, on="messages", how="inner", maintain_order="left")
+    reason = "the prompt is no plain chat (tools, parts, or turns out of order)"
+    tally.drop(rows.height - kept.height, unit, reason)
+    return kept.drop("messages")
 
 
 def _decoded(prompts: "pl.Series") -> "pl.Series":

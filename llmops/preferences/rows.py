@@ -1,9 +1,11 @@
 """The rows of a snapshot as files: Parquet, and JSON Lines in the layouts that engines read."""
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from llmops.preferences import length
 from llmops.preferences.snapshot import HOLDOUT, PAIRS, TRAIN, SnapshotLayout
 from llmops.store.digest import sha256_file
 
@@ -16,6 +18,23 @@ _TEXTS = ("chosen", "rejected", "answer")
 
 def layout_of(rows: "pl.DataFrame") -> SnapshotLayout:
     return "kto" if "label" in rows.columns else "preference"
+
+
+def figures(rows: "pl.DataFrame", builders: Iterable[str]) -> dict[str, Any]:
+    """What a report (report.py) says of the rows; of each of these builders, how many it made."""
+    import polars as pl
+
+    train = rows.filter(pl.col("split") == "train")
+    unpaired = layout_of(rows) == "kto"
+    by = dict(rows.group_by("builder").len().iter_rows())
+    return {
+        "pairs": {name: by.get(name, 0) for name in builders},
+        "train": train.height,
+        "holdout": rows.height - train.height,
+        "good": int(rows["label"].sum()) if unpaired else None,
+        "length": length.measured_singly(train) if unpaired else length.measured(train),
+        "simulated": int(rows["source"].is_not_null().sum()),
+    }
 
 
 def digest(rows: "pl.DataFrame") -> str:

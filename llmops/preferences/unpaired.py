@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 from llmops.preferences import singles
 from llmops.preferences.holdout import split
-from llmops.preferences.log import Log, sieve
+from llmops.preferences.log import Log, sieve, source
+from llmops.preferences.prompts import with_prompts
 from llmops.preferences.report import Tally
 from llmops.spec.preferences import PreferencesRecipe
 
@@ -22,8 +23,6 @@ def build_unpaired(
 ) -> "pl.DataFrame":
     """A row for each text of a prompt that enough raters agree on."""
     import polars as pl
-
-    from llmops.preferences.build import source, with_prompts
 
     said = singles.judged(events, tally).with_columns(label=pl.col("value") > 0.5)
     voted = said.group_by("prompt", "key", maintain_order=True).agg(
