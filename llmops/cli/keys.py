@@ -1,4 +1,4 @@
-"""`llmops keys`: the API keys with which clients may use a gateway."""
+"""`llmops keys`: the API keys with which clients may use a gateway, or the control API."""
 
 from typing import Annotated
 
@@ -14,13 +14,15 @@ def create(
     name: Annotated[str, typer.Argument(help="Whose key it is.")],
     scope: Annotated[
         list[str],
-        typer.Option(metavar="SCOPE", help="chat, feedback or admin; may be given repeatedly."),
-    ] = ["chat", "feedback"],  # noqa: B006
+        typer.Option(
+            metavar="SCOPE", help="chat, read, run, promote or admin; may be given repeatedly."
+        ),
+    ] = ["chat"],  # noqa: B006
     json: Json = False,
 ) -> None:
     """Make a key and print it, this once: only its hash is kept.
 
-    Example: llmops keys create web-app --scope chat --scope feedback
+    Example: llmops keys create web-app --scope chat
     """
     from llmops.cli.output import note, print_json
     from llmops.feedback.keys import create_key

@@ -1,4 +1,4 @@
-"""API keys of gateways and the control API: `.llmops/keys.json`, hashes with name and scopes, no key.
+"""API keys of gateways and the control API: `.llmops/keys.json`, hashes with a name and scopes.
 
 `llmops keys` writes the file; gateways read it, and follow it, so that a revoked key stops working
 at once. A key is 32 random bytes, so its plain sha256 tells nothing about it and a slow hash would
@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, get_args
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, field_validator
 
 from llmops.errors import BadInput, Failed
 from llmops.spec.grammar import Spec
@@ -25,8 +25,8 @@ from llmops.spec.suggest import did_you_mean
 from llmops.store.atomic import write_json
 from llmops.store.paths import ProjectPaths
 
-Scope = Literal["chat", "feedback", "read", "run", "promote", "admin"]
-"""chat, feedback: of gateways; read, run, promote: of the control API (llmops/control/access.py)."""
+Scope = Literal["chat", "read", "run", "promote", "admin"]
+"""chat: of gateways; read, run, promote: of the control API (llmops/control/access.py)."""
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 PREFIX = "llmops_"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -41,6 +41,12 @@ class ApiKey(Spec):
     hash: str = Field(pattern=r"^[0-9a-f]{64}$")
     created: str
     revoked: str | None = None
+
+    @field_validator("scopes", mode="before")
+    @classmethod
+    def _that_there_are(cls, value: object) -> object:
+        """Keys were made for `feedback` once; it allowed nothing, for rating needs no key."""
+        return [s for s in value if s != "feedback"] if isinstance(value, list) else value
 
     def allows(self, scope: Scope) -> bool:
         """Whether it may be used for `scope`; `admin` may do all."""

@@ -125,7 +125,7 @@ def bearer(key: str) -> dict[str, str]:
 
 def test_keys_and_their_scopes(backend: BackendServer, tmp_path: Path) -> None:
     with gateway(tmp_path, routes(backend.url), "--require-keys") as process:
-        keys = {s: create_key(process.paths, s, [s]) for s in ("chat", "feedback", "admin")}
+        keys = {s: create_key(process.paths, s, [s]) for s in ("chat", "read", "admin")}
         with process.client() as http:
             asked = [http.post(PATH, json=HELLO, headers=bearer(k)) for k in keys.values()]
             metrics = [http.get("/metrics", headers=bearer(k)) for k in keys.values()]

@@ -41,14 +41,25 @@ def test_only_a_hash_is_kept_and_only_for_the_owner(paths: ProjectPaths) -> None
     ("scopes", "allowed"),
     [
         (["chat"], {"chat"}),
-        (["feedback"], {"feedback"}),
-        (["admin"], {"chat", "feedback", "admin"}),
+        (["admin"], {"chat", "read", "run", "promote", "admin"}),
     ],
 )
 def test_a_key_allows_its_scopes(paths: ProjectPaths, scopes: list[str], allowed: set[str]) -> None:
     create_key(paths, "web", scopes)
     (key,) = list_keys(paths)
     assert {scope for scope in SCOPES if key.allows(scope)} == allowed
+
+
+def test_a_key_of_before_keeps_what_it_allowed(paths: ProjectPaths) -> None:
+    text = create_key(paths, "web", ["chat"])
+    (kept,) = json.loads(paths.keys.read_text(encoding="utf-8"))
+    kept["scopes"] = ["chat", "feedback"]
+    paths.keys.write_text(json.dumps([kept]), encoding="utf-8")
+    found = KeyRing(paths).find(text)
+    assert found is not None
+    assert found.scopes == ["chat"]
+    with pytest.raises(BadInput, match="no scope"):
+        create_key(paths, "app", ["feedback"])
 
 
 def test_a_ring_follows_the_file(paths: ProjectPaths) -> None:
