@@ -136,18 +136,13 @@ def export(
     """
     from llmops.cli.feedback_text import moment
     from llmops.cli.output import note
-    from llmops.errors import BadInput
     from llmops.feedback.exports import export
 
-    if format not in ("jsonl", "parquet"):
-        raise BadInput(f"`{format}` is no format", where="--format", fix="jsonl or parquet")
-    if format == "parquet" and target is None:
-        raise BadInput("Parquet needs a directory", fix="llmops feedback export DIR ...")
     with _log(no_ingest) as (_, _, database):
         answers, events = export(
             database,
             target,
-            format="jsonl" if format == "jsonl" else "parquet",
+            format=format,
             deployment=deployment,
             since=moment(since),
         )

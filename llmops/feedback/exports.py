@@ -4,25 +4,22 @@ JSON lines hold the gateway's own records (records.py), which `llmops feedback i
 Parquet holds the tables as they are. Users are in both as they are stored, hashed.
 """
 
-import contextlib
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 import sqlalchemy as sa
 
-from llmops.errors import Failed
+from llmops.errors import BadInput, Failed
 from llmops.feedback import frames
 from llmops.feedback.rows import canonical, feedback_record, inference_record
 from llmops.spec.source import display
-from llmops.store.atomic import full_disk
+from llmops.store.atomic import new_file
 from llmops.store.database import reading
 from llmops.store.tables import feedback, inferences
 
-Format = Literal["jsonl", "parquet"]
 _PORTION = 1_000
 
 
@@ -30,19 +27,21 @@ def export(
     database: sa.Engine,
     target: Path | None,
     *,
-    format: Format = "jsonl",
+    format: str = "jsonl",
     deployment: str | None = None,
     since: int | None = None,
 ) -> tuple[int, int]:
     """Write answers and events (how many of each) to `target`: a file of JSON lines (None: standard
     output), or a directory for inferences.parquet and feedback.parquet.
 
-    A file appears whole or not at all. since: milliseconds since 1970. Raises Failed when it cannot
-    be written.
+    A file appears whole or not at all. since: milliseconds since 1970. Raises BadInput for another
+    format than jsonl and parquet, Failed when it cannot be written.
     """
+    if format not in ("jsonl", "parquet"):
+        raise BadInput(f"`{format}` is no format", where="--format", fix="jsonl or parquet")
     if format == "parquet":
         if target is None:
-            raise Failed("Parquet needs a directory to be written to")
+            raise BadInput("Parquet needs a directory", fix="llmops feedback export DIR ...")
         return _parquet(database, target, deployment, since)
     with reading(database) as connection, _file(target) as file:
         streamed = connection.execution_options(yield_per=_PORTION)
@@ -80,17 +79,8 @@ def _file(target: Path | None) -> Iterator[BinaryIO]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        with full_disk(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, target)
+        with new_file(target) as file:
+            yield file
     except OSError as error:
         raise Failed(f"cannot be written: {error.strerror}", where=display(target)) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()

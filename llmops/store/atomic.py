@@ -9,20 +9,28 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from llmops.errors import Failed
 from llmops.spec.source import display
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace `path` by `text`: temporary name, fsync, rename."""
+    """Replace `path` by `text`."""
+    with new_file(path) as file:
+        file.write(text.encode())
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that replaces `path` when the block succeeds, and vanishes when not: temporary name,
+    fsync, rename."""
     with full_disk(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
+            with os.fdopen(handle, "wb") as file:
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)
