@@ -128,7 +128,7 @@ def show(database: sa.Engine, name: str) -> dict[str, Any]:
     saw it) or of an event about it. Raises BadInput when there is none.
     """
     with reading(database) as connection:
-        found = _inference(connection, bare(name))
+        found = _plain_inference(connection, bare(name))
         if found is None:
             about = sa.select(feedback.c.inference).where(feedback.c.id == name)
             target = connection.execute(about).scalar()
@@ -138,7 +138,7 @@ def show(database: sa.Engine, name: str) -> dict[str, Any]:
                     fix="`llmops feedback list` shows the ids; the newest events may still be on "
                     "their way from another machine",
                 )
-            found = _inference(connection, target)
+            found = _plain_inference(connection, target)
             id_ = target
         else:
             id_ = found["id"]
@@ -159,8 +159,7 @@ def inference(database: sa.Engine, name: str) -> dict[str, Any]:
     """One answer as the record that the gateway wrote. Raises BadInput when there is none, or when
     its texts are erased."""
     with reading(database) as connection:
-        query = sa.select(inferences).where(inferences.c.id == bare(name))
-        row = connection.execute(query).mappings().one_or_none()
+        row = _inference(connection, bare(name))
     if row is None:
         raise BadInput(
             f"there is no answer `{name[:80]}` in the log", fix="`llmops feedback list --answers`"
@@ -170,9 +169,13 @@ def inference(database: sa.Engine, name: str) -> dict[str, Any]:
     return inference_record(row)
 
 
-def _inference(connection: sa.Connection, id_: str) -> dict[str, Any] | None:
+def _inference(connection: sa.Connection, id_: str) -> Mapping[Any, Any] | None:
     query = sa.select(inferences).where(inferences.c.id == id_)
-    row = connection.execute(query).mappings().one_or_none()
+    return connection.execute(query).mappings().one_or_none()
+
+
+def _plain_inference(connection: sa.Connection, id_: str) -> dict[str, Any] | None:
+    row = _inference(connection, id_)
     return None if row is None else plain(row)
 
 

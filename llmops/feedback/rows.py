@@ -5,7 +5,6 @@ both databases: PostgreSQL takes no NUL and no lone surrogate, so both become U+
 be a row is `Unreadable`, with the reason; odd optional figures of an upstream are left out.
 """
 
-import hashlib
 import json
 import math
 import re
@@ -15,6 +14,7 @@ from typing import Any
 import orjson
 
 from llmops.feedback.records import FORMAT
+from llmops.store.digest import sha256_text
 
 Row = tuple[Any, ...]
 INFERENCE_COLUMNS = (
@@ -66,7 +66,7 @@ def _parse_leniently(line: bytes, error: orjson.JSONDecodeError) -> Any:
 def canonical(value: Any) -> str:
     """The one JSON text of a chat: keys sorted, no spaces, not escaped beyond need.
 
-    prompt_hash is the sha256 of it, in hexadecimal digits. Raises Unreadable.
+    prompt_hash is the sha256 of it. Raises Unreadable.
     """
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
@@ -86,11 +86,6 @@ def loaded(text: str | None) -> Any:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
         return json.loads(text)
-
-
-def prompt_hash(text: str) -> str:
-    """Of `canonical(messages)`."""
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def inference_row(record: Mapping[str, Any]) -> Row:
@@ -116,7 +111,7 @@ def inference_row(record: Mapping[str, Any]) -> Row:
         _text(get("session"), 32),
         _text(get("endpoint"), 16) or "chat",
         bool(get("stream")),
-        "" if prompt is None else prompt_hash(prompt),
+        "" if prompt is None else sha256_text(prompt),
         prompt,
         _json(get("parameters")),
         _json(get("choices")),
