@@ -10,6 +10,7 @@ import typer
 
 from llmops.cli import (
     chat,
+    control,
     doctor,
     engines,
     eval,
@@ -48,6 +49,7 @@ app.add_typer(experiments.app, name="experiments")
 app.add_typer(eval.app, name="eval")
 app.command("serve")(serve.command)
 app.command("gateway")(gateway.command)
+app.command("control")(control.command)
 app.command("chat")(chat.command)
 app.add_typer(feedback.app, name="feedback")
 app.add_typer(preferences.app, name="preferences")

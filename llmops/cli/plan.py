@@ -24,7 +24,7 @@ def command(
     Example: llmops plan pipelines/town.yaml
     """
     from llmops.cli.output import print_json
-    from llmops.cli.plan_text import plan_text
+    from llmops.runner.plan_text import plan_text
     from llmops.runner.plan import describe, make_plan
     from llmops.runner.stage import Context
     from llmops.spec.settings import load_settings

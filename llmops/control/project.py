@@ -1,0 +1,64 @@
+"""The project that a control process speaks for: its settings, files and database.
+
+Everything is opened when it is first needed, so the API answers what files tell while the
+database is away.
+"""
+
+import threading
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import Depends, Request
+
+from llmops.control.declarations import Declarations
+from llmops.control.experiments import Experiments
+from llmops.registry.store import Registry
+from llmops.runner.stage import Context
+from llmops.spec.settings import Settings
+from llmops.store.paths import ProjectPaths
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+
+class Project:
+    """settings: of the project, as they were when the process began."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.paths = ProjectPaths(settings.root)
+        self.declarations = Declarations(self.paths)
+        self.experiments = Experiments(settings)
+        self._opening = threading.Lock()
+        self._database: sa.Engine | None = None
+
+    @property
+    def registry(self) -> Registry:
+        return Registry(self.paths)
+
+    def context(self) -> Context:
+        """For planning; of one request, since it keeps what it read."""
+        return Context(self.settings)
+
+    @property
+    def database(self) -> "sa.Engine":
+        """Raises Failed while it cannot be reached; the next request tries again."""
+        from llmops.store.database import open_database
+
+        with self._opening:
+            if self._database is None:
+                self._database = open_database(self.settings)
+            return self._database
+
+    def close(self) -> None:
+        with self._opening:
+            if self._database is not None:
+                self._database.dispose()
+                self._database = None
+
+
+def _project(request: Request) -> Project:
+    found: Project = request.app.state.project
+    return found
+
+
+ProjectHeld = Annotated[Project, Depends(_project)]

@@ -1,0 +1,122 @@
+"""The control process: the API on uvicorn, with the scheduler and the ingester as its threads.
+
+SIGTERM or Ctrl-C ends it in order: no new requests, those under way end within a few seconds, the
+threads end after the step that they are at, the database is closed, its announcement is removed.
+Runs and deployments that were started through it go on.
+"""
+
+import ipaddress
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from llmops.control.presence import announced, refuse_a_second
+from llmops.errors import BadInput
+from llmops.spec.settings import Settings
+from llmops.store.paths import ProjectPaths
+
+PORT = 8700
+DRAIN_SECONDS = 5
+BACKLOG = 512
+
+
+@dataclass(frozen=True)
+class Options:
+    """port: None for the usual one; 0: any that is free. scheduler, ingest: whether their threads
+    run here."""
+
+    host: str = "127.0.0.1"
+    port: int | None = None
+    scheduler: bool = True
+    ingest: bool = True
+
+
+def run(settings: Settings, options: Options, report: Callable[[str], None]) -> None:
+    """Serve until told to stop. Raises BadInput when a control of this project runs already, the
+    place is taken, or keys are needed and there are none."""
+    import uvicorn
+
+    from llmops.control.app import create_app
+
+    os.chdir(settings.root)  # as paths are told, and as runs are started
+    paths = ProjectPaths(settings.root)
+    second = refuse_a_second(paths, options.port is not None)
+    keys = needs_keys(options.host, paths)
+    with ExitStack() as stack:
+        listening = stack.enter_context(_listen(options))
+        url = _url(options.host, listening)
+        app = create_app(settings, keys=keys)
+        stack.callback(app.state.project.close)
+        config = uvicorn.Config(
+            app,
+            loop="asyncio",
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=DRAIN_SECONDS,
+        )
+        server = uvicorn.Server(config)
+        listening.listen(BACKLOG)
+        stack.enter_context(announced(paths, url))
+        if second:
+            report(second)
+        report(f"llmops control of {settings.root} at {url}")
+        # uvicorn raises the signal that stopped it once more, when it is done.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: sys.exit(0))
+        server.run(sockets=[listening])
+
+
+def needs_keys(host: str, paths: ProjectPaths) -> bool:
+    """Whether callers must show a key: at any address but loopback. Raises BadInput when they must
+    and there is none that would do."""
+    from llmops.feedback.keys import list_keys
+
+    if is_loopback(host):
+        return False
+    if not any(key.allows("read") for key in list_keys(paths)):
+        raise BadInput(
+            f"at {host} callers need an API key, and none may do anything here",
+            fix="`llmops keys create NAME --scope run --scope promote` makes one; or listen at "
+            "127.0.0.1",
+        )
+    return True
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _listen(options: Options) -> socket.socket:
+    port = PORT if options.port is None else options.port
+    try:
+        found = socket.getaddrinfo(
+            options.host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listening = socket.socket(found[0], socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(found[4])
+    except OSError as error:
+        raise BadInput(
+            f"{options.host}:{port} cannot be listened at: {error.strerror or error}",
+            fix="stop what listens there, or choose a --port (0: any that is free)",
+        ) from None
+    return listening
+
+
+def _url(host: str, listening: socket.socket) -> str:
+    name = listening.getsockname()
+    shown = f"[{name[0]}]" if ":" in name[0] else name[0]
+    return f"http://{shown}:{name[1]}"

@@ -1,0 +1,61 @@
+"""What a request names as a recipe, pipeline or deployment to plan, run or serve, and what it
+changes of it."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from llmops.control.declarations import Declarations
+from llmops.control.problems import Refused, not_found
+
+Overrides = Annotated[
+    list[str] | dict[str, Any],
+    Field(
+        description="`key=value`, or values by dotted key",
+        examples=[["args.learning_rate=1e-3"]],
+        max_length=100,
+    ),
+]
+Target = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=400,
+        description="a file of the project",
+        examples=["recipes/sft.yaml"],
+    ),
+]
+
+
+def find(path: str, declarations: Declarations, *kinds: str) -> Path:
+    """The declaration's file. Raises Refused (404) when it is not there, or is of another kind."""
+    file, kind = declarations.place(path)
+    if not file.is_file():
+        raise not_found(f"there is no declaration `{path}`")
+    if kind not in kinds:
+        raise Refused(422, "invalid", f"`{path}` is no {' or '.join(kinds)}")
+    return file
+
+
+def typed(overrides: list[str] | dict[str, Any]) -> list[str]:
+    """The overrides as they are typed at a terminal."""
+    import json
+
+    if isinstance(overrides, list):
+        return list(overrides)
+    return [
+        f"{key}={value if _is_plain(value) else json.dumps(value, ensure_ascii=False)}"
+        for key, value in overrides.items()
+    ]
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a text means itself when it is read as a YAML value."""
+    from llmops.errors import BadInput
+    from llmops.spec.source import parse_scalar
+
+    try:
+        return isinstance(value, str) and bool(parse_scalar(value) == value)
+    except BadInput:
+        return False
