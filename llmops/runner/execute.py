@@ -19,7 +19,7 @@ from llmops.runner.gates import refuse_unheeded
 from llmops.runner.patience import Patience
 from llmops.runner.plan import Plan, PlannedStage, describe, is_forced, plan_stage
 from llmops.runner.progress import Reporter
-from llmops.runner.record import RunLog, RunRecord, StageRecord, State
+from llmops.runner.record import Asked, RunLog, RunRecord, StageRecord, State
 from llmops.runner.resume import Resumed, declared_digest, take_over
 from llmops.runner.stage import Attempt, Context, Node, Stage
 from llmops.spec.source import display
@@ -38,15 +38,19 @@ def execute(
     force: bool = False,
     patience: Patience | None = None,
     resumed: Resumed | None = None,
+    asked: Asked | None = None,
 ) -> RunRecord:
     """Run all the stages of a plan. The record of the run: done, or waiting for evidence.
 
     patience: how long to wait for that (default: not at all). resumed: the run that this plan goes
-    on with. Raises Failed (the run is recorded as failed), GateRefused (as refused) or Interrupted
-    (as interrupted).
+    on with; asked: as what another one begins. Raises Failed (the run is recorded as failed),
+    GateRefused (as refused) or Interrupted (as interrupted).
     """
     graph = plan.graph
-    log = take_over(resumed, context) if resumed else _begin(plan, context, overrides, force=force)
+    if resumed:
+        log = take_over(resumed, context)
+    else:
+        log = _begin(plan, context, overrides, force=force, asked=asked)
     made = dict(resumed.made) if resumed else {}
     if resumed is None:
         write_json(log.paths.plan, describe(plan, context))
@@ -79,7 +83,9 @@ def execute(
     return log.record
 
 
-def _begin(plan: Plan, context: Context, overrides: Sequence[str], *, force: bool) -> RunLog:
+def _begin(
+    plan: Plan, context: Context, overrides: Sequence[str], *, force: bool, asked: Asked | None
+) -> RunLog:
     graph = plan.graph
     return RunLog.begin(
         context.paths,
@@ -92,6 +98,7 @@ def _begin(plan: Plan, context: Context, overrides: Sequence[str], *, force: boo
         ],
         file=context.relative(graph.target.path.resolve()),
         force=force,
+        asked=asked,
     )
 
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from filelock import FileLock
 from pydantic import Field, ValidationError
 
 from llmops.errors import BadInput
@@ -75,6 +76,16 @@ class RunRecord(Spec):
         return self.model_copy(update={"state": "died", "stages": stages})
 
 
+@dataclass(frozen=True)
+class Asked:
+    """As what a run is begun. run: the id that is reserved for it, by its directory (None: a new
+    one); by, correlation: as in RunRecord."""
+
+    by: str = ""
+    correlation: str = ""
+    run: str | None = None
+
+
 def utc_now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
@@ -98,9 +109,14 @@ class RunLog:
         *,
         file: str = "",
         force: bool = False,
+        asked: Asked | None = None,
     ) -> "RunLog":
-        """A new run directory. name: of the target, for the run's id; the rest as in RunRecord."""
-        paths = _new_run(project, name)
+        """A new run. name: of the target, for the run's id; the rest as in RunRecord.
+
+        Raises BadInput when the run that was asked for has begun before.
+        """
+        asked = asked or Asked()
+        paths = project.run(asked.run) if asked.run else reserve_run(project, name)
         record = RunRecord(
             id=paths.root.name,
             target=target,
@@ -110,10 +126,16 @@ class RunLog:
             started=utc_now(),
             pid=os.getpid(),
             process_started=process_mark(os.getpid()),
+            by=asked.by,
+            correlation=asked.correlation,
             stages=stages,
         )
         log = cls(paths, record)
-        log._write()
+        with run_lock(project, record.id):
+            if paths.record.exists():
+                fix = f"llmops runs show {record.id}"
+                raise BadInput(f"run {record.id} has begun before", fix=fix)
+            log._write()
         return log
 
     @classmethod
@@ -154,7 +176,15 @@ class RunLog:
         write_json(self.paths.record, self.record.model_dump())
 
 
-def _new_run(project: ProjectPaths, name: str) -> RunPaths:
+def run_lock(project: ProjectPaths, run: str) -> FileLock:
+    """Held for the moment in which a process takes a run into its hands."""
+    path = project.lock(f"run-{run}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(path)
+
+
+def reserve_run(project: ProjectPaths, name: str) -> RunPaths:
+    """A new run's directory, and so its id, that nobody else gets. name: of the target."""
     stem = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{name}"
     project.runs.mkdir(parents=True, exist_ok=True)
     number = 1

@@ -10,13 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from filelock import FileLock
-
 from llmops.errors import BadInput
 from llmops.registry.evidence import Evidence, EvidenceLog
 from llmops.registry.locate import locate
 from llmops.runner.graph import Graph, build_graph
-from llmops.runner.record import RunLog, RunRecord, StageRecord, find_run
+from llmops.runner.record import RunLog, RunRecord, StageRecord, find_run, run_lock
 from llmops.runner.stage import Context, Made, Node, Stage
 from llmops.spec.reference import parse_reference
 from llmops.store.digest import sha256_json
@@ -68,9 +66,7 @@ def resume(run: str, *, context: Context, kinds: dict[str, Stage]) -> Resumed:
 
 def take_over(resumed: Resumed, context: Context) -> RunLog:
     """Go on with it in this process. Raises BadInput when another has taken it meanwhile."""
-    lock = context.paths.lock(f"run-{resumed.record.id}")
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(lock):
+    with run_lock(context.paths, resumed.record.id):
         _can_go_on(find_run(context.paths, resumed.record.id))
         return RunLog.resume(context.paths, resumed.record)
 

@@ -11,7 +11,7 @@ from llmops.runner.execute import execute
 from llmops.runner.patience import Patience
 from llmops.runner.plan import Plan, make_plan, plan_graph
 from llmops.runner.progress import Reporter
-from llmops.runner.record import RunRecord
+from llmops.runner.record import Asked, RunRecord
 from llmops.runner.resume import resume
 from llmops.runner.stage import Context, Stage
 
@@ -25,10 +25,12 @@ def start_run(
     reporter: Reporter,
     force: bool = False,
     patience: Patience | None = None,
+    asked: Asked | None = None,
 ) -> RunRecord:
     """Plan and run a recipe or a pipeline; the record of the run, done or waiting.
 
-    patience: how long it waits for evidence that has yet to come (default: it ends as `waiting`).
+    patience: how long it waits for evidence that has yet to come (default: it ends as `waiting`);
+    asked: by whom, and as which run.
     Raises BadInput before anything is started, Failed, GateRefused, or Interrupted.
     """
     with termination_as_interrupt():
@@ -42,6 +44,7 @@ def start_run(
                 overrides=overrides,
                 force=force,
                 patience=patience,
+                asked=asked,
             )
 
 

@@ -131,6 +131,10 @@ class ProjectPaths:
         """What processes say that outlive whoever started them; one file each."""
         return self.state / "logs"
 
+    def run_log(self, run: str) -> Path:
+        """What a run says that no terminal hears."""
+        return self.logs / f"run-{run}.log"
+
     def part(self, name: str) -> Path:
         """Who is the project's `control`, `ui`, `tensorboard` or `up`, and where it answers."""
         return self.state / "parts" / f"{name}.json"
@@ -165,6 +169,16 @@ class RunPaths:
     @property
     def plan(self) -> Path:
         return self.root / "plan.json"
+
+    @property
+    def holder(self) -> Path:
+        """Which process carries it out for the queue, and how that ended."""
+        return self.root / "holder.json"
+
+    @property
+    def stop(self) -> Path:
+        """Who wants it to end."""
+        return self.root / "stop.json"
 
     def approval(self, stage: str) -> Path:
         """What a person said of a stage that waits for it."""

@@ -1,0 +1,135 @@
+"""Starting what is queued, while a device is free, and writing back how it ended.
+
+Runs are processes of their own, in sessions of their own: they outlive whoever started them, and
+the next dispatcher finds them by their files (settle.py). Any number of dispatchers may share a
+database: a job is claimed by a change of its row, under a lease, and its process claims it again
+(job.py), so that one that was started twice ends at once.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from llmops.runner.record import RunRecord, list_runs, read_run
+from llmops.scheduling.clock import millis
+from llmops.scheduling.devices import count_devices, needed
+from llmops.scheduling.jobs import ACTIVE, RUNS, Job, change, in_order, is_halted
+from llmops.scheduling.settle import settled
+from llmops.spec.settings import Settings
+from llmops.store.atomic import full_disk
+from llmops.store.database import reading, writing
+from llmops.store.paths import ProjectPaths
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+LEASE_SECONDS = 60.0
+"""In which a process that was started must have taken its job."""
+
+
+class Dispatcher:
+    """One process's hand on the queue. devices: of this machine (default: it is asked)."""
+
+    def __init__(self, settings: Settings, *, devices: int | None = None) -> None:
+        self._settings = settings
+        self._paths = ProjectPaths(settings.root)
+        self._devices = count_devices() if devices is None else devices
+        self._children: dict[tuple[str, int], subprocess.Popen[bytes]] = {}
+
+    def tick(self, database: "sa.Engine", now: float) -> None:
+        """One turn. now: seconds. Raises Failed when the database is away."""
+        lost = self._collect()
+        with reading(database) as connection:
+            active, halted = in_order(connection, ACTIVE), is_halted(connection)
+        if self._settle(database, active, lost, now):
+            with reading(database) as connection:
+                active = in_order(connection, ACTIVE)
+        if not halted:
+            self._start(database, active, now)
+
+    def close(self) -> None:
+        """Leave the processes to themselves: they go on."""
+        for child in self._children.values():
+            child.returncode = child.poll() or 0  # or Popen warns of what still runs
+        self._children = {}
+
+    def _collect(self) -> set[tuple[str, int]]:
+        """Those of this dispatcher's processes that have ended, by job and try."""
+        ended = {key for key, child in self._children.items() if child.poll() is not None}
+        for key in ended:
+            del self._children[key]
+        return ended
+
+    def _settle(
+        self, database: "sa.Engine", active: list[Job], lost: set[tuple[str, int]], now: float
+    ) -> bool:
+        found = [
+            (job, values)
+            for job in active
+            if (values := settled(job, self._paths, now, lost=(job.id, job.tries) in lost))
+        ]
+        if found:
+            with writing(database) as connection:
+                for job, values in found:
+                    change(connection, job, **values)
+        return bool(found)
+
+    def _start(self, database: "sa.Engine", active: list[Job], now: float) -> None:
+        queued = [job for job in active if job.state == "queued"]
+        if not queued:
+            return
+        free = self._devices - self._used(active)
+        for job in queued:
+            record = self._record(job)
+            if record is not None and record.state == "running":
+                continue  # somebody goes on with it at a terminal
+            need = min(needed(record, job.devices), self._devices)
+            if need > free:
+                # What needs a device comes in order; what needs none passes by.
+                free = 0
+            elif self._claim(database, job, now):
+                free -= need
+
+    def _used(self, active: list[Job]) -> int:
+        """Devices in use here, also by runs that were begun at a terminal."""
+        here = socket.gethostname()
+        mine = [job for job in active if job.state in RUNS and job.host == here]
+        used = sum(min(needed(self._record(job), job.devices), self._devices) for job in mine)
+        jobs = {job.id for job in active if job.state in RUNS}
+        others = [run for run in list_runs(self._paths) if run.id not in jobs]
+        return used + sum(needed(run, 1) for run in others if run.state == "running")
+
+    def _record(self, job: Job) -> RunRecord | None:
+        return read_run(self._paths.run(job.id))
+
+    def _claim(self, database: "sa.Engine", job: Job, now: float) -> bool:
+        values = {
+            "state": "starting",
+            "tries": job.tries + 1,
+            "host": socket.gethostname(),
+            "pid": None,
+            "lease_until": millis(now + LEASE_SECONDS),
+        }
+        with writing(database) as connection:
+            if not change(connection, job, **values):
+                return False
+        self._children[job.id, job.tries + 1] = self._spawn(job)
+        return True
+
+    def _spawn(self, job: Job) -> "subprocess.Popen[bytes]":
+        log = self._paths.run_log(job.id)
+        argv = [sys.executable, "-P", "-m", "llmops.scheduling.job", job.id, str(job.tries + 1)]
+        with full_disk(log):
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with log.open("ab") as output:
+                return subprocess.Popen(
+                    argv,
+                    cwd=self._settings.root,
+                    env={**os.environ, "LLMOPS_CORRELATION_ID": job.correlation},
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )

@@ -1,0 +1,206 @@
+"""Asking for runs, stopping them, going on with them: what the API and the CLI call.
+
+A run that was begun at a terminal is stopped and gone on with as any other; it gets a job then.
+"""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from llmops.errors import BadInput
+from llmops.runner.graph import build_graph
+from llmops.runner.record import RunRecord, find_run, read_run, run_lock, utc_now
+from llmops.runner.resume import GOES_ON
+from llmops.scheduling import jobs
+from llmops.scheduling.clock import millis
+from llmops.scheduling.devices import declared_devices
+from llmops.scheduling.holder import forgive, read_holder
+from llmops.scheduling.jobs import Job
+from llmops.spec.settings import Settings
+from llmops.stages.catalog import KINDS
+from llmops.store.atomic import write_json
+from llmops.store.database import reading, writing
+from llmops.store.liveness import is_alive
+from llmops.store.paths import ProjectPaths
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for. target: a recipe or a pipeline, relative to the project; by: who asks
+    (cli:USER, api:KEY, schedule:TRIGGER); approval: a person must agree before it starts."""
+
+    target: str
+    overrides: Sequence[str] = ()
+    force: bool = False
+    by: str = ""
+    trigger: str | None = None
+    correlation: str = ""
+    approval: bool = False
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The runs of one project and their queue."""
+
+    settings: Settings
+    database: "sa.Engine"
+
+    @property
+    def paths(self) -> ProjectPaths:
+        return ProjectPaths(self.settings.root)
+
+    def submit(
+        self,
+        request: Request,
+        *,
+        now: float | None = None,
+        then: "Callable[[sa.Connection, str], None] | None" = None,
+    ) -> Job:
+        """Ask for a run; it starts when its turn comes. then: done in the same transaction, with
+        the job's id. Raises BadInput for a declaration that cannot be read, or lies elsewhere."""
+        root = self.settings.root
+        path = (root / request.target).resolve()
+        if not path.is_relative_to(root):
+            raise BadInput(f"`{request.target}` is not in this project", where=str(root))
+        graph = build_graph(path, request.overrides, root=root, kinds=KINDS)
+        with writing(self.database) as connection:
+            job = jobs.enqueue(
+                connection,
+                paths=self.paths,
+                target=str(path.relative_to(root)),
+                overrides=request.overrides,
+                force=request.force,
+                by=request.by,
+                now=time.time() if now is None else now,
+                name=graph.name,
+                trigger=request.trigger,
+                correlation=request.correlation,
+                approval=request.approval,
+                devices=declared_devices(graph),
+            )
+            if then is not None:
+                then(connection, job)
+            return _there(connection, job)
+
+    def job(self, run: str) -> Job | None:
+        """The job of a run; None for one that was begun at a terminal."""
+        with reading(self.database) as connection:
+            return jobs.find(connection, run)
+
+    def stop(self, run: str, by: str) -> str:
+        """Let it end: what has not begun is cancelled, what runs is asked to end and does so in
+        order, in its own time. What was done, in a word: cancelled, interrupted or stopping.
+
+        Raises BadInput when there is nothing to stop.
+        """
+        while True:
+            job = self.job(run)
+            if job is None or job.state in jobs.ENDED:
+                return self._stop_process(run, by, job)
+            write_json(self.paths.run(run).stop, {"by": by, "time": utc_now()})
+            if job.state in jobs.RUNS:
+                self._signal(run)
+                return "stopping"
+            if (state := self._withdraw(job, by)) is not None:
+                return state
+
+    def _withdraw(self, job: Job, by: str) -> str | None:
+        """End a job that no process is at; None when one is by now."""
+        begun = job.resume or job.state == "waiting"
+        state = "interrupted" if begun else "cancelled"
+        values = {"ended": millis(time.time()), "look_at": None, "error": f"stopped by {by}"}
+        with writing(self.database) as connection:
+            if not jobs.change(connection, job, state=state, **values):
+                return None
+        with run_lock(self.paths, job.id):
+            record = read_run(self.paths.run(job.id))
+            if record is not None and record.state == "waiting":
+                changed = record.model_copy(update={"state": state, "ended": utc_now()})
+                write_json(self.paths.run(job.id).record, changed.model_dump())
+        return state
+
+    def _stop_process(self, run: str, by: str, job: Job | None) -> str:
+        """Stop what runs at a terminal."""
+        record = read_run(self.paths.run(run))
+        if record is None and job is None:
+            raise jobs.unknown(run)
+        if record is None or record.state != "running":
+            state = record.state if record is not None else job.state if job else ""
+            raise BadInput(f"run {run} is {state}", fix="only what runs or waits is stopped")
+        _terminate(record.pid, record.process_started)
+        return "stopping"
+
+    def _signal(self, run: str) -> None:
+        """A process that has yet to take the job finds the wish instead."""
+        holder = read_holder(self.paths.run(run))
+        if holder is not None and holder.ended is None:
+            _terminate(holder.pid, holder.process_started)
+
+    def resume(self, run: str, by: str, *, now: float | None = None) -> Job:
+        """Go on with a run, by its id; it is queued. Raises BadInput when it cannot go on."""
+        now = time.time() if now is None else now
+        with writing(self.database) as connection:
+            job = jobs.find(connection, run)
+            record = read_run(self.paths.run(run))
+            _check(run, job, record)
+            self.paths.run(run).stop.unlink(missing_ok=True)
+            forgive(self.paths.run(run))
+            if job is not None:
+                again = {"state": "queued", "resume": record is not None, "ended": None}
+                jobs.change(connection, job, **again, look_at=None, error=None)
+            else:
+                found = find_run(self.paths, run)
+                jobs.insert(connection, run, _row_of(found, by), now)
+            return _there(connection, run)
+
+
+def _check(run: str, job: Job | None, record: RunRecord | None) -> None:
+    """Raises BadInput unless the run can be gone on with now."""
+    if job is None and record is None:
+        raise jobs.unknown(run)
+    if job is not None and job.state in (*jobs.ASKED, *jobs.RUNS):
+        raise BadInput(f"run {run} is {job.state}")
+    if record is not None and record.state not in GOES_ON:
+        fix = f"`llmops run {record.target}` starts another"
+        raise BadInput(f"run {run} is {record.state}", fix="" if record.state == "running" else fix)
+
+
+def _row_of(record: RunRecord, by: str) -> dict[str, object]:
+    return {
+        "state": "queued",
+        "target": record.file or record.target,
+        "overrides": record.overrides,
+        "force": record.force,
+        "resume": True,
+        "by": by,
+        "correlation": record.correlation or record.id,
+        "devices": 1,
+    }
+
+
+def _there(connection: "sa.Connection", run: str) -> Job:
+    job = jobs.find(connection, run)
+    assert job is not None
+    return job
+
+
+def _terminate(pid: int, started: str) -> None:
+    """SIGTERM to the process with that mark, and to no other that got its number since."""
+    with contextlib.suppress(ProcessLookupError):
+        if not hasattr(os, "pidfd_open"):
+            if is_alive(pid, started):
+                os.kill(pid, signal.SIGTERM)
+            return
+        handle = os.pidfd_open(pid)
+        try:
+            if is_alive(pid, started):
+                signal.pidfd_send_signal(handle, signal.SIGTERM)
+        finally:
+            os.close(handle)
