@@ -25,6 +25,7 @@ from llmops.cli import (
     replay,
     run,
     runs,
+    schedule,
     schema,
     serve,
 )
@@ -44,6 +45,7 @@ app.add_typer(engines.app, name="engines")
 app.command("plan")(plan.command)
 app.command("run")(run.command)
 app.add_typer(runs.app, name="runs")
+app.add_typer(schedule.app, name="schedule")
 app.add_typer(models.app, name="models")
 app.add_typer(experiments.app, name="experiments")
 app.add_typer(eval.app, name="eval")

@@ -14,6 +14,7 @@ from llmops.store.database import open_database
 from llmops.store.paths import ProjectPaths
 from tests.fast.backend_server import BackendServer
 from tests.fast.gateway_process import GatewayProcess, gateway, routes
+from tests.fast.scheduled import Scheduled
 from tests.postgres import Postgres, why_not
 
 
@@ -89,3 +90,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("no file system can be mounted here")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.fixture
+def scheduled(settings: Settings, database: sa.Engine) -> Scheduled:
+    """A project whose pipeline has triggers, and a clock that the test moves."""
+    return Scheduled(settings, database)

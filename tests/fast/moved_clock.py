@@ -1,0 +1,25 @@
+"""A clock that stands still until a test moves it."""
+
+import threading
+from datetime import datetime
+
+
+class MovedClock:
+    """It begins at a time as ISO 8601. Waiting moves it on at once."""
+
+    def __init__(self, begin: str = "2026-11-20T12:00:00+00:00") -> None:
+        self._now = datetime.fromisoformat(begin).timestamp()
+
+    def now(self) -> float:
+        return self._now
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        self._now += seconds
+        return event.is_set()
+
+    def move(self, seconds: float) -> None:
+        """On, or back."""
+        self._now += seconds
+
+    def set(self, time: str) -> None:
+        self._now = datetime.fromisoformat(time).timestamp()

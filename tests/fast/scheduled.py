@@ -1,0 +1,83 @@
+"""A project with a pipeline that has triggers, its clock and its database."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from llmops.scheduling.schedules import Schedules
+from llmops.scheduling.triggers import Triggers
+from llmops.spec.settings import Settings
+from llmops.store.database import reading, writing
+from llmops.store.tables import firings, jobs
+from tests.fast.moved_clock import MovedClock
+
+RECIPE = """
+kind: preferences
+deployment: town
+builders: {votes: {}}
+output: {preferences: town}
+"""
+
+
+@dataclass
+class Scheduled:
+    """tick: as a scheduler does, at the clock's time."""
+
+    settings: Settings
+    database: sa.Engine
+    clock: MovedClock = field(default_factory=MovedClock)
+
+    def __post_init__(self) -> None:
+        self.triggers = self.scheduler()
+        self.schedules = Schedules(self.settings, self.database, self.clock)
+
+    def scheduler(self) -> Triggers:
+        """Another one on the same database."""
+        return Triggers(self.settings, self.clock)
+
+    @property
+    def file(self) -> Path:
+        return self.settings.root / "pipelines" / "town.yaml"
+
+    def declare(self, *triggers: str, limits: str = "{}") -> None:
+        """A pipeline with these triggers, each as YAML."""
+        lines = ["name: town", "stages:", "  pairs: {recipe: recipes/pairs.yaml}", "triggers:"]
+        lines += [f"  - {trigger}" for trigger in triggers] + [f"limits: {limits}", ""]
+        recipe = self.settings.root / "recipes" / "pairs.yaml"
+        for folder in (self.file.parent, recipe.parent):
+            folder.mkdir(exist_ok=True)
+        recipe.write_text(RECIPE, encoding="utf-8")
+        self.file.write_text("\n".join(lines), encoding="utf-8")
+
+    def tick(self) -> list[str]:
+        return self.triggers.tick(self.database)
+
+    def after(self, seconds: float) -> list[str]:
+        self.clock.move(seconds)
+        return self.tick()
+
+    def history(self) -> list[tuple[str, str, str]]:
+        """(due, outcome, reason) of all, oldest first."""
+        query = sa.select(firings).order_by(firings.c.due)
+        with reading(self.database) as connection:
+            rows = connection.execute(query).all()
+        return [(shown(row.due), row.outcome, row.reason) for row in rows]
+
+    def jobs(self) -> list[Any]:
+        with reading(self.database) as connection:
+            return list(connection.execute(sa.select(jobs).order_by(jobs.c.created)).all())
+
+    def end_jobs(self, state: str = "done", **values: Any) -> None:
+        """All that were asked for have run."""
+        ended = int(self.clock.now() * 1000)
+        with writing(self.database) as connection:
+            change = {"state": state, "tries": 1, "started": ended, "ended": ended, **values}
+            connection.execute(sa.update(jobs).where(jobs.c.ended.is_(None)).values(change))
+
+
+def shown(due: int) -> str:
+    from llmops.scheduling.due import shown as iso
+
+    return iso(due).removesuffix("+00:00")
