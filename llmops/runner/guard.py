@@ -8,6 +8,9 @@ SIGKILL to the group, is how to kill a command, for SIGKILL would take the guard
 processes that left the group (torchrun's workers do) live on. SIGINT, SIGTERM and SIGHUP are for
 the command; the guard outlives them.
 
+With `--group` before the `--` that holds for the command's process group alone: what the command
+starts in a session of its own is meant to outlive it, and is left alone.
+
 Exits with the command's code, 128 + the signal that killed it, or 127 when it could not be
 started; by then no descendant of the command is left. On Linux those are found whatever group or
 session they moved to, by being adopted; elsewhere only while they stay in the group or below it.
@@ -31,16 +34,20 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
 
-def guarded(argv: Sequence[str], fd: int) -> list[str]:
-    """The command line that runs `argv` under a guard; `fd` must be passed on (`pass_fds`)."""
-    return [sys.executable, "-S", "-E", os.path.abspath(__file__), str(fd), "--", *argv]
+def guarded(argv: Sequence[str], fd: int, *, group: bool = False) -> list[str]:
+    """The command line that runs `argv` under a guard; `fd` must be passed on (`pass_fds`).
+    group: only what stays in the command's process group ends with it."""
+    guard = [sys.executable, "-S", "-E", os.path.abspath(__file__), str(fd)]
+    return [*guard, *(["--group"] if group else []), "--", *argv]
 
 
 class Guard:
-    """One guarded command. pipe: the read end that the parent's life is seen by."""
+    """One guarded command. pipe: the read end that the parent's life is seen by; group: only its
+    process group is kept."""
 
-    def __init__(self, pipe: int) -> None:
+    def __init__(self, pipe: int, group: bool = False) -> None:
         self._pipe = pipe
+        self._group = group
         self._child = 0
         self._code: int | None = None
         self._woken, wake = os.pipe()
@@ -54,7 +61,8 @@ class Guard:
     def run(self, argv: Sequence[str]) -> int:
         """Run to the end and return the exit code."""
         os.set_inheritable(self._pipe, False)
-        _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+        if not self._group:
+            _prctl(_PR_SET_CHILD_SUBREAPER, 1)
         self._start(argv)
         while self._code is None:
             if self._pause(None, watch=True):
@@ -105,7 +113,7 @@ class Guard:
         """Ask everything that is left to stop, wait, then kill until nothing is left."""
         if grace and self._signal_all(signal.SIGTERM):
             deadline = time.monotonic() + grace
-            while _others() and (left := deadline - time.monotonic()) > 0:
+            while _others(self._group) and (left := deadline - time.monotonic()) > 0:
                 # What is no child of this process ends without a signal to it: look now and then.
                 self._pause(min(left, 0.05))
                 self._reap()
@@ -116,7 +124,7 @@ class Guard:
     def _signal_all(self, number: signal.Signals) -> bool:
         """Signal everything that is left; False when nothing is."""
         self._reap()
-        found = _others()
+        found = _others(self._group)
         for pid in found:
             try:
                 os.kill(pid, number)
@@ -125,12 +133,12 @@ class Guard:
         return bool(found)
 
 
-def _others() -> list[int]:
+def _others(only_group: bool) -> list[int]:
     """Living processes of this group, and this process's descendants wherever they went."""
     me, group = os.getpid(), os.getpgrp()
     table = [row for row in _processes() if row[3] not in "ZX"]
     mine = {me}
-    grown = True
+    grown = not only_group
     while grown:
         below = {pid for pid, parent, _, _ in table if parent in mine}
         grown = not below <= mine
@@ -166,11 +174,13 @@ def _prctl(option: int, value: int) -> None:
 
 
 def main() -> None:
-    if len(sys.argv) < 4 or sys.argv[2] != "--" or not sys.argv[1].isdigit():
-        sys.exit("usage: guard.py FD -- ARGV...")
+    group = sys.argv[2:3] == ["--group"]
+    given = sys.argv[1:2] + sys.argv[2 + group :]
+    if len(given) < 3 or given[1] != "--" or not given[0].isdigit():
+        sys.exit("usage: guard.py FD [--group] -- ARGV...")
     if os.getpgrp() != os.getpid():
         os.setsid()  # the group is what gets killed: it must not be anyone else's
-    sys.exit(Guard(int(sys.argv[1])).run(sys.argv[3:]))
+    sys.exit(Guard(int(given[0]), group).run(given[2:]))
 
 
 if __name__ == "__main__":

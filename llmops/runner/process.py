@@ -38,11 +38,12 @@ class Process:
     def pid(self) -> int:
         return self.popen.pid
 
-    def send(self, number: int) -> None:
-        """Pass a signal on to the whole group; a second one kills everything."""
+    def send(self, number: int, grace: float = GRACE) -> None:
+        """Pass a signal on to the whole group; a second one kills everything, and so does `poll`
+        once `grace` seconds are over."""
         again = self.signalled is not None
         self.signalled = number
-        self.deadline = time.monotonic() + GRACE
+        self.deadline = time.monotonic() + grace
         if again:
             self._kill()
         else:
@@ -77,14 +78,22 @@ class Process:
             os.write(self.lifeline, b"k")
 
 
-def start(argv: Sequence[str], *, env: Mapping[str, str], log: Path, cwd: Path) -> Process:
-    """Start `argv` in a group of its own. env: additions to this process's environment."""
+def start(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    log: Path,
+    cwd: Path,
+    group: bool = False,
+) -> Process:
+    """Start `argv` in a group of its own. env: additions to this process's environment; group: what
+    it starts in other sessions is left alone when it ends."""
     log.parent.mkdir(parents=True, exist_ok=True)
     read, write = os.pipe()
     try:
         with log.open("ab") as output:
             popen = subprocess.Popen(
-                guarded(argv, read),
+                guarded(argv, read, group=group),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
