@@ -93,7 +93,7 @@ class Command:
 @dataclass(frozen=True)
 class Progress:
     """One reading of a running stage. phase: starting, training, saving, checking, ...;
-    tokens_per_s and remaining_s as the engine reports them."""
+    tokens_per_s, remaining_s and elapsed_s as the engine reports them."""
 
     phase: str
     step: int = 0
@@ -102,6 +102,7 @@ class Progress:
     learning_rate: float | None = None
     tokens_per_s: float | None = None
     remaining_s: float | None = None
+    elapsed_s: float | None = None
     values: dict[str, float] = field(default_factory=dict)
     warning: str = ""
     """Something that the user should know while there is time."""

@@ -139,6 +139,8 @@ def _describe_stage(stage: PlannedStage, context: Context) -> dict[str, Any]:
     return {
         "stage": stage.node.name,
         "kind": stage.node.kind,
+        "engine": getattr(stage.node.spec, "engine", None),
+        "needs": sorted(stage.node.needs),
         "file": context.relative(stage.node.declared.path),
         "state": stage.state,
         "summary": prepared.summary,

@@ -23,6 +23,7 @@ _NAMED = {
     "lr",
     "throughput",
     "remaining_time",
+    "elapsed_time",
 }
 
 
@@ -98,6 +99,7 @@ class Follower:
             learning_rate=_number(line.get("lr")),
             tokens_per_s=_number(line.get("throughput")),
             remaining_s=seconds(line.get("remaining_time")),
+            elapsed_s=seconds(line.get("elapsed_time")),
             values={
                 name: float(value)
                 for name, value in line.items()
