@@ -28,6 +28,7 @@ from llmops.cli import (
     schedule,
     schema,
     serve,
+    ui,
 )
 
 app = typer.Typer(
@@ -50,6 +51,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(experiments.app, name="experiments")
 app.add_typer(eval.app, name="eval")
 app.command("serve")(serve.command)
+app.command("ui")(ui.command)
 app.command("gateway")(gateway.command)
 app.command("control")(control.command)
 app.command("chat")(chat.command)

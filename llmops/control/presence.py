@@ -30,11 +30,11 @@ def present(paths: ProjectPaths, name: str = NAME) -> dict[str, Any] | None:
 
 
 @contextmanager
-def announced(paths: ProjectPaths, url: str) -> Iterator[None]:
-    """This process is the project's control, and answers at `url`. One more beside a living one
-    announces nothing: who asks the file finds the first."""
+def announced(paths: ProjectPaths, url: str, name: str = NAME) -> Iterator[None]:
+    """This process is the project's control (or another part), and answers at `url`. One more
+    beside a living one announces nothing: who asks the file finds the first."""
     pid = os.getpid()
-    if present(paths) is not None:
+    if present(paths, name) is not None:
         yield
         return
     mine = {
@@ -43,13 +43,13 @@ def announced(paths: ProjectPaths, url: str) -> Iterator[None]:
         "url": url,
         "started": utc_now(),
     }
-    write_json(paths.part(NAME), mine)
+    write_json(paths.part(name), mine)
     try:
         yield
     finally:
-        now = present(paths)
+        now = present(paths, name)
         if now is not None and now["pid"] == pid:
-            paths.part(NAME).unlink(missing_ok=True)
+            paths.part(name).unlink(missing_ok=True)
 
 
 def refuse_a_second(paths: ProjectPaths, chosen: bool) -> str | None:

@@ -1,0 +1,118 @@
+"""The web UI as an ASGI application: the header, the tabs, the router.
+
+A tab is one module with `build(ui)`, and one line in TABS.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from llmops.ui.client import Client
+from llmops.ui.login import Keys
+from llmops.ui.markup import Html, tag
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+TABS = (
+    ("home", "Home", "llmops.ui.home"),
+    ("train", "Train", "llmops.ui.train"),
+    ("runs", "Runs", "llmops.ui.runs"),
+    ("chat", "Chat", "llmops.ui.chat"),
+    ("feedback", "Feedback", "llmops.ui.feedback"),
+    ("models", "Models", "llmops.ui.models"),
+    ("experiments", "Experiments", "llmops.ui.experiments"),
+    ("schedules", "Schedules", "llmops.ui.schedules"),
+)
+"""id (in links: ?tab=ID), title, module."""
+
+
+def create_app(client: Client, *, login: bool = False, loopback: bool = True) -> "FastAPI":
+    """login: ask for an API key; loopback: bound to this machine alone."""
+    from fastapi import FastAPI
+
+    from llmops.ui.origin import OwnPagesOnly
+    from llmops.ui.theme import styles, theme
+
+    mount = _gradio().mount_gradio_app
+    keys = Keys(client, required=login)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await client.close()
+
+    app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+
+    @app.get("/healthz")
+    def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    app.add_middleware(OwnPagesOnly, loopback=loopback)
+    served: FastAPI = mount(
+        app,
+        _blocks(client, keys),
+        "/",
+        theme=theme(),
+        head=_head(styles()),
+        footer_links=[],
+        run_history=False,
+        enable_monitoring=False,
+        ssr_mode=False,
+        pwa=False,
+        mcp_server=False,
+        show_error=False,
+        allowed_paths=[],
+        max_file_size=1,
+        auth=keys.check if login else None,
+        auth_message="Log in with the name of an API key and the key itself. "
+        "`llmops keys create NAME --scope read --scope run` makes one."
+        if login
+        else None,
+    )
+    return served
+
+
+def _gradio() -> Any:
+    """Gradio, which reads these when it is imported; nothing of it asks the network."""
+    import os
+
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    for name in ("GRADIO_ALLOWED_PATHS", "GRADIO_SHARE", "GRADIO_MCP_SERVER"):
+        os.environ.pop(name, None)
+    import gradio
+
+    return gradio
+
+
+def _blocks(client: Client, keys: Keys) -> Any:
+    import gradio as gr
+
+    from llmops.ui.frame import Ui
+    from llmops.ui.router import add_router
+
+    ui = Ui(client, keys)
+    there = [one for one in TABS if find_spec(one[2]) is not None]
+    with gr.Blocks(title="llmops", analytics_enabled=False, fill_width=True) as blocks:
+        gr.HTML(_header(keys.required), elem_id="llmops-header")
+        with gr.Tabs(elem_id="llmops-tabs", overflow_behavior="wrap"):
+            for name, title, module in there:
+                with gr.Tab(title, id=name, elem_id=f"tab-{name}"):
+                    ui.begin(name)
+                    import_module(module).build(ui)
+        add_router([one[0] for one in there], ui.ticks, ui.listeners)
+    return blocks
+
+
+def _header(login: bool) -> Html:
+    mark = tag("span", class_="ll-mark", aria_hidden="true")
+    brand = tag("a", mark, "llmops", class_="ll-brand", href="?tab=home")
+    out = tag("a", "Log out", href="logout", class_="ll-quiet") if login else None
+    return tag("header", brand, out, class_="ll-header")
+
+
+def _head(css: str) -> str:
+    return f'<meta name="color-scheme" content="light dark"><style>{css}</style>'

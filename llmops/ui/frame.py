@@ -1,0 +1,181 @@
+"""What every tab is built on: when it is shown, what its buttons do, how trouble is told.
+
+A tab module has `build(ui: Ui) -> None`, called inside its gr.Tab. It makes components and says
+
+    ui.on_show(load, outputs=[panel])            the tab was opened (click, link, back button)
+    ui.every(2, load, outputs=[panel])           again and again, while someone looks at it
+    ui.on_do("stop_run", stop, outputs=[panel])  a button.act("Stop", "stop_run", ...) was pressed
+    ui.on(box.submit, search, [box], [panel])    an event of a Gradio component
+
+Each function is `async def f(ask: Ask, *inputs)` and returns the outputs (None: leave all as they
+are). A Problem that it raises is told in the page; the outputs stay.
+"""
+
+import inspect
+import json
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import gradio as gr
+
+from llmops.ui.client import Api, Client, Problem
+from llmops.ui.login import Keys
+from llmops.ui.markup import Html
+from llmops.ui.panel import said, trouble
+
+LOG = logging.getLogger("llmops.ui")
+Handler = Callable[..., Awaitable[Any]]
+Components = Sequence[Any]
+EVENT = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+"""Of every listener: one plain request, nothing that flickers, and no endpoint for others."""
+
+
+@dataclass
+class Ask:
+    """One event of one person's page. api: control as they may use it; query: of the address bar;
+    data: what a pressed button carried (`value`, and `why` where it asked for a reason)."""
+
+    api: Api
+    query: dict[str, str]
+    data: dict[str, Any]
+    session: str = ""
+    note: Html | None = None
+    going: dict[str, str] | None = None
+
+    @property
+    def value(self) -> str:
+        return str(self.data.get("value") or "")
+
+    @property
+    def why(self) -> str:
+        return str(self.data.get("why") or "")
+
+    def say(self, *children: object) -> None:
+        """Tell, above the tab, what was done. children: as of markup.tag."""
+        self.note = said(*children)
+
+    def go(self, **query: str | None) -> None:
+        """Open `?tab=...&...`, as if a link to it had been followed."""
+        self.going = {key: str(value) for key, value in query.items() if value}
+
+
+@dataclass
+class Listener:
+    """One event of the router (page.js), and what it does."""
+
+    event: str
+    handler: Handler
+    inputs: list[Any]
+    outputs: list[Any]
+    goes: bool
+
+
+@dataclass
+class Ui:
+    """The shell that tabs are built on. client: to control and gateway; keys: of who logged in."""
+
+    client: Client
+    keys: Keys
+    tab: str = ""
+    listeners: list[Listener] = field(default_factory=list)
+    ticks: dict[str, float] = field(default_factory=dict)
+    _notices: dict[str, tuple[gr.HTML, gr.HTML]] = field(default_factory=dict)
+
+    def begin(self, tab: str) -> None:
+        """Open a tab: what is made from here on belongs to it."""
+        self.tab = tab
+        told = gr.HTML("", elem_id=f"{tab}-said", elem_classes="ll-said")
+        wrong = gr.HTML("", elem_id=f"{tab}-trouble", elem_classes="ll-said")
+        self._notices[tab] = (told, wrong)
+
+    def on_show(self, fn: Handler, inputs: Components = (), outputs: Components = ()) -> None:
+        """Run fn whenever the tab is shown, and when a link within it is followed."""
+        self._listen("show", fn, inputs, outputs)
+
+    def every(
+        self, seconds: float, fn: Handler, inputs: Components = (), outputs: Components = ()
+    ) -> None:
+        """Run fn every so many seconds while the tab is looked at; never twice at once."""
+        self.ticks[self.tab] = seconds
+        self._listen("tick", fn, inputs, outputs)
+
+    def on_do(
+        self, act: str, fn: Handler, inputs: Components = (), outputs: Components = ()
+    ) -> None:
+        """Run fn when a button with that act is pressed, and confirmed where it asks for that.
+        Each act has one fn in all of the UI."""
+        if any(one.event == f"do_{act}" for one in self.listeners):
+            raise ValueError(f"two functions for the act `{act}`")
+        told, _ = self._notices[self.tab]
+        handler = self._handler(fn, len(outputs), goes=True)
+        self.listeners.append(Listener(f"do_{act}", handler, list(inputs), [*outputs, told], True))
+
+    def on(
+        self,
+        event: Callable[..., Any],
+        fn: Handler,
+        inputs: Components = (),
+        outputs: Components = (),
+        **options: Any,
+    ) -> Any:
+        """Run fn on an event of a component (`box.submit`). options: as of Gradio's listeners."""
+        told, _ = self._notices[self.tab]
+        handler = self._handler(fn, len(outputs), goes=False)
+        return event(handler, list(inputs), [*outputs, told], **{**EVENT, **options})
+
+    def _listen(self, what: str, fn: Handler, inputs: Components, outputs: Components) -> None:
+        """A listener that loads the tab: when it works, what was wrong before is over."""
+        _, wrong = self._notices[self.tab]
+        handler = self._handler(fn, len(outputs), goes=False)
+        event = f"{what}_{self.tab}"
+        self.listeners.append(Listener(event, handler, list(inputs), [*outputs, wrong], False))
+
+    def _handler(self, fn: Handler, count: int, *, goes: bool) -> Handler:
+        """fn as Gradio calls it: of `count` outputs, then the notice, then where to go."""
+        if not inspect.iscoroutinefunction(fn):
+            raise TypeError(f"{fn.__qualname__} is not async: a tab's functions only wait")
+
+        async def handle(request: gr.Request, event: gr.EventData, *values: Any) -> Any:
+            ask = self.ask(request, getattr(event, "_data", None))
+            result: Any = None
+            try:
+                result = await fn(ask, *values)
+                notice: Html | str = ask.note or ""
+            except Problem as problem:
+                notice = trouble(problem)
+            except Exception:
+                LOG.exception("a defect in %s", fn.__qualname__)
+                notice = trouble(Problem("this page has a defect", fix="the UI's log says more"))
+            going = [gr.skip() if ask.going is None else destination(ask.going)] if goes else []
+            out = [*_outputs(result, count), notice, *going]
+            return out if len(out) > 1 else out[0]
+
+        return handle
+
+    def ask(self, request: gr.Request, data: Any) -> Ask:
+        """Who asks, and what."""
+        carried = dict(data) if isinstance(data, Mapping) else {}
+        query = carried.pop("query", None)
+        found = {str(k): str(v) for k, v in query.items()} if isinstance(query, Mapping) else {}
+        key = self.keys.of(request.username)
+        return Ask(self.client.api(key), found, carried, request.session_hash or "")
+
+
+def _outputs(result: Any, count: int) -> list[Any]:
+    """What a function returned, as Gradio's list; None leaves every output as it is."""
+    if result is None:
+        return [gr.skip()] * count
+    if count == 1 and not isinstance(result, tuple):
+        return [result]
+    found = list(result)
+    if len(found) != count:
+        raise ValueError(f"{len(found)} values for {count} outputs")
+    return found
+
+
+def destination(query: Mapping[str, str]) -> str:
+    """Where to go, as page.js takes it; with a mark, since going there twice is a change too."""
+    return json.dumps({"query": dict(query), "mark": secrets.token_hex(4)})

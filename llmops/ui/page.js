@@ -1,0 +1,143 @@
+// What a page does by itself: tabs and the address bar kept in step, events to the server, dialogs.
+// Runs once, when the router (router.py) is there; `element`, `trigger`, `props`, `watch` are
+// Gradio's. Text that comes from others is only ever set as textContent.
+
+const given = /* given */ null;
+const events = new Set(given.events);
+let query = parse();
+let clicking = false;
+const last = {};
+
+function parse() {
+  const found = Object.fromEntries(new URLSearchParams(location.search));
+  delete found.__theme;
+  if (!given.tabs.includes(found.tab)) found.tab = given.tabs[0];
+  return found;
+}
+
+function address(target) {
+  const kept = new URLSearchParams(location.search).get("__theme");
+  const params = new URLSearchParams(target);
+  if (kept) params.set("__theme", kept);
+  return `${location.pathname}?${params}`;
+}
+
+function send(name, data = {}) {
+  if (events.has(name)) trigger(name, { ...data, query });
+}
+
+function show(target, push) {
+  if (!given.tabs.includes(target.tab)) return;
+  const other = target.tab !== query.tab;
+  query = target;
+  if (push && address(query) !== location.pathname + location.search)
+    history.pushState(null, "", address(query));
+  const button = document.getElementById(`tab-${query.tab}-button`);
+  if (button && button.getAttribute("aria-selected") !== "true") {
+    clicking = true;
+    button.click();
+    clicking = false;
+  }
+  button?.scrollIntoView({ block: "nearest", inline: "center" });
+  if (other) window.scrollTo(0, 0);
+  document.title = `${button?.textContent.trim() ?? "llmops"} · llmops`;
+  last[query.tab] = performance.now();
+  send(`show_${query.tab}`);
+}
+
+// A reason is asked for where `why` is its label; resolves to null when it was not confirmed.
+function confirm(question, why, label, danger) {
+  return new Promise((resolve) => {
+    const dialog = document.createElement("dialog");
+    dialog.className = "ll-dialog";
+    const form = document.createElement("form");
+    form.method = "dialog";
+    const text = document.createElement("p");
+    text.textContent = question;
+    text.id = "ll-dialog-text";
+    dialog.setAttribute("aria-labelledby", text.id);
+    form.append(text);
+    let field = null;
+    if (why) {
+      const name = document.createElement("label");
+      name.textContent = why;
+      field = document.createElement("input");
+      field.required = true;
+      field.maxLength = 500;
+      name.append(field);
+      form.append(name);
+    }
+    const row = document.createElement("div");
+    row.className = "ll-row";
+    for (const [value, title, kind] of [["", "Cancel", "plain"], ["yes", label, danger ? "danger" : "primary"]]) {
+      const button = document.createElement("button");
+      button.textContent = title;
+      button.value = value;
+      button.className = `ll-button ll-${kind}`;
+      if (!value) button.formNoValidate = true;
+      row.append(button);
+    }
+    form.append(row);
+    dialog.append(form);
+    dialog.addEventListener("close", () => {
+      resolve(dialog.returnValue === "yes" ? (field?.value ?? "") : null);
+      dialog.remove();
+    });
+    element.closest("main, .gradio-container").append(dialog);
+    dialog.showModal();
+    if (!field) row.firstChild.focus();
+  });
+}
+
+async function act(button) {
+  const { act: name, value, confirm: question, why, kind } = button.dataset;
+  let reason = "";
+  if (question || why) {
+    reason = await confirm(question ?? why, why, button.textContent.trim(), kind === "danger");
+    if (reason === null) return;
+  }
+  send(`do_${name}`, { value: value ?? "", why: reason });
+}
+
+document.addEventListener("click", (event) => {
+  if (event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey)
+    return;
+  const target = event.target instanceof Element ? event.target : null;
+  const tab = target?.closest("[role=tab]");
+  if (tab && tab.id.startsWith("tab-")) {
+    if (!clicking) show({ tab: tab.id.slice(4, -7) }, true);
+    return;
+  }
+  const inside = target?.closest('a[href^="?"]');
+  if (inside && !inside.target) {
+    event.preventDefault();
+    show(Object.fromEntries(new URLSearchParams(inside.getAttribute("href"))), true);
+    return;
+  }
+  const button = target?.closest("button[data-act]");
+  if (button && !button.disabled) {
+    event.preventDefault();
+    act(button);
+  }
+});
+
+window.addEventListener("popstate", () => show(parse(), false));
+
+watch("value", () => {
+  if (!props.value) return;
+  show(JSON.parse(props.value).query, true);
+});
+
+setInterval(() => {
+  const seconds = given.ticks[query.tab];
+  if (!seconds || document.hidden) return;
+  if (performance.now() - (last[query.tab] ?? 0) < seconds * 1000) return;
+  last[query.tab] = performance.now();
+  send(`tick_${query.tab}`);
+}, 100);
+
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) last[query.tab] = 0;
+});
+
+show(query, false);
