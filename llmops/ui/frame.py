@@ -8,7 +8,8 @@ A tab module has `build(ui: Ui) -> None`, called inside its gr.Tab. It makes com
     ui.on(box.submit, search, [box], [panel])    an event of a Gradio component
 
 Each function is `async def f(ask: Ask, *inputs)` and returns the outputs (None: leave all as they
-are). A Problem that it raises is told in the page; the outputs stay.
+are). A Problem that it raises is told in the page; the outputs stay. An `async def` that yields
+shows each of its outputs as it comes (`on` and `on_do`).
 """
 
 import inspect
@@ -31,6 +32,8 @@ Handler = Callable[..., Awaitable[Any]]
 Components = Sequence[Any]
 EVENT = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 """Of every listener: one plain request, nothing that flickers, and no endpoint for others."""
+STREAM = {**EVENT, "queue": True, "concurrency_limit": None}
+"""Of those that answer in parts; Gradio's queue carries them, as many at once as there are."""
 
 
 @dataclass
@@ -71,6 +74,7 @@ class Listener:
     inputs: list[Any]
     outputs: list[Any]
     goes: bool
+    options: dict[str, Any] = field(default_factory=lambda: EVENT)
 
 
 @dataclass
@@ -111,7 +115,8 @@ class Ui:
             raise ValueError(f"two functions for the act `{act}`")
         told, _ = self._notices[self.tab]
         handler = self._handler(fn, len(outputs), goes=True)
-        self.listeners.append(Listener(f"do_{act}", handler, list(inputs), [*outputs, told], True))
+        out = [*outputs, told]
+        self.listeners.append(Listener(f"do_{act}", handler, list(inputs), out, True, _options(fn)))
 
     def on(
         self,
@@ -124,7 +129,7 @@ class Ui:
         """Run fn on an event of a component (`box.submit`). options: as of Gradio's listeners."""
         told, _ = self._notices[self.tab]
         handler = self._handler(fn, len(outputs), goes=False)
-        return event(handler, list(inputs), [*outputs, told], **{**EVENT, **options})
+        return event(handler, list(inputs), [*outputs, told], **{**_options(fn), **options})
 
     def _listen(self, what: str, fn: Handler, inputs: Components, outputs: Components) -> None:
         """A listener that loads the tab: when it works, what was wrong before is over."""
@@ -135,6 +140,8 @@ class Ui:
 
     def _handler(self, fn: Handler, count: int, *, goes: bool) -> Handler:
         """fn as Gradio calls it: of `count` outputs, then the notice, then where to go."""
+        if inspect.isasyncgenfunction(fn):
+            return self._stream(fn, count, goes=goes)
         if not inspect.iscoroutinefunction(fn):
             raise TypeError(f"{fn.__qualname__} is not async: a tab's functions only wait")
 
@@ -144,14 +151,22 @@ class Ui:
             try:
                 result = await fn(ask, *values)
                 notice: Html | str = ask.note or ""
-            except Problem as problem:
-                notice = trouble(problem)
-            except Exception:
-                LOG.exception("a defect in %s", fn.__qualname__)
-                notice = trouble(Problem("this page has a defect", fix="the UI's log says more"))
-            going = [gr.skip() if ask.going is None else destination(ask.going)] if goes else []
-            out = [*_outputs(result, count), notice, *going]
-            return out if len(out) > 1 else out[0]
+            except Exception as error:
+                notice = _wrong(error, fn)
+            return _told(ask, result, count, notice, goes=goes)
+
+        return handle
+
+    def _stream(self, fn: Callable[..., Any], count: int, *, goes: bool) -> Handler:
+        """The same for a function that yields."""
+
+        async def handle(request: gr.Request, event: gr.EventData, *values: Any) -> Any:
+            ask = self.ask(request, getattr(event, "_data", None))
+            try:
+                async for result in fn(ask, *values):
+                    yield _told(ask, result, count, ask.note or "", goes=goes)
+            except Exception as error:
+                yield _told(ask, None, count, _wrong(error, fn), goes=goes)
 
         return handle
 
@@ -162,6 +177,24 @@ class Ui:
         found = {str(k): str(v) for k, v in query.items()} if isinstance(query, Mapping) else {}
         key = self.keys.of(request.username)
         return Ask(self.client.api(key), found, carried, request.session_hash or "")
+
+
+def _options(fn: Handler) -> dict[str, Any]:
+    return STREAM if inspect.isasyncgenfunction(fn) else EVENT
+
+
+def _wrong(error: Exception, fn: Handler) -> Html:
+    """What a function's error is to who looks at the page."""
+    if isinstance(error, Problem):
+        return trouble(error)
+    LOG.error("a defect in %s", fn.__qualname__, exc_info=error)
+    return trouble(Problem("this page has a defect", fix="the UI's log says more"))
+
+
+def _told(ask: Ask, result: Any, count: int, notice: Html | str, *, goes: bool) -> list[Any]:
+    """The outputs, the notice, and where to go, for a listener that may go anywhere."""
+    going = [gr.skip() if ask.going is None else destination(ask.going)] if goes else []
+    return [*_outputs(result, count), notice, *going]
 
 
 def _outputs(result: Any, count: int) -> list[Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import gradio as gr
 
-from llmops.ui.frame import EVENT, Listener
+from llmops.ui.frame import Listener
 
 SCRIPT = Path(__file__).with_name("page.js")
 
@@ -29,4 +29,4 @@ def add_router(
         listen: Any = getattr(router, one.event)
         outputs = [*one.outputs, router] if one.goes else one.outputs
         latest = "always_last" if one.event.startswith("show_") else "once"
-        listen(one.handler, one.inputs, outputs, trigger_mode=latest, **EVENT)
+        listen(one.handler, one.inputs, outputs, trigger_mode=latest, **one.options)
