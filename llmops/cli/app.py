@@ -9,9 +9,11 @@ import sys
 import typer
 
 from llmops.cli import (
+    approve,
     chat,
     control,
     doctor,
+    down,
     engines,
     eval,
     experiments,
@@ -28,7 +30,9 @@ from llmops.cli import (
     schedule,
     schema,
     serve,
+    status,
     ui,
+    up,
 )
 
 app = typer.Typer(
@@ -46,10 +50,14 @@ app.add_typer(engines.app, name="engines")
 app.command("plan")(plan.command)
 app.command("run")(run.command)
 app.add_typer(runs.app, name="runs")
+app.command("approve")(approve.command)
 app.add_typer(schedule.app, name="schedule")
 app.add_typer(models.app, name="models")
 app.add_typer(experiments.app, name="experiments")
 app.add_typer(eval.app, name="eval")
+app.command("up")(up.command)
+app.command("status")(status.command)
+app.command("down")(down.command)
 app.command("serve")(serve.command)
 app.command("ui")(ui.command)
 app.command("gateway")(gateway.command)

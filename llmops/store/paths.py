@@ -135,6 +135,14 @@ class ProjectPaths:
         """What a run says that no terminal hears."""
         return self.logs / f"run-{run}.log"
 
+    def part_log(self, name: str) -> Path:
+        """What a part says that `llmops up` keeps."""
+        return self.logs / f"{name}.log"
+
+    def serve_log(self, deployment: str) -> Path:
+        """What a supervisor says that the control process started."""
+        return self.logs / f"serve-{deployment}.log"
+
     def part(self, name: str) -> Path:
         """Who is the project's `control`, `ui`, `tensorboard` or `up`, and where it answers."""
         return self.state / "parts" / f"{name}.json"

@@ -1,0 +1,97 @@
+"""Ending what runs of a project, from any terminal: what `llmops down` does."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from llmops.control.presence import present
+from llmops.errors import Failed
+from llmops.runner.record import list_runs
+from llmops.serving.state import running
+from llmops.spec.settings import Settings
+from llmops.store.liveness import is_alive
+from llmops.store.paths import ProjectPaths
+from llmops.up.record import read_up
+
+SECONDS = 90.0
+"""How long all of it may take to end in order."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """A process that is to end: its name for people, its number and its mark."""
+
+    name: str
+    pid: int
+    mark: str
+
+    def alive(self) -> bool:
+        return is_alive(self.pid, self.mark)
+
+
+def down(settings: Settings, report: Callable[[str], None], *, stop_runs: bool = False) -> int:
+    """End `up` with its parts, then what was started without it; how many processes that were.
+
+    Runs go on, unless `stop_runs`. Raises Failed when something has not ended in time.
+    """
+    paths = ProjectPaths(settings.root)
+    if stop_runs:
+        _stop_runs(paths, report)
+    deadline = time.monotonic() + SECONDS
+    ended = 0
+    for find in (_up, _ui, _control, _deployments):
+        for one in find(paths):
+            report(f"stopping {one.name} (process {one.pid})")
+            _end(one, deadline)
+            ended += 1
+    return ended
+
+
+def _up(paths: ProjectPaths) -> list[Ending]:
+    found = read_up(paths)
+    return [Ending("up", found.pid, found.process_started)] if found is not None else []
+
+
+def _ui(paths: ProjectPaths) -> list[Ending]:
+    return _announced(paths, "ui")
+
+
+def _control(paths: ProjectPaths) -> list[Ending]:
+    return _announced(paths, "control")
+
+
+def _announced(paths: ProjectPaths, name: str) -> list[Ending]:
+    found = present(paths, name)
+    if found is None:
+        return []
+    return [Ending(name, int(found["pid"]), str(found["process_started"]))]
+
+
+def _deployments(paths: ProjectPaths) -> list[Ending]:
+    """Those of runs end with their runs."""
+    states = running(paths.serving)
+    return [Ending(f"deployment {s.name}", s.pid, s.process_started) for s in states]
+
+
+def _end(one: Ending, deadline: float) -> None:
+    try:
+        os.kill(one.pid, signal.SIGTERM)
+    except ProcessLookupError:
+        return
+    while one.alive():
+        if time.monotonic() > deadline:
+            raise Failed(
+                f"{one.name} (process {one.pid}) has not ended after {SECONDS:.0f} s",
+                fix=f"`kill -9 {one.pid}` ends it with all that it started",
+            )
+        time.sleep(0.05)
+
+
+def _stop_runs(paths: ProjectPaths, report: Callable[[str], None]) -> None:
+    for run in list_runs(paths):
+        if run.state == "running":
+            report(f"stopping run {run.id} (process {run.pid})")
+            if is_alive(run.pid, run.process_started):
+                os.kill(run.pid, signal.SIGTERM)
