@@ -34,8 +34,10 @@ def command(
 
     Example: llmops run recipes/sft.yaml args.learning_rate=1e-3
     """
+    from llmops.cli.person import person
     from llmops.errors import BadInput
     from llmops.runner.progress import reporter
+    from llmops.runner.record import Asked
     from llmops.runner.stage import Context
     from llmops.runner.start import resume_run, start_run
     from llmops.spec.settings import load_settings
@@ -60,6 +62,7 @@ def command(
             reporter=reporter(),
             force=force,
             patience=patience,
+            asked=Asked(by=person()),
         )
     _print(record)
 

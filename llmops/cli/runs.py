@@ -1,10 +1,10 @@
-"""`llmops runs`: what ran, how far it came, and its logs."""
+"""`llmops runs`: what ran, how far it came, its logs; stopping one."""
 
 from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="List runs, show one, read its logs.")
+app = typer.Typer(no_args_is_help=True, help="List runs, show one, read its logs, stop it.")
 
 
 @app.command("list")
@@ -86,3 +86,37 @@ def log(
     path, text = find_log(ProjectPaths(load_settings().root), run, stage, lines)
     note(display(path))
     print(text)
+
+
+@app.command("events")
+def events(
+    run: Annotated[str, typer.Argument(help="The run's id, or `last`.")] = "last",
+    json: Annotated[bool, typer.Option("--json", help="A JSON object on each line.")] = False,
+) -> None:
+    """Follow a run until it ends or waits: its stages, figures and logs, from any terminal.
+
+    Example: llmops runs events last
+    """
+    from llmops.cli.run_events import event_lines
+    from llmops.runner.observe import follow
+    from llmops.runner.record import find_run
+    from llmops.spec.settings import load_settings
+    from llmops.store.paths import ProjectPaths
+
+    paths = ProjectPaths(load_settings().root)
+    for change in follow(paths, find_run(paths, run).id):
+        for line in event_lines(change, json=json):
+            print(line, flush=True)
+
+
+@app.command("stop")
+def stop(run: Annotated[str, typer.Argument(help="The run's id.")]) -> None:
+    """Stop a run: one that is queued never starts, one that runs ends in order and can go on later.
+
+    Example: llmops runs stop 20261120-193000-town
+    """
+    from llmops.cli.person import person
+    from llmops.scheduling.runs import opened
+
+    with opened() as runs:
+        print(f"{run}: {runs.stop(run, person())}")

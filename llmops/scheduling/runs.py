@@ -7,7 +7,8 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,10 +21,10 @@ from llmops.scheduling.clock import millis
 from llmops.scheduling.devices import declared_devices
 from llmops.scheduling.holder import forgive, read_holder
 from llmops.scheduling.jobs import Job
-from llmops.spec.settings import Settings
+from llmops.spec.settings import Settings, load_settings
 from llmops.stages.catalog import KINDS
 from llmops.store.atomic import write_json
-from llmops.store.database import reading, writing
+from llmops.store.database import open_database, reading, writing
 from llmops.store.liveness import is_alive
 from llmops.store.paths import ProjectPaths
 
@@ -159,6 +160,17 @@ class Runs:
                 found = find_run(self.paths, run)
                 jobs.insert(connection, run, _row_of(found, by), now)
             return _there(connection, run)
+
+
+@contextmanager
+def opened(settings: Settings | None = None) -> Iterator[Runs]:
+    """The runs of the project in the working directory, for a command."""
+    settings = settings or load_settings()
+    database = open_database(settings)
+    try:
+        yield Runs(settings, database)
+    finally:
+        database.dispose()
 
 
 def _check(run: str, job: Job | None, record: RunRecord | None) -> None:

@@ -2,7 +2,8 @@
 
 `when: stage:NAME` asks for the evidence of an evaluation in the same pipeline, `when:
 experiment:NAME` for the decision of a running experiment, which may have yet to come; `once: true`
-moves only an alias that names nothing yet. The decision itself is experiments/decide.py's.
+moves only an alias that names nothing yet; `approval: true` asks a person last, who sees what
+speaks for it. The experiment's decision itself is experiments/decide.py's.
 """
 
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from llmops.errors import BadInput, GateRefused, Waiting
 from llmops.registry.evidence import Evidence
 from llmops.registry.locate import Located, locate
 from llmops.registry.manifest import Manifest
+from llmops.runner.approval import Approval, ask, heard, waiting
 from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared
 from llmops.spec.pipeline import PipelineStage
 
@@ -55,14 +57,19 @@ class Promote:
         name = _experiment(node.spec)
         if evidence is not None and not evidence.passed:
             raise _refused(version, node, evidence)
+        approval = _heard(version, attempt, context)
         if name is not None:
             evidence = _decided(name, version, attempt, context)
-        why = f"stage {node.name} of {context.relative(node.declared.path)}"
+        if node.spec.approval and approval is None:
+            raise _asked(version, evidence, attempt, context)
+        why = [f"stage {node.name} of {context.relative(node.declared.path)}"]
+        why += [f"{evidence.summary} ({evidence.id})"] if evidence else []
+        why += [approval.said] if approval else []
         context.registry.move(
             version.manifest.name,
             str(node.spec.to),
             version.manifest.number,
-            why=f"{why}; {evidence.summary} ({evidence.id})" if evidence else why,
+            why="; ".join(why),
             by=f"run {attempt.run}",
         )
         return version  # type: ignore[no-any-return]
@@ -118,7 +125,8 @@ def _pending(
 
 def _condition(spec: PipelineStage) -> str:
     once = ", once (it names nothing yet)" if spec.once else ""
-    return once + (f", when {spec.when} says so" if spec.when else "")
+    agreed = ", when a person agrees" if spec.approval else ""
+    return once + (f", when {spec.when} says so" if spec.when else "") + agreed
 
 
 def _move(node: Node, inputs: Mapping[str, Any], alias: str, context: Context) -> Prepared:
@@ -172,6 +180,35 @@ def _refused(version: Located, node: Node, evidence: Evidence) -> GateRefused:
         fix=f"see {evidence.file}; to move it all the same: "
         f"llmops models promote {version.id} {alias} --override --why TEXT",
     )
+
+
+def _heard(version: Located, attempt: Attempt, context: Context) -> Approval | None:
+    """A person's agreement; None when none is needed, or nobody has been asked yet.
+
+    Raises Waiting while the person has not answered, GateRefused when the answer was no.
+    """
+    if not attempt.node.spec.approval:
+        return None
+    file = context.paths.run(attempt.run).approval(attempt.node.name)
+    return heard(file, version.digest, _where(attempt.node, "approval"))
+
+
+def _asked(
+    version: Located, evidence: Evidence | None, attempt: Attempt, context: Context
+) -> Waiting:
+    """Ask a person, with what speaks for the version."""
+    assert version.manifest is not None
+    node = attempt.node
+    approval = ask(
+        context.paths.run(attempt.run).approval(node.name),
+        attempt.run,
+        node.name,
+        what=f"{version.manifest.name}@{node.spec.to} -> {version.id}",
+        version=version.id,
+        digest=version.digest,
+        evidence=f"{evidence.summary} ({evidence.id})" if evidence else "",
+    )
+    return waiting(approval, _where(node, "approval"))
 
 
 def _decided(name: str, version: Located, attempt: Attempt, context: Context) -> Evidence:

@@ -85,3 +85,10 @@ def test_a_declaration_that_cannot_be_read_is_not_queued(queue: Queue) -> None:
     with pytest.raises(BadInput):
         queue.ask(target="none.yaml")
     assert not queue.runs.paths.runs.exists()
+
+
+def test_stop(queue: Queue) -> None:
+    job = queue.ask()
+    assert queue.runs.stop(job.id, "cli:test") == "cancelled"
+    queue.tick()
+    assert queue.job(job.id).state == "cancelled"

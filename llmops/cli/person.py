@@ -1,0 +1,12 @@
+"""Who is at the terminal, as records name them."""
+
+
+def person() -> str:
+    """`cli:USER`."""
+    from getpass import getuser
+
+    try:
+        return f"cli:{getuser()}"
+    except (KeyError, OSError):
+        # A user id without a name, as in many containers.
+        return "cli:unknown"
