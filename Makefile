@@ -33,7 +33,7 @@ $(READY): pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
 	@touch $@
 
-system:  ## strace, curl and PostgreSQL for the tests, where apt-get may install them
+system:  ## strace, curl, PostgreSQL and Chromium for the tests, where apt-get may install them
 	@tests/system.sh
 
 engines: setup
