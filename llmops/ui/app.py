@@ -103,7 +103,7 @@ def _blocks(client: Client, keys: Keys) -> Any:
                 with gr.Tab(title, id=name, elem_id=f"tab-{name}"):
                     ui.begin(name)
                     import_module(module).build(ui)
-        add_router([one[0] for one in there], ui.ticks, ui.listeners)
+        add_router(ui.router, [one[0] for one in there], ui.ticks, ui.listeners)
     return blocks
 
 

@@ -77,13 +77,19 @@ class Listener:
     options: dict[str, Any] = field(default_factory=lambda: EVENT)
 
 
+def _router() -> gr.HTML:
+    return gr.HTML("", render=False, visible="hidden", elem_id="llmops-router")
+
+
 @dataclass
 class Ui:
-    """The shell that tabs are built on. client: to control and gateway; keys: of who logged in."""
+    """The shell that tabs are built on. client: to control and gateway; keys: of who logged in;
+    router: rendered after all tabs (router.py)."""
 
     client: Client
     keys: Keys
     tab: str = ""
+    router: gr.HTML = field(default_factory=_router)
     listeners: list[Listener] = field(default_factory=list)
     ticks: dict[str, float] = field(default_factory=dict)
     _notices: dict[str, tuple[gr.HTML, gr.HTML]] = field(default_factory=dict)
@@ -128,8 +134,9 @@ class Ui:
     ) -> Any:
         """Run fn on an event of a component (`box.submit`). options: as of Gradio's listeners."""
         told, _ = self._notices[self.tab]
-        handler = self._handler(fn, len(outputs), goes=False)
-        return event(handler, list(inputs), [*outputs, told], **{**_options(fn), **options})
+        handler = self._handler(fn, len(outputs), goes=True)
+        out = [*outputs, told, self.router]
+        return event(handler, list(inputs), out, **{**_options(fn), **options})
 
     def _listen(self, what: str, fn: Handler, inputs: Components, outputs: Components) -> None:
         """A listener that loads the tab: when it works, what was wrong before is over."""

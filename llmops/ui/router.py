@@ -9,22 +9,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import gradio as gr
-
 from llmops.ui.frame import Listener
 
 SCRIPT = Path(__file__).with_name("page.js")
 
 
 def add_router(
-    tabs: Sequence[str], ticks: Mapping[str, float], listeners: Sequence[Listener]
+    router: Any,
+    tabs: Sequence[str],
+    ticks: Mapping[str, float],
+    listeners: Sequence[Listener],
 ) -> None:
-    """Add it, after all tabs. tabs: ids, the first is where a bare address leads; ticks: seconds
-    by tab."""
+    """Render it, after all tabs. tabs: ids, the first is where a bare address leads; ticks:
+    seconds by tab."""
     names = sorted({one.event for one in listeners})
     given = {"tabs": list(tabs), "ticks": dict(ticks), "events": names}
     script = SCRIPT.read_text(encoding="utf-8").replace("/* given */ null", json.dumps(given))
-    router = gr.HTML("", js_on_load=script, visible="hidden", elem_id="llmops-router")
+    router.js_on_load = script
+    router.render()
     for one in listeners:
         listen: Any = getattr(router, one.event)
         outputs = [*one.outputs, router] if one.goes else one.outputs

@@ -6,7 +6,7 @@ Fonts are those of the system; light or dark is what the system prefers.
 from pathlib import Path
 from typing import Any
 
-STYLES = Path(__file__).with_name("page.css")
+STYLES = tuple(Path(__file__).with_name(f"{name}.css") for name in ("page", "chat"))
 _FONT = (
     "Inter",
     "system-ui",
@@ -61,5 +61,5 @@ def theme() -> Any:
 
 
 def styles() -> str:
-    """page.css, for the head of the page."""
-    return STYLES.read_text(encoding="utf-8")
+    """For the head of the page."""
+    return "\n".join(file.read_text(encoding="utf-8") for file in STYLES)
