@@ -18,6 +18,7 @@ from playwright.sync_api import (
     Playwright,
     Request,
     Response,
+    expect,
     sync_playwright,
 )
 
@@ -27,6 +28,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 ARGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"]
 LOOPBACK = {"127.0.0.1", "localhost"}
 WIDE = {"width": 1280, "height": 900}
+WAIT_MS = 20_000
 NARROW = {"width": 390, "height": 844}
 
 
@@ -70,6 +72,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
 def playwright() -> Iterator[Playwright]:
     if CHROMIUM is None:
         pytest.skip("there is no chromium here: tests/system.sh installs it where apt-get may")
+    expect.set_options(timeout=WAIT_MS)
     with sync_playwright() as found:
         yield found
 
@@ -85,7 +88,7 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
 def window(browser: Browser, **options: Any) -> Iterator[Page]:
     """A page in a window of its own, without cookies or storage of others."""
     context = browser.new_context(**{"viewport": WIDE, "color_scheme": "light"} | options)
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(WAIT_MS)
     try:
         yield context.new_page()
     finally:

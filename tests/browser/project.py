@@ -124,8 +124,8 @@ def _versions(root: Path) -> None:
     _move(root, "production", 1, 13.0, "the first that answers", by=f"run {failed}")
     for number, days in ((2, 9.0), (3, 5.2), (4, 0.6)):
         run = PastRun(root, "recipes/dpo.yaml", days, by="schedule:town/feedback")
-        for stage in run.log.record.stages[:-1]:
-            run.log.stage(stage.name, "reused", output="town:v1", digest="0" * 64)
+        for reused in run.log.record.stages[:-1]:
+            run.log.stage(reused.name, "reused", output="town:v1", digest="0" * 64)
         last = run.log.record.stages[-1].name
         run.trained(last, DPO, f"town:v{number}", 48.0)
         _add(
