@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from llmops.feedback.growth import note_growth
 from llmops.feedback.redaction import (
     forgotten,
     redact_events_about,
@@ -19,6 +20,7 @@ from llmops.feedback.redaction import (
 from llmops.feedback.rows import FEEDBACK_COLUMNS, INFERENCE_COLUMNS, Row
 
 _INFERENCE = FEEDBACK_COLUMNS.index("inference")
+_DEPLOYMENT = FEEDBACK_COLUMNS.index("deployment")
 _TEXT, _DETAIL = FEEDBACK_COLUMNS.index("text"), FEEDBACK_COLUMNS.index("detail")
 
 
@@ -38,6 +40,8 @@ def insert(connection: sa.Connection, answers: list[Row], events: list[Row]) -> 
         _insert(connection, "inferences", INFERENCE_COLUMNS, answers),
         _insert(connection, "feedback", FEEDBACK_COLUMNS, events),
     )
+    if counts[1]:
+        note_growth(connection, (row[_DEPLOYMENT] for row in events))
     if users:
         about |= redacted_among(connection, said, users)
         redact_events_about(connection, about, now)

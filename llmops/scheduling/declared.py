@@ -4,7 +4,7 @@ Reads declarations only, and those again that changed. A file that cannot be rea
 that cannot work, is a reason, never an error: the others go on.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,10 +45,11 @@ class DeclaredTrigger:
 
 @dataclass(frozen=True)
 class Declared:
-    """triggers: by id; broken: why nothing is known of a file; problems: why a trigger, by id,
-    cannot work."""
+    """triggers: by id; files: those that there are; broken: why nothing is known of a file;
+    problems: why a trigger, by id, cannot work."""
 
     triggers: Mapping[str, DeclaredTrigger] = field(default_factory=dict)
+    files: Collection[str] = ()
     broken: Mapping[str, str] = field(default_factory=dict)
     problems: Mapping[str, str] = field(default_factory=dict)
 
@@ -58,8 +59,8 @@ class Declared:
             return self.problems[id]
         if file in self.broken:
             return self.broken[file]
-        if not any(one.file == file for one in self.triggers.values()):
-            return f"{file} is not there, or declares no triggers"
+        if file not in self.files:
+            return f"{file} is not there"
         return f"{file} no longer declares it"
 
 
@@ -106,7 +107,8 @@ class Declarations:
             else:
                 triggers |= {one.id: one for one in file.triggers}
                 problems |= file.problems
-        return Declared(triggers, broken, problems)
+        files = [self._relative(path) for path in paths]
+        return Declared(triggers, files, broken, problems)
 
     def _current(self, path: Path) -> _File:
         known = self._files.get(path)

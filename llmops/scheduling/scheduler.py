@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from llmops.errors import LlmopsError
 from llmops.scheduling.clock import Clock, SystemClock
 from llmops.scheduling.dispatch import Dispatcher
+from llmops.scheduling.notify import Notifier
 from llmops.scheduling.triggers import Triggers
 from llmops.spec.settings import Settings
 from llmops.store.database import open_database
@@ -36,6 +37,7 @@ class Scheduler:
         self._tell = tell or (lambda text: None)
         self._triggers = Triggers(settings, self._clock)
         self._dispatcher = Dispatcher(settings)
+        self._notifier = Notifier(settings, self._clock)
         self._told = ""
         self._pause = EVERY_SECONDS
 
@@ -58,6 +60,7 @@ class Scheduler:
         finally:
             self._triggers.close()
             self._dispatcher.close()
+            self._notifier.close()
             if database is not None:
                 database.dispose()
 
@@ -66,6 +69,7 @@ class Scheduler:
         for job in self._triggers.tick(database):
             self._tell(f"queued {job}")
         self._dispatcher.tick(database, self._clock.now())
+        self._notifier.tick(database)
 
     def _well(self) -> None:
         if self._told:

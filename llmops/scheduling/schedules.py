@@ -13,10 +13,12 @@ from llmops.scheduling.calendar import has_calendar, next_times
 from llmops.scheduling.clock import Clock, SystemClock, millis
 from llmops.scheduling.declared import Declarations, Declared
 from llmops.scheduling.due import shown
+from llmops.scheduling.firing import free_time, start, target_of
 from llmops.scheduling.halt import end_halt, halted, set_halt
 from llmops.scheduling.history import history, newest
+from llmops.scheduling.hooks import Call, answer
+from llmops.scheduling.looks import pairs as pairs_of
 from llmops.scheduling.sync import seen_of, sync, trigger_of
-from llmops.scheduling.triggers import has_fired, start
 from llmops.spec.settings import Settings
 from llmops.spec.suggest import did_you_mean
 from llmops.store.database import reading, writing
@@ -69,19 +71,20 @@ class Schedules:
         """Start its pipeline as the trigger would, now: no limit or pause holds a person back.
         {"id", "job"}. Raises BadInput where nothing may start at all."""
         self._synced()
-        now = self._now()
-        with writing(self._database) as connection:
+        with reading(self._database) as connection:
             row = _found(connection, id)
+        if row["gone"] is not None:
+            raise BadInput(f"{id} is not declared: {seen_of(row).get('gone')}")
+        target, now = target_of(row, self._settings), self._now()
+        if target.error is not None:
+            raise target.error
+        with writing(self._database) as connection:
             halt = halted(connection)
             if halt is not None:
-                raise BadInput(
-                    f"halted by {halt['by']}" + (f": {halt['why']}" if halt["why"] else ""),
-                    fix="llmops schedule unhalt",
-                )
-            if row["gone"] is not None:
-                raise BadInput(f"{id} is not declared: {seen_of(row).get('gone')}")
-            due = free_time(connection, id, now)
-            job = start(connection, self._paths, row, due, now, "by hand", by=by)
+                why = f": {halt['why']}" if halt["why"] else ""
+                raise BadInput(f"halted by {halt['by']}{why}", fix="llmops schedule unhalt")
+            due, row = free_time(connection, id, now), _found(connection, id)
+            job = start(connection, self._paths, row, target, due, now, f"by hand ({by})", by=by)
         return {"id": id, "job": job}
 
     def pause(self, id: str, by: str, why: str = "") -> dict[str, Any]:
@@ -119,6 +122,16 @@ class Schedules:
                 _found(connection, id)
             return history(connection, id, limit, after)
 
+    def fire_webhook(
+        self, pipeline: str, trigger: str, body: bytes, signature: str, timestamp: str
+    ) -> dict[str, Any]:
+        """Start a pipeline because somebody called: {"id", "outcome", "reason", "job"}; the same
+        call again gives the same. Raises Unsigned (hooks.py) for what is not signed with the
+        trigger's secret, or an unknown trigger."""
+        self._synced()
+        call = Call(f"{pipeline}/{trigger}", body, signature, timestamp)
+        return answer(call, self._settings, self._database, self._now())
+
     def _stop(self, run: str, by: str) -> bool:
         """False for one that has ended by itself."""
         from llmops.scheduling.runs import Runs
@@ -148,13 +161,6 @@ class Schedules:
         return millis(self._clock.now())
 
 
-def free_time(connection: sa.Connection, id: str, now: int) -> int:
-    """`now`, or the first millisecond after it that nothing is recorded of."""
-    while has_fired(connection, id, now):
-        now += 1
-    return now
-
-
 def _found(connection: sa.Connection, id: str) -> sa.RowMapping:
     row = connection.execute(sa.select(triggers).where(triggers.c.id == id)).mappings().first()
     if row is not None:
@@ -172,7 +178,8 @@ def _schedule(row: sa.RowMapping, last: dict[str, Any] | None) -> dict[str, Any]
     pairs = None
     if row["kind"] == "feedback":
         need = stored["trigger"]["feedback"]["new_pairs"]
-        pairs = {"have": seen.get("have"), "need": need}
+        have = pairs_of(row)["have"] if "have" in seen else None
+        pairs = {"have": have, "need": need, "error": seen.get("error")}
     return {
         "id": row["id"],
         "pipeline": row["pipeline"],

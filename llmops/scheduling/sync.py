@@ -39,7 +39,7 @@ def heal(database: sa.Engine, now: int) -> None:
         for row in _rows(connection).values():
             if row["next_at"] is None or row["next_at"] <= now:
                 continue
-            early = now if row["kind"] == "feedback" else _earliest(row, now)
+            early = next_time(trigger_of(row), now, row["next_at"])
             if early is not None and early < row["next_at"]:
                 here = triggers.c.id == row["id"]
                 connection.execute(sa.update(triggers).where(here).values(next_at=early))
@@ -55,11 +55,6 @@ def seen_of(row: sa.RowMapping) -> dict[str, Any]:
     found = json.loads(row["seen"] or "{}")
     assert isinstance(found, dict)
     return found
-
-
-def _earliest(row: sa.RowMapping, now: int) -> int | None:
-    trigger = trigger_of(row)
-    return next_time(trigger, now, row["next_at"])
 
 
 def _rows(connection: sa.Connection) -> dict[str, sa.RowMapping]:
@@ -84,7 +79,7 @@ def _declared(one: DeclaredTrigger, row: sa.RowMapping | None, now: int) -> dict
         "declared": json.dumps(one.stored(), sort_keys=True),
     }
     if row is None:
-        return {**values, "pipeline": one.pipeline, "next_at": first_at(one.trigger, now)}
+        return {**values, "pipeline": one.pipeline, "next_at": next_time(one.trigger, now)}
     seen = seen_of(row)
     if row["gone"] is not None:
         seen.pop("gone", None)
@@ -92,13 +87,11 @@ def _declared(one: DeclaredTrigger, row: sa.RowMapping | None, now: int) -> dict
     before, after = (json.loads(text)["trigger"] for text in (row["declared"], values["declared"]))
     moved = any(before.get(key) != after.get(key) for key in _WHEN)
     if moved or (row["gone"] is not None and row["next_at"] is None):
-        values["next_at"] = first_at(one.trigger, now)
+        values["next_at"] = next_time(one.trigger, now)
     return {key: value for key, value in values.items() if row[key] != value}
 
 
-def _gone(
-    rows: Iterable[sa.RowMapping], found: Declared, now: int
-) -> dict[str, dict[str, Any]]:
+def _gone(rows: Iterable[sa.RowMapping], found: Declared, now: int) -> dict[str, dict[str, Any]]:
     """Gone, with the reason; told once, when it would have fired (triggers.py)."""
     changes: dict[str, dict[str, Any]] = {}
     for row in rows:
@@ -113,8 +106,3 @@ def _gone(
             seen.pop("told", None)
             changes[row["id"]]["seen"] = json.dumps(seen)
     return changes
-
-
-def first_at(trigger: Trigger, now: int) -> int | None:
-    """When a trigger that is new is due, or looked at, for the first time."""
-    return now if trigger.kind == "feedback" else next_time(trigger, now)

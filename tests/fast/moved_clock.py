@@ -1,6 +1,7 @@
 """A clock that stands still until a test moves it."""
 
 import threading
+import time
 from datetime import datetime
 
 
@@ -23,3 +24,7 @@ class MovedClock:
 
     def set(self, time: str) -> None:
         self._now = datetime.fromisoformat(time).timestamp()
+
+    def set_now(self) -> None:
+        """To the machine's own time, where something else of the test reads that."""
+        self._now = time.time()

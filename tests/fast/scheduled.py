@@ -1,5 +1,7 @@
 """A project with a pipeline that has triggers, its clock and its database."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from llmops.spec.settings import Settings
 from llmops.store.database import reading, writing
 from llmops.store.tables import firings, jobs
 from tests.fast.moved_clock import MovedClock
+from tests.waiting import until
 
 RECIPE = """
 kind: preferences
@@ -30,6 +33,7 @@ class Scheduled:
     clock: MovedClock = field(default_factory=MovedClock)
 
     def __post_init__(self) -> None:
+        self.start = self.clock.now()
         self.triggers = self.scheduler()
         self.schedules = Schedules(self.settings, self.database, self.clock)
 
@@ -75,6 +79,39 @@ class Scheduled:
         with writing(self.database) as connection:
             change = {"state": state, "tries": 1, "started": ended, "ended": ended, **values}
             connection.execute(sa.update(jobs).where(jobs.c.ended.is_(None)).values(change))
+
+    def settle(self) -> None:
+        """Tick until no pairs are being counted."""
+        self.tick()
+        until(lambda: self.tick() is not None and not self.triggers.is_busy)
+
+    @contextmanager
+    def counted_writes(self) -> Iterator[list[str]]:
+        """What is written to the database meanwhile, as SQL."""
+        found: list[str] = []
+
+        def executed(_c: Any, _k: Any, text: str, *_: Any) -> None:
+            if text.split()[0].upper() in ("INSERT", "UPDATE", "DELETE"):
+                found.append(text)
+
+        sa.event.listen(self.database, "before_cursor_execute", executed)
+        yield found
+        sa.event.remove(self.database, "before_cursor_execute", executed)
+
+    @contextmanager
+    def cut_short(self) -> Iterator[None]:
+        """The next transaction that made a job is never committed."""
+
+        def commit(_connection: Any) -> None:
+            raise RuntimeError("killed here")
+
+        def executed(connection: Any, _k: Any, text: str, *_: Any) -> None:
+            if text.startswith("INSERT INTO jobs"):
+                sa.event.listen(connection, "commit", commit)
+
+        sa.event.listen(self.database, "before_cursor_execute", executed)
+        yield
+        sa.event.remove(self.database, "before_cursor_execute", executed)
 
 
 def shown(due: int) -> str:

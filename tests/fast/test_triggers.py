@@ -1,13 +1,307 @@
 """Triggers with a calendar, from the file to the queue, on both databases, with a moved clock."""
 
+import os
+
+import pytest
+import sqlalchemy as sa
+
+from llmops.store.database import writing
+from llmops.store.tables import triggers
 from tests.fast.scheduled import Scheduled
+
+NOON = "2026-11-20T12:00:00+00:00"
+DAY = 86400
 
 
 def test_every_hour_is_an_hour(scheduled: Scheduled) -> None:
     scheduled.declare("{every: 1h}")
     assert scheduled.tick() == []
-    scheduled.clock.move(3599)
+    assert scheduled.after(3599) == []
+    (job,) = scheduled.after(1)
     assert scheduled.tick() == []
-    scheduled.clock.move(1)
+    (row,) = scheduled.jobs()
+    assert (row.id, row.state, row.trigger, row.by, row.target, row.devices) == (
+        *(job, "queued", "town/every", "schedule:town/every", "pipelines/town.yaml", 1),
+    )
+    assert scheduled.history() == [("2026-11-20T13:00:00", "started", "on time")]
+
+
+def test_cron_fires_in_its_zone(scheduled: Scheduled) -> None:
+    scheduled.declare('{cron: "0 14 * * *", timezone: Europe/Berlin}')
+    scheduled.tick()
+    assert len(scheduled.after(3600)) == 1
+    scheduled.end_jobs()
+    assert len(scheduled.after(DAY)) == 1
+
+
+def test_each_of_many_schedulers_may_tick(scheduled: Scheduled) -> None:
+    scheduled.declare("{every: 1h}")
+    others = [scheduled.scheduler() for _ in range(3)]
+    assert [one.tick(scheduled.database) for one in others] == [[], [], []]
+    scheduled.clock.move(3600)
+    started = [job for one in others for job in one.tick(scheduled.database)]
+    assert len(started) == len(scheduled.jobs()) == 1
+
+
+def test_overrides_and_the_approval_step_go_with_it(scheduled: Scheduled) -> None:
+    scheduled.declare('{every: 1h, approval: true, set: {stages.pairs.set: {min_pairs: "no"}}}')
+    scheduled.tick()
+    assert scheduled.after(3600) == []  # no text fits there: it would not run
+    scheduled.declare("{every: 1h, approval: true, set: {stages.pairs.set: {min_pairs: 7}}}")
+    scheduled.after(3600)
+    (row,) = scheduled.jobs()
+    assert (row.state, row.overrides) == ("approval", '["stages.pairs.set={\\"min_pairs\\": 7}"]')
+
+
+def test_what_still_runs_is_not_started_again(scheduled: Scheduled) -> None:
+    scheduled.declare("{every: 1h}")
+    scheduled.tick()
+    (first,) = scheduled.after(3600)
+    for _ in range(2):
+        assert scheduled.after(3600) == []
+    assert {reason for _, outcome, reason in scheduled.history() if outcome == "skipped"} == {
+        f"still running: {first} is queued"
+    }
+    scheduled.end_jobs()
+    assert len(scheduled.after(3600)) == 1
+
+
+def test_a_paused_one_records_what_it_would_have_done(scheduled: Scheduled) -> None:
+    scheduled.declare("{every: 1h}")
+    scheduled.schedules.pause("town/every", "cli:ann", "holidays")
+    scheduled.schedules.pause("town/every", "cli:bob", "too")
+    assert scheduled.after(3600) == []
+    assert scheduled.history() == [
+        ("2026-11-20T13:00:00", "skipped", "paused by cli:ann: holidays")
+    ]
+    scheduled.schedules.resume("town/every", "cli:ann")
+    assert len(scheduled.after(3600)) == 1
+
+
+def test_the_kill_switch_holds_all(scheduled: Scheduled) -> None:
+    scheduled.declare("{every: 1h}", '{cron: "0 13 * * *"}')
+    scheduled.tick()
+    scheduled.schedules.halt("cli:ann", "the disk is full")
+    assert scheduled.after(3600) == []
+    assert {reason for _, _, reason in scheduled.history()} == {
+        "halted by cli:ann: the disk is full"
+    }
+    assert scheduled.schedules.unhalt("cli:ann")["was"]
+    assert len(scheduled.after(3600)) == 1
+
+
+def test_runs_a_day(scheduled: Scheduled) -> None:
+    scheduled.declare("{every: 1h}", limits="{runs_a_day: 2}")
+    scheduled.tick()
+    for _ in range(3):
+        scheduled.after(3600)
+        scheduled.end_jobs()
+    assert [outcome for _, outcome, _ in scheduled.history()] == ["started", "started", "skipped"]
+    assert scheduled.history()[-1][2] == "limit: 2 runs within 24 hours (runs_a_day: 2)"
+    assert len(scheduled.after(22 * 3600)) == 1
+
+
+def test_runs_of_a_terminal_count(scheduled: Scheduled) -> None:
+    from llmops.runner.record import RunLog
+    from llmops.store.paths import ProjectPaths
+
+    scheduled.clock.set_now()
+    scheduled.declare("{every: 1h}", limits="{runs_a_day: 1}")
+    scheduled.tick()
+    paths, file = ProjectPaths(scheduled.settings.root), "pipelines/town.yaml"
+    RunLog.begin(paths, "other", "other", [], [], file="pipelines/other.yaml").end("done")
+    RunLog.begin(paths, "town", file, [], [], file=file).end("done")
+    assert scheduled.after(3600) == []
+    assert scheduled.history()[-1][2].startswith("limit: 1 runs within 24 hours")
+
+
+def test_device_hours_a_month(scheduled: Scheduled) -> None:
+    scheduled.declare("{every: 1h}", limits="{device_hours_a_month: 2}")
+    scheduled.tick()
+    scheduled.after(3600)
+    scheduled.end_jobs(device_seconds=2 * 3600.0)
+    assert scheduled.after(3600) == []
+    assert scheduled.history()[-1][2].startswith("limit: 2.0 device hours this month")
+    scheduled.clock.set("2026-12-01T00:00:00+00:00")
     assert len(scheduled.tick()) == 1
+
+
+def test_a_start_by_hand_counts_and_is_held_back_by_nothing(scheduled: Scheduled) -> None:
+    scheduled.declare("{every: 1h, approval: true}", limits="{runs_a_day: 1}")
+    scheduled.schedules.pause("town/every", "cli:ann")
+    jobs = [scheduled.schedules.run_now("town/every", "cli:ann")["job"] for _ in range(2)]
+    assert [(row.id, row.state) for row in scheduled.jobs()] == [(job, "queued") for job in jobs]
+    scheduled.end_jobs()
+    scheduled.schedules.resume("town/every", "cli:ann")
+    assert scheduled.after(3600) == []
+
+
+def test_the_last_of_missed_times_is_caught_up(scheduled: Scheduled) -> None:
+    scheduled.declare("{every: 1h}")
+    scheduled.tick()
+    assert len(scheduled.after(4 * 3600 + 1800)) == 1
+    missed, late = scheduled.history()
+    assert missed[:2] == ("2026-11-20T15:00:00", "skipped")
+    assert missed[2].startswith("3 times since 2026-11-20T13:00:00+00:00 missed")
+    assert late == (
+        *("2026-11-20T16:00:00", "started"),
+        "caught up: due 2026-11-20T16:00:00+00:00, when no scheduler ran",
+    )
+
+
+def test_all_missed_times_are_caught_up_in_a_row(scheduled: Scheduled) -> None:
+    scheduled.declare("{every: 1h, catch_up: all}", limits="{runs_a_day: 3}")
+    scheduled.tick()
+    assert len(scheduled.after(4 * 3600 + 1800)) == 3
+    assert [outcome for _, outcome, _ in scheduled.history()] == ["started"] * 3 + ["skipped"]
+
+
+def test_missed_times_are_let_go(scheduled: Scheduled) -> None:
+    scheduled.declare("{every: 1h, catch_up: none}")
+    scheduled.tick()
+    assert scheduled.after(4 * 3600 + 1800) == []
+    assert len(scheduled.after(1800)) == 1
+
+
+@pytest.mark.parametrize("trigger", ["{every: 1h}", '{cron: "0 * * * *"}'])
+@pytest.mark.parametrize("back", [1, 1800, 5000])
+def test_a_clock_that_steps_back_fires_nothing_twice(
+    scheduled: Scheduled, trigger: str, back: float
+) -> None:
+    scheduled.declare(trigger)
+    scheduled.tick()
+    for _ in range(3):
+        scheduled.after(3600)
+        scheduled.end_jobs()
+    assert scheduled.after(-back) == []
+    while scheduled.clock.now() < scheduled.start + 4 * 3600 - 1:
+        assert (
+            scheduled.after(min(600, scheduled.start + 4 * 3600 - 1 - scheduled.clock.now())) == []
+        )
+    assert len(scheduled.after(1)) == 1
+    assert [due[11:16] for due, _, _ in scheduled.history()] == ["13:00", "14:00", "15:00", "16:00"]
+
+
+def test_a_clock_that_was_years_ahead_is_healed_by_any_scheduler(scheduled: Scheduled) -> None:
+    scheduled.declare('{cron: "0 3 * * 1"}')
+    scheduled.clock.move(4 * 365 * DAY)
+    scheduled.tick()
+    scheduled.clock.set(NOON)
+    scheduled.triggers = scheduled.scheduler()
+    scheduled.tick()
+    assert scheduled.schedules.next_times("town/cron", 1)["times"] == ["2026-11-23T03:00:00+00:00"]
+
+
+def test_a_file_that_is_deleted_is_told_once_and_comes_back(scheduled: Scheduled) -> None:
+    scheduled.declare("{every: 1h}")
+    scheduled.schedules.pause("town/every", "cli:ann")
+    text = scheduled.file.read_text(encoding="utf-8")
+    scheduled.file.unlink()
+    for _ in range(3):
+        assert scheduled.after(3600) == []
+    assert scheduled.history() == [
+        *[("2026-11-20T13:00:00", "skipped", "pipelines/town.yaml is not there")],
+    ]
+    (found,) = scheduled.schedules.list()["items"]
+    assert found["gone"]["reason"] == "pipelines/town.yaml is not there"
+    scheduled.file.write_text(text, encoding="utf-8")
+    (found,) = scheduled.schedules.list()["items"]
+    assert (found["gone"], found["paused"]["by"]) == (None, "cli:ann")
+    scheduled.schedules.resume("town/every", "cli:ann")
+    assert len(scheduled.after(3600)) == 1
+
+
+def test_broken_yaml_is_told_with_its_line_and_others_go_on(scheduled: Scheduled) -> None:
+    scheduled.declare("{every: 1h}")
+    other = scheduled.file.read_text(encoding="utf-8").replace("name: town", "name: city")
+    scheduled.file.with_name("city.yaml").write_text(other, encoding="utf-8")
+    scheduled.tick()
+    scheduled.file.write_text("name: town\nstages: {\n", encoding="utf-8")
+    (job,) = scheduled.after(3600)
+    assert "city" in job
+    (problem,) = scheduled.schedules.list()["problems"]
+    assert "pipelines/town.yaml:3: not valid YAML" in problem
+    assert ("2026-11-20T13:00:00", "skipped", problem) in scheduled.history()
+    scheduled.end_jobs()
+    scheduled.declare("{every: 1h}")
+    assert len(scheduled.after(3600)) == 2
+
+
+def test_a_broken_recipe_is_a_reason_too(scheduled: Scheduled) -> None:
+    scheduled.declare("{every: 1h}")
+    scheduled.tick()
+    recipe = scheduled.settings.root / "recipes" / "pairs.yaml"
+    recipe.write_text("kind: preferences\nbuilders: {}\n", encoding="utf-8")
+    assert scheduled.after(3600) == []
+    assert "recipes/pairs.yaml" in scheduled.history()[-1][2]
+
+
+def test_another_time_counts_from_when_it_was_declared(scheduled: Scheduled) -> None:
+    scheduled.declare("{every: 4h}")
+    scheduled.tick()
+    scheduled.clock.move(1800)
+    scheduled.declare("{every: 1h}")
+    scheduled.tick()
+    assert scheduled.after(1800) == []
+    assert len(scheduled.after(1800)) == 1
+
+
+def test_what_is_no_calendar_changes_no_time(scheduled: Scheduled) -> None:
+    scheduled.declare("{every: 1h}")
+    scheduled.tick()
+    scheduled.clock.move(1800)
+    scheduled.declare("{every: 1h, approval: true}", limits="{runs_a_day: 5}")
     assert scheduled.tick() == []
+    assert len(scheduled.after(1800)) == 1
+
+
+def test_a_trigger_that_is_taken_out_fires_no_more(scheduled: Scheduled) -> None:
+    scheduled.declare("{every: 1h}", '{cron: "0 5 * * *"}')
+    scheduled.tick()
+    scheduled.declare('{cron: "0 5 * * *"}')
+    assert scheduled.after(3600) == []
+    assert scheduled.history()[-1][2] == "pipelines/town.yaml no longer declares it"
+
+
+def test_two_files_of_one_pipeline_are_told(scheduled: Scheduled) -> None:
+    scheduled.declare("{every: 1h}")
+    os.link(scheduled.file, scheduled.file.with_name("zwei.yaml"))
+    found = scheduled.schedules.list()
+    assert found["problems"] == ["pipelines/town.yaml declares a pipeline `town` too"]
+    assert [one["file"] for one in found["items"]] == ["pipelines/town.yaml"]
+
+
+def test_nothing_is_written_while_nothing_happens(scheduled: Scheduled) -> None:
+    """An idle scheduler leaves the database alone, so a plan's memory of the log stays good."""
+    scheduled.declare("{every: 1h}", "{feedback: {new_pairs: 1}}")
+    scheduled.settle()
+    with scheduled.counted_writes() as writes:
+        scheduled.after(60)
+        scheduled.after(60)
+    assert writes == []
+
+
+def test_what_could_be_fired_and_is_cut_short_is_fired_later(scheduled: Scheduled) -> None:
+    """The firing, its job and the next time are one transaction."""
+    scheduled.declare("{every: 1h}")
+    scheduled.tick()
+    with writing(scheduled.database) as connection:
+        connection.execute(sa.update(triggers).values(declared=triggers.c.declared))
+    with scheduled.cut_short(), pytest.raises(RuntimeError, match="killed here"):
+        scheduled.after(3600)
+    assert (scheduled.history(), scheduled.jobs()) == ([], [])
+    assert len(scheduled.tick()) == 1
+
+
+def test_history_comes_in_pages(scheduled: Scheduled) -> None:
+    scheduled.declare("{every: 1h}")
+    scheduled.tick()
+    for _ in range(5):
+        scheduled.after(3600)
+    pages, after = [], None
+    while True:
+        page = scheduled.schedules.history("town/every", limit=2, after=after)
+        pages.append([one["due"][11:13] for one in page["items"]])
+        if (after := page["next"]) is None:
+            break
+    assert pages == [["17", "16"], ["15", "14"], ["13"]]
