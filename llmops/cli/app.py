@@ -28,6 +28,7 @@ from llmops.cli import (
     run,
     runs,
     schedule,
+    scheduler,
     schema,
     serve,
     status,
@@ -62,6 +63,7 @@ app.command("serve")(serve.command)
 app.command("ui")(ui.command)
 app.command("gateway")(gateway.command)
 app.command("control")(control.command)
+app.command("scheduler")(scheduler.command)
 app.command("chat")(chat.command)
 app.add_typer(feedback.app, name="feedback")
 app.add_typer(preferences.app, name="preferences")

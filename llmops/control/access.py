@@ -1,7 +1,7 @@
 """Who may ask the API what.
 
 On loopback nobody needs a key: whoever is on this machine can use the command just as well (what a
-browser's pages may do there is in pages_of_others.py). Elsewhere every request but the health
+browser's pages may do there is in browsers.py). Elsewhere every request but the health
 checks and the signed hooks carries `Authorization: Bearer KEY`, a key of `llmops keys`, whose scope
 covers what is asked:
 

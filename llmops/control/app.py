@@ -11,10 +11,15 @@ from fastapi import FastAPI
 from llmops import __version__
 from llmops.control import openapi, problems
 from llmops.control.access import Access
+from llmops.control.bodies import Bodies
+from llmops.control.browsers import Browsers
 from llmops.control.project import Project
+from llmops.control.requests import Counted, Requests
 from llmops.control.routes import (
+    checkpoints,
     declarations,
     deployments,
+    events,
     experiments,
     feedback,
     health,
@@ -22,16 +27,19 @@ from llmops.control.routes import (
     plans,
     preferences,
     runs,
+    schedules,
+    starts,
 )
+from llmops.scheduling.clock import Clock
 from llmops.spec.settings import Settings
 
 ROUTES = (
-    *(health, runs, plans, declarations, models, deployments),
-    *(experiments, feedback, preferences),
+    *(health, runs, events, starts, plans, declarations, models, checkpoints),
+    *(deployments, experiments, feedback, preferences, schedules),
 )
 
 
-def create_app(settings: Settings, *, keys: bool = False) -> FastAPI:
+def create_app(settings: Settings, *, clock: Clock | None = None, keys: bool = False) -> FastAPI:
     """keys: whether clients must show an API key, as they must when it listens at more than a
     loopback address."""
     app = FastAPI(
@@ -41,8 +49,12 @@ def create_app(settings: Settings, *, keys: bool = False) -> FastAPI:
         docs_url=None,  # they load scripts from elsewhere
         redoc_url=None,
     )
-    app.state.project = Project(settings)
+    app.state.project = Project(settings, clock)
     app.state.access = Access(app.state.project.paths, keys)
+    counted = app.state.counted = Counted()
+    app.add_middleware(Bodies)
+    app.add_middleware(Browsers, private=not keys)
+    app.add_middleware(Requests, counted=counted)  # the last one is the outermost
     problems.install(app)
     for one in ROUTES:
         app.include_router(one.router)

@@ -6,6 +6,8 @@ log has.
 """
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
@@ -87,7 +89,21 @@ def _kind(error: LlmopsError) -> tuple[int, str]:
 
 def _says_missing(what: str) -> bool:
     """Whether the thing itself is not there; the CLI has one exit code for both."""
-    return what.startswith(("there is no ", "no run ", "there are no runs"))
+    return what.startswith(
+        ("there is no ", "there are no ", "no run ", "no stage ", "no schedule ")
+    )
+
+
+@contextmanager
+def of_its_state() -> Iterator[None]:
+    """Within the block BadInput says that what is asked cannot be done with what is there now: 409
+    (404 where it is not there)."""
+    try:
+        yield
+    except BadInput as error:
+        if _says_missing(error.what):
+            raise
+        raise conflict(error.what, error.fix) from error
 
 
 def respond(error: LlmopsError) -> JSONResponse:

@@ -10,24 +10,35 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import Depends, Request
 
 from llmops.control.declarations import Declarations
+from llmops.control.deploying import Deployer
 from llmops.control.experiments import Experiments
+from llmops.control.runs import Runs
 from llmops.registry.store import Registry
 from llmops.runner.stage import Context
+from llmops.scheduling.clock import Clock, SystemClock
+from llmops.scheduling.runs import Runs as Queue
 from llmops.spec.settings import Settings
 from llmops.store.paths import ProjectPaths
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
+    from llmops.scheduling.schedules import Schedules
+
 
 class Project:
-    """settings: of the project, as they were when the process began."""
+    """settings: of the project, as they were when the process began. ending: set when the process
+    has been told to end, for what would go on."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
         self.settings = settings
+        self.clock = clock or SystemClock()
+        self.ending = threading.Event()
         self.paths = ProjectPaths(settings.root)
         self.declarations = Declarations(self.paths)
         self.experiments = Experiments(settings)
+        self.deployer = Deployer(settings)
+        self.run_list = Runs(self)
         self._opening = threading.Lock()
         self._database: sa.Engine | None = None
 
@@ -49,7 +60,19 @@ class Project:
                 self._database = open_database(self.settings)
             return self._database
 
+    @property
+    def queue(self) -> Queue:
+        """Asks for runs, stops them and goes on with them."""
+        return Queue(self.settings, self.database)
+
+    @property
+    def schedules(self) -> "Schedules":
+        from llmops.scheduling.schedules import Schedules
+
+        return Schedules(self.settings, self.database, self.clock)
+
     def close(self) -> None:
+        self.deployer.close()
         with self._opening:
             if self._database is not None:
                 self._database.dispose()

@@ -1,23 +1,31 @@
 """Runs as the API tells them: the records on disk, and the jobs that have yet to make one.
 
-Files are the truth about a run (llmops/runner/record.py); a job that waits its turn, or for a
-person, has a row in the database and no file yet.
+Files are the truth about a run (llmops/runner/record.py). A job that waits its turn, or for a
+person, has a row in the database and an empty directory; while the database is away, such jobs are
+missing from the list, and nothing else.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from llmops.control.pages import Place, cut
+from llmops.control.presence import present
 from llmops.control.shape import Answer
-from llmops.runner.record import RunRecord, StageRecord, find_run, read_run
+from llmops.errors import Failed
+from llmops.runner.record import RunRecord, find_run, read_run
 from llmops.runner.resume import GOES_ON
 from llmops.store.paths import ProjectPaths
 
 if TYPE_CHECKING:
     from llmops.control.project import Project
+    from llmops.scheduling.jobs import Job
+
+REMEMBERED = 2_000
+"""Runs that have ended whose records are kept in memory."""
 
 
 class StageBrief(Answer):
@@ -41,22 +49,141 @@ class RunBrief(Answer):
     error: str | None = None
 
 
-def brief(record: RunRecord) -> dict[str, Any]:
-    """The record of a run as a RunBrief."""
+@dataclass(frozen=True)
+class Queue:
+    """The jobs that have not ended, by id, and their places in the queue."""
+
+    jobs: dict[str, "Job"] = field(default_factory=dict)
+    positions: dict[str, int] = field(default_factory=dict)
+
+
+class Runs:
+    """The runs of a project, in lists. Remembers the records that change no more."""
+
+    def __init__(self, project: "Project") -> None:
+        self._project = project
+        self._known: dict[str, tuple[tuple[int, int, int], RunRecord]] = {}
+
+    def page(
+        self, place: Place, *, state: str | None = None, target: str | None = None
+    ) -> dict[str, Any]:
+        """A page of RunBrief, the newest first."""
+        found = (
+            one
+            for one in self.newest_first(place.after)
+            if state in (None, one["state"]) and target in (None, one["target"])
+        )
+        return cut(found, place, "id")
+
+    def newest_first(self, after: str | None = None) -> Iterator[dict[str, Any]]:
+        """after: only those that were asked for before that run."""
+        queue = self.queue()
+        for name in self._names():
+            if after is None or name < after:
+                found = self._brief(name, queue)
+                if found is not None:
+                    yield found
+
+    def queue(self) -> Queue:
+        """Empty while the database is away."""
+        from llmops.scheduling.jobs import in_order, positions
+        from llmops.store.database import reading
+
+        try:
+            with reading(self._project.database) as connection:
+                jobs = {job.id: job for job in in_order(connection)}
+                return Queue(jobs, positions(connection))
+        except Failed:
+            return Queue()
+
+    def counts(self) -> dict[str, int]:
+        """How many runs are in each state."""
+        found: dict[str, int] = {}
+        for one in self.newest_first():
+            found[one["state"]] = found.get(one["state"], 0) + 1
+        return found
+
+    def _names(self) -> list[str]:
+        try:
+            return sorted((one.name for one in self._project.paths.runs.iterdir()), reverse=True)
+        except FileNotFoundError:
+            return []
+
+    def _brief(self, name: str, queue: Queue) -> dict[str, Any] | None:
+        record = self._read(name)
+        job = queue.jobs.get(name)
+        if record is not None:
+            return _of_record(record, job, queue)
+        return _of_job(job or self._job(name), queue)
+
+    def _read(self, name: str) -> RunRecord | None:
+        paths = self._project.paths.run(name)
+        try:
+            stat = paths.record.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        mark = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+        known = self._known.get(name)
+        if known is not None and known[0] == mark:
+            return known[1]
+        record = read_run(paths)
+        if record is not None and record.state not in ("running", "died"):
+            while len(self._known) >= REMEMBERED:
+                self._known.pop(next(iter(self._known)), None)
+            self._known[name] = (mark, record)
+        return record
+
+    def _job(self, name: str) -> "Job | None":
+        """Of a run that ended before it began."""
+        from llmops.scheduling.jobs import find
+        from llmops.store.database import reading
+
+        try:
+            with reading(self._project.database) as connection:
+                return find(connection, name)
+        except Failed:
+            return None
+
+
+def _of_record(record: RunRecord, job: "Job | None", queue: Queue) -> dict[str, Any]:
     return {
         "id": record.id,
-        "state": record.state,
+        "state": state_of(record, job),
         "target": record.target,
         "by": record.by,
         "started": record.started,
         "ended": record.ended,
         "seconds": took(record),
         "stages": [
-            {"name": one.name, "kind": one.kind, "state": shown(one)} for one in record.stages
+            {"name": one.name, "kind": one.kind, "state": one.shown} for one in record.stages
         ],
-        "queue_position": None,
+        "queue_position": queue.positions.get(record.id),
         "error": next((one.error for one in record.stages if one.error), None),
     }
+
+
+def _of_job(job: "Job | None", queue: Queue) -> dict[str, Any] | None:
+    if job is None:
+        return None
+    return {
+        "id": job.id,
+        "state": job.state,
+        "target": job.target,
+        "by": job.by,
+        "started": time_of(job.started),
+        "ended": time_of(job.ended),
+        "seconds": None,
+        "stages": [],
+        "queue_position": queue.positions.get(job.id),
+        "error": job.error,
+    }
+
+
+def state_of(record: RunRecord, job: "Job | None") -> str:
+    """The job's while it has been asked to go on and has not yet."""
+    if job is not None and job.state in ("queued", "starting") and record.state != "running":
+        return job.state
+    return record.state
 
 
 def took(record: RunRecord) -> float | None:
@@ -71,54 +198,88 @@ def took(record: RunRecord) -> float | None:
     return max(0.0, round((end - begin).total_seconds(), 1))
 
 
-def shown(stage: StageRecord) -> str:
-    """As for people: `to come` for one that has not begun."""
-    return stage.shown
-
-
-def newest_first(paths: ProjectPaths, after: str | None = None) -> Iterator[RunRecord]:
-    """The records on disk; after: only those that began before that run."""
-    if not paths.runs.is_dir():
-        return
-    names = sorted((one.name for one in paths.runs.iterdir() if one.is_dir()), reverse=True)
-    for name in names:
-        if after is None or name < after:
-            record = read_run(paths.run(name))
-            if record is not None:
-                yield record
-
-
-def can_resume(record: RunRecord) -> bool:
-    return record.state in GOES_ON
-
-
-def page(
-    project: "Project", place: Place, *, state: str | None, target: str | None
-) -> dict[str, Any]:
-    """A page of RunBrief, the newest first."""
-    found = (
-        brief(record)
-        for record in newest_first(project.paths, place.after)
-        if state in (None, record.state) and target in (None, record.target)
-    )
-    return cut(found, place, "id")
+def time_of(millis: int | None) -> str | None:
+    """Milliseconds since 1970 as ISO 8601, UTC."""
+    if millis is None:
+        return None
+    return datetime.fromtimestamp(millis / 1000, UTC).isoformat(timespec="milliseconds")
 
 
 def detail(run: str, project: "Project") -> dict[str, Any]:
-    """A run with its job and its graph, as the API's RunShown."""
-    record = find_run(project.paths, run)
+    """A run with its job and its graph, as the API's RunShown. Raises BadInput when there is no
+    run of that id and no job either."""
+    queue = project.run_list.queue()
+    paths = project.paths
+    if run == "last":
+        newest = next(project.run_list.newest_first(), None)
+        run = newest["id"] if newest is not None else run
+    record = read_run(paths.run(run))
+    job = queue.jobs.get(run) or project.run_list._job(run)
+    if record is None and job is None:
+        find_run(paths, run)  # tells what there is
+    found = _recorded(record, job, paths) if record is not None else _asked(job)
     return {
-        **record.model_dump(),
-        "seconds": took(record),
-        "job": None,
-        "graph": {
-            "nodes": [
-                one.model_dump(include={"name", "kind", "state", "output", "seconds", "error"})
-                for one in record.stages
-            ],
-            "edges": [],
-        },
-        "resumable": can_resume(record),
-        "stoppable": record.state == "running",
-        "tensorboard": None,
+        **found,
+        "job": _job_shown(job, queue),
+        "resumable": _resumable(record, job),
+        "stoppable": found["state"] in ("running", "starting", "queued", "approval", "waiting"),
+        "tensorboard": _tensorboard(paths),
     }
+
+
+def _recorded(record: RunRecord, job: "Job | None", paths: ProjectPaths) -> dict[str, Any]:
+    from llmops.runner.observe import graph
+
+    return {
+        **record.model_dump(exclude={"pid", "process_started"}),
+        "state": state_of(record, job),
+        "stages": [
+            {**one.model_dump(exclude={"declared"}), "state": one.shown} for one in record.stages
+        ],
+        "seconds": took(record),
+        "graph": graph(paths, record.id),
+    }
+
+
+def _asked(job: "Job | None") -> dict[str, Any]:
+    assert job is not None
+    return {
+        **{key: getattr(job, key) for key in ("id", "state", "target", "overrides", "force")},
+        "file": job.target,
+        "by": job.by,
+        "correlation": job.correlation,
+        "started": time_of(job.started),
+        "ended": time_of(job.ended),
+        "seconds": None,
+        "stages": [],
+        "graph": {"nodes": [], "edges": []},
+    }
+
+
+def _job_shown(job: "Job | None", queue: Queue) -> dict[str, Any] | None:
+    if job is None:
+        return None
+    return {
+        "state": job.state,
+        "by": job.by,
+        "trigger": job.trigger,
+        "created": time_of(job.created),
+        "tries": job.tries,
+        "queue_position": queue.positions.get(job.id),
+        "look_at": time_of(job.look_at),
+        "device_seconds": job.device_seconds,
+        "error": job.error,
+    }
+
+
+def _resumable(record: RunRecord | None, job: "Job | None") -> bool:
+    if job is not None and job.state in ("approval", "queued", "starting", "running"):
+        return False
+    if record is None:
+        return job is not None and job.state in ("cancelled", "failed", "died", "interrupted")
+    return record.state in GOES_ON
+
+
+def _tensorboard(paths: ProjectPaths) -> str | None:
+    there = present(paths, "tensorboard")
+    return str(there["url"]) if there is not None else None

@@ -5,19 +5,29 @@ threads end after the step that they are at, the database is closed, its announc
 Runs and deployments that were started through it go on.
 """
 
-import ipaddress
 import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
+from types import FrameType
+from typing import TYPE_CHECKING
 
 from llmops.control.presence import announced, refuse_a_second
+from llmops.control.threads import keep_log, running, schedule
 from llmops.errors import BadInput
+from llmops.spec.deployment import is_loopback
 from llmops.spec.settings import Settings
 from llmops.store.paths import ProjectPaths
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from llmops.control.project import Project
 
 PORT = 8700
 DRAIN_SECONDS = 5
@@ -38,8 +48,6 @@ class Options:
 def run(settings: Settings, options: Options, report: Callable[[str], None]) -> None:
     """Serve until told to stop. Raises BadInput when a control of this project runs already, the
     place is taken, or keys are needed and there are none."""
-    import uvicorn
-
     from llmops.control.app import create_app
 
     os.chdir(settings.root)  # as paths are told, and as runs are started
@@ -50,30 +58,56 @@ def run(settings: Settings, options: Options, report: Callable[[str], None]) -> 
         listening = stack.enter_context(_listen(options))
         url = _url(options.host, listening)
         app = create_app(settings, keys=keys)
-        stack.callback(app.state.project.close)
-        config = uvicorn.Config(
-            app,
-            loop="asyncio",
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            proxy_headers=False,
-            timeout_keep_alive=75,
-            timeout_graceful_shutdown=DRAIN_SECONDS,
-        )
-        server = uvicorn.Server(config)
+        project: Project = app.state.project
+        stack.callback(project.close)
+        stack.enter_context(running(project.ending, *_works(settings, options, project, report)))
         listening.listen(BACKLOG)
         stack.enter_context(announced(paths, url))
         if second:
             report(second)
         report(f"llmops control of {settings.root} at {url}")
-        # uvicorn raises the signal that stopped it once more, when it is done.
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: sys.exit(0))
-        server.run(sockets=[listening])
+        _answer(app, listening, project.ending)
+
+
+def _works(
+    settings: Settings, options: Options, project: "Project", report: Callable[[str], None]
+) -> list[tuple[str, Callable[[], None]]]:
+    """The threads, by name."""
+    works: list[tuple[str, Callable[[], None]]] = []
+    if options.ingest:
+        works.append(("ingest", partial(keep_log, settings, project.ending, report)))
+    if options.scheduler:
+        clock, ending = project.clock, project.ending
+        works.append(("scheduler", partial(schedule, settings, clock, ending, report)))
+    return works
+
+
+def _answer(app: "FastAPI", listening: socket.socket, ending: threading.Event) -> None:
+    """Answer until SIGTERM or SIGINT, which set `ending` at once, so that streams end too."""
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            ending.set()
+            super().handle_exit(sig, frame)
+
+    config = uvicorn.Config(
+        app,
+        loop="asyncio",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+    )
+    # uvicorn raises the signal that stopped it once more, when it is done.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
+    Server(config).run(sockets=[listening])
 
 
 def needs_keys(host: str, paths: ProjectPaths) -> bool:
@@ -90,13 +124,6 @@ def needs_keys(host: str, paths: ProjectPaths) -> bool:
             "127.0.0.1",
         )
     return True
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _listen(options: Options) -> socket.socket:
@@ -120,3 +147,15 @@ def _url(host: str, listening: socket.socket) -> str:
     name = listening.getsockname()
     shown = f"[{name[0]}]" if ":" in name[0] else name[0]
     return f"http://{shown}:{name[1]}"
+
+
+def schedule_only(settings: Settings, report: Callable[[str], None]) -> None:
+    """The scheduler without the API, until SIGTERM or SIGINT."""
+    from llmops.scheduling.clock import SystemClock
+
+    os.chdir(settings.root)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    report(f"llmops scheduler of {settings.root}")
+    schedule(settings, SystemClock(), stop, report)

@@ -51,20 +51,31 @@ def keep(
     if not follow:
         tell(Kept(ingest(paths, database), expire_all(settings, database)))
         return
+    with _told_to_stop() as stop:
+        keep_on(settings, paths, database, tell, stop)
+
+
+def keep_on(
+    settings: Settings,
+    paths: ProjectPaths,
+    database: sa.Engine,
+    tell: Callable[[Kept], None],
+    stop: threading.Event,
+) -> None:
+    """A pass a second until `stop` is set. Raises as `keep`."""
     told: set[str] = set()
     expired_at = 0.0
-    with _told_to_stop() as stop:
-        while not stop.is_set():
-            done = Kept(ingest(paths, database))
-            if time.monotonic() >= expired_at:
-                done.expired = expire_all(settings, database)
-                expired_at = time.monotonic() + EXPIRE_SECONDS
-            # What a newer llmops wrote is met again in each pass.
-            done.ingested.damaged = [d for d in done.ingested.damaged if str(d) not in told]
-            told.update(map(str, done.ingested.damaged))
-            if done:
-                tell(done)
-            stop.wait(EVERY_SECONDS)
+    while not stop.is_set():
+        done = Kept(ingest(paths, database))
+        if time.monotonic() >= expired_at:
+            done.expired = expire_all(settings, database)
+            expired_at = time.monotonic() + EXPIRE_SECONDS
+        # What a newer llmops wrote is met again in each pass.
+        done.ingested.damaged = [d for d in done.ingested.damaged if str(d) not in told]
+        told.update(map(str, done.ingested.damaged))
+        if done:
+            tell(done)
+        stop.wait(EVERY_SECONDS)
 
 
 @contextmanager

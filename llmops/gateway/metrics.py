@@ -18,8 +18,10 @@ DISK_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1,
 class Numbers:
     """A counter or a gauge: a number for each set of labels."""
 
-    def __init__(self, kind: str, name: str, told: str, labels: Sequence[str] = ()) -> None:
-        self.kind, self.name, self.told, self.labels = kind, f"llmops_gateway_{name}", told, labels
+    def __init__(
+        self, kind: str, name: str, told: str, labels: Sequence[str] = (), *, of: str = "gateway"
+    ) -> None:
+        self.kind, self.name, self.told, self.labels = kind, f"llmops_{of}_{name}", told, labels
         self.values: defaultdict[Labels, float] = defaultdict(float)
 
     def add(self, labels: Labels, amount: float = 1) -> None:
@@ -36,9 +38,15 @@ class Histogram:
     kind = "histogram"
 
     def __init__(
-        self, name: str, told: str, labels: Sequence[str] = (), limits: Sequence[float] = SECONDS
+        self,
+        name: str,
+        told: str,
+        labels: Sequence[str] = (),
+        limits: Sequence[float] = SECONDS,
+        *,
+        of: str = "gateway",
     ) -> None:
-        self.name, self.told, self.labels = f"llmops_gateway_{name}", told, labels
+        self.name, self.told, self.labels = f"llmops_{of}_{name}", told, labels
         self._limits = limits
         self._counts: dict[Labels, list[int]] = {}
         self._sums: defaultdict[Labels, float] = defaultdict(float)
@@ -82,13 +90,17 @@ class Metrics:
         self.lost = Numbers("counter", "journal_lost_total", "Records that were not kept")
 
     def text(self) -> bytes:
-        """In Prometheus's text format, version 0.0.4."""
-        lines: list[str] = []
-        for family in vars(self).values():
-            lines.append(f"# HELP {family.name} {family.told}")
-            lines.append(f"# TYPE {family.name} {family.kind}")
-            lines.extend(family.lines())
-        return ("\n".join(lines) + "\n").encode()
+        return text(vars(self).values())
+
+
+def text(families: Iterable[Numbers | Histogram]) -> bytes:
+    """In Prometheus's text format, version 0.0.4."""
+    lines: list[str] = []
+    for family in families:
+        lines.append(f"# HELP {family.name} {family.told}")
+        lines.append(f"# TYPE {family.name} {family.kind}")
+        lines.extend(family.lines())
+    return ("\n".join(lines) + "\n").encode()
 
 
 def _shown(names: Sequence[str], values: Labels) -> str:

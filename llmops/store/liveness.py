@@ -1,7 +1,9 @@
 """Whether a process that left a record still lives. A pid alone does not tell: it is given away
 again, and a record may outlive its process by days."""
 
+import contextlib
 import os
+import signal
 from pathlib import Path
 
 
@@ -26,3 +28,19 @@ def process_mark(pid: int) -> str:
 def is_alive(pid: int, started: str) -> bool:
     """Whether the process `pid` is the one that had the mark `started`."""
     return bool(started) and process_mark(pid) == started
+
+
+def terminate(pid: int, started: str) -> None:
+    """SIGTERM to the process that had the mark `started`, and to no other that got its number
+    since."""
+    with contextlib.suppress(ProcessLookupError):
+        if not hasattr(os, "pidfd_open"):
+            if is_alive(pid, started):
+                os.kill(pid, signal.SIGTERM)
+            return
+        handle = os.pidfd_open(pid)
+        try:
+            if is_alive(pid, started):
+                signal.pidfd_send_signal(handle, signal.SIGTERM)
+        finally:
+            os.close(handle)

@@ -7,15 +7,25 @@ the application uses, and the answer never tells it.
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query
+from fastapi.responses import StreamingResponse
+from pydantic import Field
 
-from llmops.control.access import may
+from llmops.control.access import Admin, may
+from llmops.control.exporting import lines
 from llmops.control.pages import PlaceAsked
 from llmops.control.project import Project, ProjectHeld
-from llmops.control.shape import Answer, Items, Page
+from llmops.control.shape import Answer, Ask, Items, Page
 from llmops.control.times import SinceAsked
 from llmops.feedback import query
 
 router = APIRouter(tags=["feedback"], dependencies=[may("read")])
+
+_LINE = '{"kind": "inference", "id": "chatcmpl-06bq3v0rn2k8"}\n'
+
+
+class Lines(StreamingResponse):
+    media_type = "application/x-ndjson"
+
 
 _Short = Annotated[str | None, Query(max_length=256)]
 
@@ -112,6 +122,51 @@ def events(project: ProjectHeld, filters: FiltersAsked, place: PlaceAsked) -> di
 def answers(project: ProjectHeld, filters: FiltersAsked, place: PlaceAsked) -> dict[str, Any]:
     page = query.answers(project.database, filters, after=place.after, size=place.limit)
     return {"items": page.rows, "next": page.after}
+
+
+class ForgetAsked(Ask):
+    """user: as the application names the user."""
+
+    user: str = Field(min_length=1, max_length=256)
+
+
+class Forgotten(Answer):
+    """As `llmops feedback forget --json`. user: hashed; inferences, events: whose texts were erased
+    now."""
+
+    user: str
+    tombstone: str
+    inferences: int
+    events: int
+
+
+@router.get(
+    "/feedback/export",
+    response_class=Lines,
+    summary="The log as JSON lines",
+    responses={200: {"content": {"application/x-ndjson": {"example": _LINE}}}},
+)
+def export(
+    project: ProjectHeld, _: Admin, since: SinceAsked, deployment: _Short = None
+) -> StreamingResponse:
+    """As `llmops feedback export`: answers, then events; users are hashed."""
+    database = project.database
+    named = {"content-disposition": 'attachment; filename="feedback.jsonl"'}
+    return Lines(lines(database, deployment=deployment, since=since), headers=named)
+
+
+@router.post("/feedback/forget", response_model=Forgotten, summary="Erase a user's texts for good")
+def forget(asked: ForgetAsked, project: ProjectHeld, _: Admin) -> dict[str, Any]:
+    """In the log and in snapshots; versions that trained on them cannot be changed, and are
+    told."""
+    from llmops.feedback.erase import forget
+    from llmops.feedback.identity import load_identity
+    from llmops.preferences.lineage import SnapshotEraser
+
+    paths = project.paths
+    identity = load_identity(paths.secret)
+    eraser = SnapshotEraser(paths)
+    return forget(asked.user, paths, project.database, identity, eraser).record()
 
 
 @router.get("/feedback/{id}", response_model=AnswerShown, summary="One answer and all about it")

@@ -3,10 +3,12 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
+from pydantic import Field
 
-from llmops.control.access import may
+from llmops.control.access import Promoter, may
 from llmops.control.project import ProjectHeld
-from llmops.control.shape import Answer, Items
+from llmops.control.shape import Answer, Ask, Items
+from llmops.errors import BadInput
 from llmops.spec.reference import NAME
 
 router = APIRouter(tags=["models"], dependencies=[may("read")])
@@ -31,10 +33,11 @@ class Version(Answer):
 
 
 class ModelShown(Answer):
-    """aliases: the version that each names."""
+    """aliases: the version that each names; rollbacks: the one that it would name again."""
 
     name: str
     aliases: dict[str, str]
+    rollbacks: dict[str, str | None]
     versions: list[Version]
 
 
@@ -49,6 +52,34 @@ class MoveShown(Answer):
     by: str
 
 
+class PromotionAsked(Ask):
+    """version: NAME:vN, vN or N. override: without passed evidence; `why` is kept with it then."""
+
+    version: str | int = Field(examples=["town:v3"])
+    alias: str = Field(max_length=64, examples=["production"])
+    override: bool = False
+    why: str = Field("", max_length=2000)
+
+
+class RollbackAsked(Ask):
+    alias: str = Field("production", max_length=64)
+    why: str = Field("", max_length=2000, examples=["answers in French"])
+
+
+class Moved(Answer):
+    """move: None when the alias named that version already."""
+
+    moved: bool
+    move: MoveShown | None
+
+
+class Graph(Answer):
+    """nodes: {id, kind, label}; edges: pairs of ids, from what was used to what was made of it."""
+
+    nodes: list[dict[str, str]]
+    edges: list[list[str]]
+
+
 class EvidenceShown(Answer):
     id: str
     time: str
@@ -56,6 +87,14 @@ class EvidenceShown(Answer):
     version: str
     passed: bool
     summary: str
+    missing: list[str]
+
+
+class Standing(Items[EvidenceShown]):
+    """decides: the id of the piece that a promotion would stand on; missing: what that lacks, in
+    words; nothing when an alias may move."""
+
+    decides: str | None
     missing: list[str]
 
 
@@ -68,6 +107,7 @@ def models(project: ProjectHeld) -> dict[str, Any]:
 
 @router.get("/models/{name}", response_model=ModelShown, summary="A model with its versions")
 def model(name: Model, project: ProjectHeld) -> dict[str, Any]:
+    from llmops.registry.promotion import back
     from llmops.registry.report import listed_of
 
     registry = project.registry
@@ -75,7 +115,9 @@ def model(name: Model, project: ProjectHeld) -> dict[str, Any]:
     if not versions:
         registry.resolve(f"{name}:v1")  # tells which models there are
     aliases = {alias: f"{name}:v{n}" for alias, n in registry.aliases(name).items()}
-    return {"name": name, "aliases": aliases, "versions": versions}
+    history = registry.history(name)
+    rollbacks = {alias: back(alias, history) for alias in aliases}
+    return {"name": name, "aliases": aliases, "rollbacks": rollbacks, "versions": versions}
 
 
 @router.get("/models/{name}/versions/{number}", response_model=Version, summary="One version")
@@ -97,11 +139,89 @@ def history(name: Model, project: ProjectHeld) -> dict[str, Any]:
 
 @router.get(
     "/models/{name}/versions/{number}/evidence",
-    response_model=Items[EvidenceShown],
+    response_model=Standing,
     summary="What was measured of a version",
 )
 def evidence(name: Model, number: Number, project: ProjectHeld) -> dict[str, Any]:
+    """Oldest first; and what a promotion would make of it."""
+    from llmops.registry.evidence import EvidenceLog
+    from llmops.registry.manifest import VersionId
+    from llmops.registry.promotion import standing
     from llmops.registry.report import evidence_of
 
     found = evidence_of(f"{name}:v{number}", project.registry)
+    stands = standing(VersionId(name, number), EvidenceLog(project.paths))
+    return {
+        "items": [piece.model_dump() for piece in found],
+        "decides": stands.decides.id if stands.decides else None,
+        "missing": stands.missing,
+    }
+
+
+@router.get(
+    "/models/{name}/evidence",
+    response_model=Items[EvidenceShown],
+    summary="What was measured of all its versions",
+)
+def all_evidence(name: Model, project: ProjectHeld) -> dict[str, Any]:
+    """Oldest first."""
+    from llmops.registry.report import evidence_of
+
+    found = evidence_of(name, project.registry)
     return {"items": [piece.model_dump() for piece in found]}
+
+
+@router.get(
+    "/models/{name}/versions/{number}/lineage",
+    response_model=Graph,
+    summary="What a version was made of, and what came of it",
+)
+def lineage(name: Model, number: Number, project: ProjectHeld) -> dict[str, Any]:
+    from llmops.control.lineage import lineage
+
+    return lineage(name, number, project.registry)
+
+
+@router.post("/models/{name}/promote", response_model=Moved, summary="Move an alias on evidence")
+def promote(
+    name: Model, asked: PromotionAsked, project: ProjectHeld, caller: Promoter
+) -> dict[str, Any]:
+    """409 with the code `gate_refused` when the newest evidence has not passed, or there is
+    none."""
+    from llmops.registry.evidence import EvidenceLog
+    from llmops.registry.promotion import promote
+
+    move = promote(
+        _version(name, asked.version),
+        asked.alias,
+        project.registry,
+        EvidenceLog(project.paths),
+        override=asked.override,
+        why=asked.why,
+        by=caller.by,
+    )
+    return {"moved": move is not None, "move": None if move is None else move.model_dump()}
+
+
+@router.post("/models/{name}/rollback", response_model=Moved, summary="Move an alias back")
+def roll_back(
+    name: Model, asked: RollbackAsked, project: ProjectHeld, caller: Promoter
+) -> dict[str, Any]:
+    """To the version that it named before; again: to the one before that."""
+    from llmops.registry.promotion import rollback
+
+    registry = project.registry
+    move = rollback(name, asked.alias, registry, why=asked.why, by=caller.by)
+    return {"moved": True, "move": move.model_dump()}
+
+
+def _version(name: str, asked: str | int) -> str:
+    """NAME:vN, from that or from `vN` or N. Raises BadInput for a version of another model."""
+    text = str(asked)
+    if text.isascii() and text.isdigit() and len(text) < 10:
+        return f"{name}:v{text}"
+    if ":" not in text and "@" not in text:
+        return f"{name}:{text}"
+    if not text.startswith((f"{name}:", f"{name}@")):
+        raise BadInput(f"`{text[:100]}` is no version of {name}")
+    return text

@@ -17,7 +17,10 @@ router = APIRouter(tags=["runs"], dependencies=[may("read")])
 RunId = Annotated[
     str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=128, examples=["last"])
 ]
-StageName = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=128)]
+StageName = Annotated[
+    str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=128, examples=["sft"])
+]
+_FAR = 2**40
 
 
 class StageShown(Answer):
@@ -42,11 +45,12 @@ class Graph(Answer):
 
 class RunShown(Answer):
     """job: how it stands in the queue, None for a run that was begun at a terminal; tensorboard:
-    its curves, where a TensorBoard of the project runs."""
+    where a TensorBoard of the project runs."""
 
     id: str
     state: str
     target: str
+    file: str
     overrides: list[str]
     force: bool
     by: str
@@ -62,6 +66,36 @@ class RunShown(Answer):
     tensorboard: str | None = Field(None, examples=["http://127.0.0.1:6006"])
 
 
+class Figure(Answer):
+    """One step's figures; None where the engine did not report it. elapsed_s: since it began."""
+
+    step: int
+    total: int
+    loss: float | None
+    learning_rate: float | None
+    tokens_per_s: float | None
+    accuracy: float | None
+    eval_loss: float | None
+    elapsed_s: float | None
+    epoch: float | None
+
+
+class Figures(Answer):
+    """total: steps in all, 0 while it is not known; finished: no more will come."""
+
+    items: list[Figure]
+    total: int
+    finished: bool
+
+
+class LogPart(Answer):
+    """offset: where the part that follows begins; size: of the log so far. In bytes."""
+
+    text: str
+    offset: int
+    size: int
+
+
 @router.get("/runs", response_model=Page[RunBrief], summary="Runs and jobs, the newest first")
 def listed(
     project: ProjectHeld,
@@ -69,9 +103,50 @@ def listed(
     state: Annotated[str | None, Query(max_length=16, examples=["running"])] = None,
     target: Annotated[str | None, Query(max_length=400)] = None,
 ) -> dict[str, Any]:
-    return runs.page(project, place, state=state, target=target)
+    return project.run_list.page(place, state=state, target=target)
 
 
 @router.get("/runs/{run}", response_model=RunShown, summary="One run; `last` is the newest")
 def shown(run: RunId, project: ProjectHeld) -> dict[str, Any]:
     return runs.detail(run, project)
+
+
+@router.get(
+    "/runs/{run}/log", response_model=LogPart, summary="What a run said to nobody's terminal"
+)
+def run_log(
+    run: RunId,
+    project: ProjectHeld,
+    offset: Annotated[int, Query(ge=-_FAR, le=_FAR, description="<0: from the end")] = 0,
+) -> dict[str, Any]:
+    """Planning, and why it ended; what engines say is in the stages' logs."""
+    from llmops.runner.observe import log
+
+    return log(project.paths, runs.detail(run, project)["id"], None, offset)
+
+
+@router.get(
+    "/runs/{run}/stages/{stage}/metrics", response_model=Figures, summary="A stage's curves"
+)
+def metrics(
+    run: RunId,
+    stage: StageName,
+    project: ProjectHeld,
+    after: Annotated[int | None, Query(ge=0, le=_FAR, description="only later steps")] = None,
+) -> dict[str, Any]:
+    from llmops.runner.observe import metrics
+
+    return metrics(project.paths, run, stage, after)
+
+
+@router.get("/runs/{run}/stages/{stage}/log", response_model=LogPart, summary="A stage's log")
+def log(
+    run: RunId,
+    stage: StageName,
+    project: ProjectHeld,
+    offset: Annotated[int, Query(ge=-_FAR, le=_FAR, description="<0: from the end")] = 0,
+) -> dict[str, Any]:
+    """As the engine wrote it; at most 64 KiB at once."""
+    from llmops.runner.observe import log
+
+    return log(project.paths, run, stage, offset)

@@ -1,0 +1,135 @@
+"""Starting runs, stopping them, going on with them.
+
+A run is a process of its own: it belongs to no request, and goes on when this process ends.
+"""
+
+from typing import Any, Literal
+
+from fastapi import APIRouter, Response
+from pydantic import Field
+
+from llmops.control.access import Runner, may
+from llmops.control.idempotency import Once
+from llmops.control.problems import Refused, of_its_state
+from llmops.control.project import ProjectHeld
+from llmops.control.routes.runs import RunId
+from llmops.control.shape import Answer, Ask
+from llmops.control.targets import Overrides, Target, find, typed
+
+router = APIRouter(tags=["runs"], dependencies=[may("read")])
+
+
+class _Changes(Ask):
+    overrides: Overrides = Field(default_factory=list)
+    force: bool = Field(False, description="run again what is up to date")
+    approval: bool = Field(False, description="a person must agree first")
+
+
+class TargetAsked(_Changes):
+    """target: a recipe or a pipeline."""
+
+    target: Target
+
+
+class RecipeAsked(_Changes):
+    recipe: Target
+
+
+class PipelineAsked(_Changes):
+    pipeline: Target = Field(examples=["pipelines/town.yaml"])
+
+
+class Queued(Answer):
+    """state: queued, or approval; url: of the run, below this API."""
+
+    id: str
+    state: str
+    url: str
+
+
+class Done(Answer):
+    """state: cancelled, interrupted, or stopping: it ends in order, in its own time."""
+
+    id: str
+    state: str
+
+
+class Said(Ask):
+    """stage: of a run that waits there; null: the run itself, before it begins."""
+
+    stage: str | None = Field(None, max_length=128)
+    decision: Literal["approve", "reject"] = "approve"
+    note: str = Field("", max_length=2000)
+
+
+_STARTS: dict[str, Any] = {"status_code": 202, "response_model": Queued}
+
+
+def _submit(
+    target: str, asked: _Changes, project: ProjectHeld, caller: Runner, once: Once
+) -> Response:
+    from llmops.scheduling.runs import Request
+
+    request = Request(
+        target=target,
+        overrides=typed(asked.overrides),
+        force=asked.force,
+        by=caller.by,
+        correlation=once.correlation,
+        approval=asked.approval,
+    )
+
+    def start() -> dict[str, Any]:
+        job = project.queue.submit(request)
+        return {"id": job.id, "state": job.state, "url": f"/runs/{job.id}"}
+
+    return once.answer(202, start)
+
+
+@router.post("/runs", summary="Run a recipe or a pipeline", **_STARTS)
+def run(asked: TargetAsked, project: ProjectHeld, caller: Runner, once: Once) -> Any:
+    find(asked.target, project.declarations, "recipe", "pipeline")
+    return _submit(asked.target, asked, project, caller, once)
+
+
+@router.post("/pipelines/run", summary="Run a pipeline", **_STARTS)
+def run_pipeline(asked: PipelineAsked, project: ProjectHeld, caller: Runner, once: Once) -> Any:
+    find(asked.pipeline, project.declarations, "pipeline")
+    return _submit(asked.pipeline, asked, project, caller, once)
+
+
+@router.post("/train/{stage}", summary="Run a training recipe", **_STARTS)
+def train(
+    stage: Literal["cpt", "sft", "dpo"],
+    asked: RecipeAsked,
+    project: ProjectHeld,
+    caller: Runner,
+    once: Once,
+) -> Any:
+    """With what it stands on: stages that are up to date are reused."""
+    find(asked.recipe, project.declarations, "recipe")
+    listed = project.declarations.listed("recipe")
+    found = next((one["stage"] for one in listed if one["path"] == asked.recipe), None)
+    if found is not None and found != stage:
+        what = f"`{asked.recipe}` is a recipe of stage {found}, not {stage}"
+        raise Refused(422, "invalid", what, fix=f"POST /train/{stage} takes such recipes only")
+    return _submit(asked.recipe, asked, project, caller, once)
+
+
+@router.post("/runs/{run}/stop", status_code=202, response_model=Done, summary="End a run")
+def stop(run: RunId, project: ProjectHeld, caller: Runner) -> dict[str, Any]:
+    """What has not begun is cancelled; what runs ends in order and can be gone on with."""
+    with of_its_state():
+        return {"id": run, "state": project.queue.stop(run, caller.by)}
+
+
+@router.post("/runs/{run}/resume", summary="Go on with a run", **_STARTS)
+def resume(run: RunId, project: ProjectHeld, caller: Runner, once: Once) -> Any:
+    """With what it made so far, as its declaration says now."""
+
+    def start() -> dict[str, Any]:
+        with of_its_state():
+            job = project.queue.resume(run, caller.by)
+        return {"id": job.id, "state": job.state, "url": f"/runs/{job.id}"}
+
+    return once.answer(202, start)
