@@ -121,6 +121,40 @@ document.addEventListener("click", (event) => {
   }
 });
 
+// The values of a curve below the pointer, in place of its last ones.
+document.addEventListener("pointermove", (event) => {
+  const picture = event.target instanceof Element ? event.target.closest("svg[data-curve]") : null;
+  for (const other of document.querySelectorAll("figure.ll-reading"))
+    if (!picture || other !== picture.parentElement) read(other, null);
+  if (!picture) return;
+  const box = picture.getBoundingClientRect();
+  const x = ((event.clientX - box.left) / box.width) * picture.viewBox.baseVal.width;
+  read(picture.parentElement, x);
+});
+
+function read(figure, x) {
+  const picture = figure.querySelector("svg[data-curve]");
+  const shown = figure.querySelector(".ll-last");
+  const cross = figure.querySelector(".ll-cross");
+  if (!picture || !shown || !cross) return;
+  figure.classList.toggle("ll-reading", x !== null);
+  if (x === null) {
+    shown.textContent = figure.dataset.last ?? "";
+    cross.setAttribute("x1", -9);
+    cross.setAttribute("x2", -9);
+    delete figure.dataset.last;
+    return;
+  }
+  figure.dataset.last ??= shown.textContent;
+  const near = JSON.parse(picture.dataset.curve)
+    .filter((line) => line.length)
+    .map((line) => line.reduce((a, b) => (Math.abs(b[0] - x) < Math.abs(a[0] - x) ? b : a)));
+  if (!near.length) return;
+  cross.setAttribute("x1", near[0][0]);
+  cross.setAttribute("x2", near[0][0]);
+  shown.textContent = `step ${near[0][2]}: ${near.map((point) => point[3]).join(" · ")}`;
+}
+
 window.addEventListener("popstate", () => show(parse(), false));
 
 watch("value", () => {

@@ -13,10 +13,12 @@ def table(
     *,
     caption: str,
     nothing: Html | None = None,
+    titles: Sequence[str] = (),
     **attributes: object,
 ) -> Html:
     """A table. columns: titles, `""` for one of buttons; rows: cells, inert unless Html; caption:
-    for those who hear it; nothing: in place of a table without rows.
+    for those who hear it; nothing: in place of a table without rows; titles: of the columns as
+    plain text, where they are more than that.
 
     On a narrow screen each row becomes a block with its titles beside the cells.
     """
@@ -24,7 +26,10 @@ def table(
         return nothing or empty("Nothing here yet.")
     head = tag("thead", tag("tr", [tag("th", one, scope="col") for one in columns]))
     body = [
-        tag("tr", [tag("td", cell, data_title=str(columns[i])) for i, cell in enumerate(row)])
+        tag(
+            "tr",
+            [tag("td", cell, data_title=str((titles or columns)[i])) for i, cell in enumerate(row)],
+        )
         for row in rows
     ]
     shown = tag("caption", caption)

@@ -1,0 +1,200 @@
+"""One run: its state, what may be done with it, its stages, and the chosen stage's curves."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from llmops.ui.button import act
+from llmops.ui.curve import Line, curve
+from llmops.ui.figure import ago, number, span
+from llmops.ui.markup import Html, joined, link, tag
+from llmops.ui.panel import card, code, empty, facts, warned
+from llmops.ui.stage_graph import stage_graph
+from llmops.ui.state import badge
+from llmops.ui.table import href
+
+CURVES = (
+    ("Loss", "loss"),
+    ("Preference accuracy", "accuracy"),
+    ("Evaluation loss", "eval_loss"),
+    ("Learning rate", "learning_rate"),
+    ("Tokens per second", "tokens_per_s"),
+)
+
+
+def the_stage(run: Mapping[str, Any], asked: str) -> dict[str, Any] | None:
+    """The stage whose page it is: the one asked for, else the one to look at now."""
+    stages: list[dict[str, Any]] = list(run.get("stages") or [])
+    for one in stages:
+        if one["name"] == asked:
+            return one
+    for state in ("running", "failed", "died", "refused", "waiting"):
+        for one in stages:
+            if one["state"] == state:
+                return one
+    ran = [one for one in stages if one.get("attempt") is not None]
+    trained = [one for one in ran if one.get("kind") == "train"]
+    best = trained or ran or stages
+    return best[-1] if best else None
+
+
+def head(run: Mapping[str, Any], stage: Mapping[str, Any] | None) -> Html:
+    """All but the curves and the log."""
+    graph = run.get("graph") or {}
+    return tag(
+        "div",
+        _title(run),
+        _waits(run),
+        card("Stages", stage_graph(str(run["id"]), graph, str((stage or {}).get("name", ""))))
+        if graph.get("nodes")
+        else None,
+        _stage(run, stage) if stage else empty("It has not begun.", _position(run)),
+        class_="ll-stack",
+    )
+
+
+def _title(run: Mapping[str, Any]) -> Html:
+    name = str(run["id"])
+    overrides = run.get("overrides") or []
+    pairs = [
+        ("Target", tag("span", run.get("target"), class_="ll-mono")),
+        ("Asked by", run.get("by")),
+        ("Started", ago(run.get("started"))),
+        ("Took", span(run.get("seconds"))),
+        (
+            "Changed",
+            tag("span", " ".join(map(str, overrides)), class_="ll-mono") if overrides else "",
+        ),
+    ]
+    return tag(
+        "section",
+        tag(
+            "div",
+            link("‹ Runs", "?tab=runs", class_="ll-quiet"),
+            tag(
+                "div",
+                tag("h2", name, class_="ll-title", id="run-id"),
+                badge(run["state"]),
+                class_="ll-row",
+            ),
+        ),
+        tag("div", _actions(run), class_="ll-row", id="run-actions"),
+        facts(pairs),
+        class_="ll-run-head",
+    )
+
+
+def _actions(run: Mapping[str, Any]) -> Html:
+    name = str(run["id"])
+    board = run.get("tensorboard")
+    return joined(
+        act(
+            "Stop",
+            "stop_run",
+            name,
+            kind="danger",
+            confirm=f"Stop {name}? What is done stays done, and it can be resumed.",
+            id="run-stop",
+        )
+        if run.get("stoppable")
+        else None,
+        act("Resume", "resume_run", name, kind="primary", id="run-resume")
+        if run.get("resumable")
+        else None,
+        link("Compare", href({"tab": "runs", "pick": name}), class_="ll-button ll-plain"),
+        link("TensorBoard", str(board), class_="ll-button ll-plain", id="run-tensorboard")
+        if board
+        else None,
+    )
+
+
+def _waits(run: Mapping[str, Any]) -> Html | None:
+    """What a person must decide before it goes on."""
+    name = str(run["id"])
+    job = run.get("job") or {}
+    if run["state"] == "approval" or job.get("state") == "approval":
+        return approval(name, "", "This run starts once a person agrees.")
+    for stage in run.get("stages") or []:
+        if stage["state"] == "waiting" and "approve" in str(stage.get("error") or ""):
+            words = f"{stage['name']}: {stage['error']}"
+            return approval(name, str(stage["name"]), words)
+    return None
+
+
+def approval(run: str, stage: str, words: str) -> Html:
+    """stage: empty for the run itself."""
+    value = f"{run}/{stage}" if stage else run
+    what = f"{stage} of {run}" if stage else run
+    return warned(
+        tag("p", words),
+        tag(
+            "div",
+            act("Approve", "approve_run", value, kind="primary", why=f"Approve {what}. Why?"),
+            act("Reject", "reject_run", value, kind="danger", why=f"Reject {what}. Why?"),
+            class_="ll-row",
+        ),
+    )
+
+
+def _position(run: Mapping[str, Any]) -> str:
+    job = run.get("job") or {}
+    position = job.get("queue_position") or run.get("queue_position")
+    return f"It is number {position} in the queue." if position else "It waits for a free device."
+
+
+def _stage(run: Mapping[str, Any], stage: Mapping[str, Any]) -> Html:
+    pairs = [
+        ("Kind", stage.get("kind")),
+        ("Made", stage_output(stage.get("output"))),
+        ("Attempt", stage.get("attempt")),
+        ("Started", ago(stage.get("started"))),
+        ("Took", span(stage.get("seconds"))),
+    ]
+    error = stage.get("error")
+    bad = stage["state"] in ("failed", "died", "refused")
+    told = None
+    if error:
+        told = tag("div", error, class_=f"ll-note ll-pre {'ll-bad' if bad else 'll-warn'}")
+    title = tag("span", stage["name"], " ", badge(str(stage["state"])))
+    return card(title, facts(pairs), told, id="run-stage")
+
+
+def stage_output(output: object) -> object:
+    """`NAME:vN` as a link to that version."""
+    name, colon, version = str(output or "").partition(":v")
+    if colon and version.isdigit():
+        return link(output, href({"tab": "models", "model": name, "version": version}))
+    return output
+
+
+def figures(items: Sequence[Mapping[str, Any]], total: int) -> Html | str:
+    """A curve for each figure that the engine reports; empty for a stage that trains nothing."""
+    if not items and not total:
+        return ""
+    drawn = []
+    for title, key in CURVES:
+        points = [
+            (float(one["step"]), float(one[key])) for one in items if one.get(key) is not None
+        ]
+        if points or key == "loss":
+            drawn.append(curve(title, [Line(title, points)], total=total))
+    return card(
+        "Curves",
+        tag("div", drawn, class_="ll-curves"),
+        more=tag("span", _progress(items, total), class_="ll-quiet", id="run-progress"),
+    )
+
+
+def _progress(items: Sequence[Mapping[str, Any]], total: int) -> str:
+    if not items:
+        return "no step yet"
+    last = items[-1]
+    told = f"step {last['step']:,} of {total:,}" if total else f"step {last['step']:,}"
+    epoch = last.get("epoch")
+    return told + (f", epoch {number(float(epoch))}" if epoch is not None else "")
+
+
+def log_tail(stage: str, text: str) -> Html:
+    """The end of a log; the newest line stays in view while nobody scrolls up."""
+    if not text.strip():
+        return card(f"Log of {stage}", tag("p", "It has said nothing yet.", class_="ll-quiet"))
+    return card(f"Log of {stage}", tag("div", code(text), class_="ll-tail", id="run-log"))
