@@ -4,6 +4,8 @@
 """
 
 import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from llmops.errors import BadInput, GateRefused
@@ -12,6 +14,22 @@ from llmops.registry.evidence import Evidence, EvidenceLog
 from llmops.registry.manifest import VersionId
 from llmops.registry.store import Registry
 
+_ROLLBACK = "rollback from "
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a promotion of a version would stand on. decides: the piece of evidence; missing: what
+    it lacks, in words; nothing when an alias may move to that version."""
+
+    decides: Evidence | None
+    missing: list[str]
+
+
+def standing(version: VersionId, evidence: EvidenceLog) -> Standing:
+    """Its newest evaluation with a gate, or experiment, must have passed."""
+    newest = _newest(version, evidence)
+    return Standing(newest, _missing(version, newest))
 
 def promote(
     version: str,
@@ -35,8 +53,8 @@ def promote(
         raise BadInput("an override needs a reason", fix="--why TEXT; it is kept with the version")
     if registry.aliases(target.name).get(alias) == target.number:
         return None
-    newest = _newest(target.id, evidence)
-    missing = _missing(target.id, newest)
+    stands = standing(target.id, evidence)
+    newest, missing = stands.decides, stands.missing
     if missing and not override:
         raise GateRefused(
             f"{target.id} does not become {alias}: {'; '.join(missing)}",
@@ -83,18 +101,32 @@ def _override(version: VersionId, alias: str, missing: list[str], *, why: str, b
     )
 
 
+def back(alias: str, history: Sequence[Move]) -> str | None:
+    """The version that `rollback` would lead to; None when there is nothing to go back to.
+    history: of the model, oldest first."""
+    stack = _stack(alias, history)
+    return stack[-2] if len(stack) > 1 else None
+
+
+def _stack(alias: str, history: Sequence[Move]) -> list[str]:
+    """What an alias named, each once left for good dropped; the last is where it stands."""
+    stack: list[str] = []
+    for move in history:
+        if move.alias != alias:
+            continue
+        if len(stack) > 1 and stack[-2] == move.version:
+            stack.pop()  # it went back; rolling back again goes further back, not forth
+        else:
+            stack.append(move.version)
+    return stack
+
+
 def rollback(name: str, alias: str, registry: Registry, *, why: str, by: str) -> Move:
     """Let an alias name again what it named before it came to its version, in one move.
 
     Raises BadInput when it never named anything else.
     """
-    moves = [move for move in registry.history(name) if move.alias == alias]
-    stack: list[str] = []
-    for move in moves:
-        if len(stack) > 1 and stack[-2] == move.version:
-            stack.pop()  # it went back; rolling back again goes further back, not forth
-        else:
-            stack.append(move.version)
+    stack = _stack(alias, registry.history(name))
     if not stack:
         known = ", ".join(f"`{one}`" for one in sorted(registry.aliases(name)))
         raise BadInput(
@@ -108,7 +140,12 @@ def rollback(name: str, alias: str, registry: Registry, *, why: str, by: str) ->
             f"`llmops models alias {name}:vN {alias}`",
         )
     number = VersionId.parse(stack[-2]).number
-    reason = f"rollback from {stack[-1]}" + (f": {why}" if why else "")
+    reason = f"{_ROLLBACK}{stack[-1]}" + (f": {why}" if why else "")
     moved = registry.move(name, alias, number, why=reason, by=by)
     assert moved is not None
     return moved
+
+
+def is_rollback(move: Move) -> bool:
+    """Whether it went back by `rollback`."""
+    return move.why.startswith(_ROLLBACK)

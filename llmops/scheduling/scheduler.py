@@ -16,13 +16,14 @@ from llmops.errors import LlmopsError
 from llmops.scheduling.clock import Clock, SystemClock
 from llmops.scheduling.dispatch import Dispatcher
 from llmops.scheduling.notify import Notifier
+from llmops.scheduling.notify import Notifier
 from llmops.scheduling.triggers import Triggers
 from llmops.spec.settings import Settings
 from llmops.store.database import open_database
 
 EVERY_SECONDS = 1.0
 LONGEST_SECONDS = 30.0
-"""Between two tries while nothing works."""
+"""Between two turns while nothing works."""
 Tell = Callable[[str], None]
 
 
@@ -47,38 +48,49 @@ class Scheduler:
         try:
             while not stop.is_set():
                 try:
-                    if database is None:
-                        database = open_database(self._settings)
-                    self.tick(database)
-                    self._well()
+                    database = database or open_database(self._settings)
+                    said = self.tick(database)
                 except LlmopsError as error:
-                    self._failed(str(error))
-                except Exception:
-                    # A defect in one part must not end the schedules of a whole project.
-                    self._failed(traceback.format_exc())
+                    said = str(error)
+                self._heard(said)
                 self._clock.wait(stop, self._pause)
         finally:
-            self._triggers.close()
-            self._dispatcher.close()
-            self._notifier.close()
+            for part in (self._triggers, self._dispatcher, self._notifier):
+                part.close()
             if database is not None:
                 database.dispose()
 
-    def tick(self, database: sa.Engine) -> None:
-        """One round of all that it does."""
+    def tick(self, database: sa.Engine) -> str:
+        """One turn of all that it does; what went wrong in it, empty when nothing did. A part
+        that fails holds up none of the others."""
+        parts = (
+            lambda: self._fire(database),
+            lambda: self._dispatcher.tick(database, self._clock.now()),
+            lambda: self._notifier.tick(database),
+        )
+        problems = []
+        for part in parts:
+            try:
+                part()
+            except LlmopsError as error:
+                problems.append(str(error))
+            except Exception:
+                # A defect must not end the schedules of a whole project.
+                problems.append(traceback.format_exc())
+        return "\n".join(dict.fromkeys(problems))
+
+    def _fire(self, database: sa.Engine) -> None:
         for job in self._triggers.tick(database):
             self._tell(f"queued {job}")
-        self._dispatcher.tick(database, self._clock.now())
-        self._notifier.tick(database)
 
-    def _well(self) -> None:
-        if self._told:
-            self._tell("the scheduler goes on")
-        self._told, self._pause = "", EVERY_SECONDS
-
-    def _failed(self, text: str) -> None:
-        """Told once, however often it happens; the next try comes later each time."""
-        if text != self._told:
-            self._tell(f"the scheduler waits: {text}")
-        self._told = text
-        self._pause = min(self._pause * 2, LONGEST_SECONDS)
+    def _heard(self, said: str) -> None:
+        """A problem is told once, however often it is met; the next turn comes later each time."""
+        if said:
+            if said != self._told:
+                self._tell(f"the scheduler: {said}")
+            self._pause = min(self._pause * 2, LONGEST_SECONDS)
+        else:
+            if self._told:
+                self._tell("the scheduler goes on")
+            self._pause = EVERY_SECONDS
+        self._told = said

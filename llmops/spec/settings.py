@@ -6,6 +6,11 @@ python = "/opt/lf/bin/python"      # an environment of your own instead of the i
 LLMOPS_ENGINES_LLAMAFACTORY_PYTHON   the same from the environment
 LLMOPS_CACHE                         where engine environments are kept (in the file: `cache`)
 LLMOPS_DATABASE                      the database's URL (in the file: `database`)
+
+[[notify]]                       # who is told of failed runs, promotions, ... (spec/notify.py)
+url = "https://example.org/hook"
+on = ["failed", "approval"]
+secret_env = "LLMOPS_NOTIFY_SECRET"
 """
 
 import os
@@ -17,6 +22,7 @@ from pydantic import Field, ValidationError
 
 from llmops.errors import BadInput
 from llmops.spec.grammar import Spec
+from llmops.spec.notify import Notify
 from llmops.spec.source import display
 from llmops.spec.suggest import did_you_mean
 
@@ -44,6 +50,7 @@ class Settings(Spec):
     cache: Path
     database: str | None = Field(None, repr=False, description="may hold a password")
     engines: EnginesSettings = Field(default_factory=EnginesSettings)
+    notify: list[Notify] = Field(default_factory=list)
 
     def engine(self, name: str) -> EngineSettings:
         found: EngineSettings = getattr(self.engines, name)
@@ -86,15 +93,22 @@ def load_settings(start: Path | None = None) -> Settings:
         item = error.errors()[0]
         key = ".".join(str(part) for part in item["loc"])
         if item["type"] == "extra_forbidden":
-            known = (
-                [*Settings.model_fields] if len(item["loc"]) == 1 else [*ENGINES, "python", "lock"]
-            )
+            known = _known(item["loc"])
             raise BadInput(
                 f"unknown key `{key}`",
                 where=display(file),
                 fix=did_you_mean(str(item["loc"][-1]), known),
             ) from error
         raise BadInput(f"{key}: {item['msg']}", where=display(file)) from error
+
+
+def _known(place: tuple[int | str, ...]) -> list[str]:
+    """The keys that there are at the place of an unknown one."""
+    if len(place) == 1:
+        return [*Settings.model_fields]
+    if place[0] == "notify":
+        return [*Notify.model_fields]
+    return [*ENGINES, "python", "lock"]
 
 
 def _default_cache() -> Path:
