@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 LEASE_SECONDS = 60.0
 """In which a process that was started must have taken its job."""
+LIGHT = 4
+"""So many runs at once that need no device: their processes take memory, too."""
 
 
 class Dispatcher:
@@ -80,26 +82,28 @@ class Dispatcher:
         queued = [job for job in active if job.state == "queued"]
         if not queued:
             return
-        free = self._devices - self._used(active)
+        used, light = self._used(active)
+        free = self._devices - used
         for job in queued:
             record = self._record(job)
             if record is not None and record.state == "running":
                 continue  # somebody goes on with it at a terminal
             need = min(needed(record, job.devices), self._devices)
             if need > free:
-                # What needs a device comes in order; what needs none passes by.
-                free = 0
-            elif self._claim(database, job, now):
-                free -= need
+                free = 0  # what needs a device comes in order; what needs none passes by
+            elif (need or light < LIGHT) and self._claim(database, job, now):
+                free, light = free - need, light + (not need)
 
-    def _used(self, active: list[Job]) -> int:
-        """Devices in use here, also by runs that were begun at a terminal."""
+    def _used(self, active: list[Job]) -> tuple[int, int]:
+        """Devices in use here, also by runs that were begun at a terminal; and how many of the jobs
+        that run here use none."""
         here = socket.gethostname()
         mine = [job for job in active if job.state in RUNS and job.host == here]
-        used = sum(min(needed(self._record(job), job.devices), self._devices) for job in mine)
+        each = [min(needed(self._record(job), job.devices), self._devices) for job in mine]
         jobs = {job.id for job in active if job.state in RUNS}
         others = [run for run in list_runs(self._paths) if run.id not in jobs]
-        return used + sum(needed(run, 1) for run in others if run.state == "running")
+        foreign = sum(needed(run, 1) for run in others if run.state == "running")
+        return sum(each) + foreign, each.count(0)
 
     def _record(self, job: Job) -> RunRecord | None:
         return read_run(self._paths.run(job.id))

@@ -1,66 +1,32 @@
 """The queue: runs that are asked for, started as processes of their own, and written back."""
 
-import time
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from llmops.errors import BadInput
-from llmops.registry.store import Registry
-from llmops.runner.record import read_run
 from llmops.scheduling import jobs
-from llmops.scheduling.dispatch import Dispatcher
-from llmops.scheduling.jobs import Job
+from llmops.scheduling.devices import needed
 from llmops.scheduling.runs import Request, Runs
-from llmops.spec.settings import load_settings
-from llmops.store.database import open_database, reading
-from tests.fast.town_project import make_town
-from tests.waiting import until
+from llmops.spec.settings import Settings
+from llmops.store.database import reading, writing
+from llmops.store.paths import ProjectPaths
+from llmops.store.tables import marks
+from tests.fast.job_queue import MOVE, Queue
 
-MOVE = 'name: p\nstages:\n  offer: {promote: "town:v3", to: candidate}\n'
-
-
-class Queue:
-    """A project with the pipeline `p.yaml`, and a dispatcher that the tests turn."""
-
-    def __init__(self, root: Path, pipeline: str = MOVE) -> None:
-        self.root = root
-        self.registry: Registry = make_town(root)
-        (root / "p.yaml").write_text(pipeline, encoding="utf-8")
-        self.settings = load_settings()
-        self.database: sa.Engine = open_database(self.settings)
-        self.runs = Runs(self.settings, self.database)
-        self.dispatcher = Dispatcher(self.settings, devices=1)
-
-    def ask(self, **changes: object) -> Job:
-        return self.runs.submit(Request(**{"target": "p.yaml", "by": "cli:test", **changes}))  # type: ignore[arg-type]
-
-    def job(self, run: str) -> Job:
-        with reading(self.database) as connection:
-            found = jobs.find(connection, run)
-        assert found is not None
-        return found
-
-    def tick(self) -> None:
-        self.dispatcher.tick(self.database, time.time())
-
-    def until(self, run: str, *states: str) -> Job:
-        """Turn until the job is in one of these states."""
-
-        def there() -> Job | None:
-            self.tick()
-            job = self.job(run)
-            return job if job.state in states else None
-
-        found = until(there)
-        assert found is not None
-        return found
-
-    def close(self) -> None:
-        self.dispatcher.close()
-        self.database.dispose()
+ASKING = """\
+import sys
+from llmops.scheduling.runs import Request, opened
+with opened() as runs:
+    for _ in range(10):
+        runs.submit(Request("p.yaml", by=f"cli:{sys.argv[1]}"))
+"""
 
 
 @pytest.fixture
@@ -70,25 +36,135 @@ def queue(project: Path) -> Iterator[Queue]:
     found.close()
 
 
+@pytest.fixture
+def runs(settings: Settings, database: sa.Engine) -> Runs:
+    """Of a project whose pipeline is only queued, on either database."""
+    (settings.root / "p.yaml").write_text(MOVE, encoding="utf-8")
+    return Runs(settings, database)
+
+
+def queued(runs: Runs) -> list[jobs.Job]:
+    with reading(runs.database) as connection:
+        return jobs.in_order(connection, ("queued",))
+
+
 def test_a_run_that_is_asked_for_is_carried_out(queue: Queue) -> None:
     job = queue.ask(correlation="request-1")
     assert queue.job(job.id).state == "queued"
-    ended = queue.until(job.id, *jobs.ENDED)
+    ended = queue.ended(job.id)
     assert (ended.state, ended.error, ended.tries) == ("done", None, 1)
-    assert queue.registry.aliases("town")["candidate"] == 3
-    record = read_run(queue.runs.paths.run(job.id))
-    assert record is not None
+    assert queue.moves() == 1
+    record = queue.record(job.id)
     assert (record.by, record.correlation) == ("cli:test", "request-1")
 
 
-def test_a_declaration_that_cannot_be_read_is_not_queued(queue: Queue) -> None:
-    with pytest.raises(BadInput):
-        queue.ask(target="none.yaml")
-    assert not queue.runs.paths.runs.exists()
+def test_what_cannot_be_read_is_not_queued(runs: Runs) -> None:
+    for target in ("none.yaml", "../p.yaml", "/etc/passwd"):
+        with pytest.raises(BadInput):
+            runs.submit(Request(target))
+    assert queued(runs) == []
+    assert not runs.paths.runs.exists()
 
 
-def test_stop(queue: Queue) -> None:
+def test_fifty_at_once_are_queued_each_once(runs: Runs) -> None:
+    with ThreadPoolExecutor(10) as pool:
+        asked = list(pool.map(lambda _: runs.submit(Request("p.yaml")).id, range(50)))
+    assert len(set(asked)) == 50
+    assert sorted(job.id for job in queued(runs)) == sorted(asked)
+    with reading(runs.database) as connection:
+        assert sorted(jobs.positions(connection).values()) == list(range(1, 51))
+
+
+@pytest.mark.slow
+def test_processes_that_ask_at_once_get_runs_of_their_own(queue: Queue) -> None:
+    argv = [sys.executable, "-c", ASKING]
+    asking = [subprocess.Popen([*argv, str(n)], cwd=queue.root) for n in range(5)]
+    assert [process.wait(60) for process in asking] == [0] * 5
+    assert len({job.id for job in queued(queue.runs)}) == 50
+
+
+def test_of_several_dispatchers_one_claims(runs: Runs) -> None:
+    job = runs.submit(Request("p.yaml"))
+
+    def claims(_: int) -> bool:
+        with writing(runs.database) as connection:
+            return jobs.change(connection, job, state="starting", tries=job.tries + 1)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(claims, range(16))) == [False] * 15 + [True]
+
+
+def test_an_id_that_a_terminal_took_is_not_given(runs: Runs) -> None:
+    first = runs.submit(Request("p.yaml"))
+    assert ProjectPaths(runs.settings.root).run(first.id).root.is_dir()
+    assert runs.submit(Request("p.yaml")).id != first.id
+
+
+def test_what_was_asked_first_comes_first(runs: Runs) -> None:
+    asked = [runs.submit(Request("p.yaml"), now=1.8e9).id for _ in range(12)]
+    assert [job.id for job in queued(runs)] == asked
+
+
+def test_a_page_goes_on_where_the_last_one_ended(runs: Runs) -> None:
+    asked = [runs.submit(Request("p.yaml"), now=1.8e9 + n).id for n in range(5)]
+    with reading(runs.database) as connection:
+        first = jobs.newest(connection, 2, state="queued")
+        last = first[-1]
+        rest = jobs.newest(connection, 9, before=(last.created, last.id))
+    assert [job.id for job in first + rest] == asked[::-1]
+
+
+def test_what_is_done_with_a_job_fails_with_it(runs: Runs) -> None:
+    def fail(connection: sa.Connection, job: str) -> None:
+        raise BadInput("no")
+
+    with pytest.raises(BadInput, match="no"):
+        runs.submit(Request("p.yaml"), then=fail)
+    assert queued(runs) == []
+
+
+def test_moves_of_aliases_need_no_device(runs: Runs) -> None:
+    job = runs.submit(Request("p.yaml"))
+    assert job.devices == 0
+    assert needed(None, 2) == 2
+
+
+def test_the_kill_switch_holds_the_queue(queue: Queue) -> None:
+    job = queue.ask()
+    with writing(queue.database) as connection:
+        value = json.dumps({"by": "cli:test", "why": ""})
+        connection.execute(marks.insert().values(name="halt", time=0, value=value))
+    queue.tick()
+    assert queue.job(job.id).state == "queued"
+
+
+def test_what_is_stopped_in_the_queue_never_starts(queue: Queue) -> None:
     job = queue.ask()
     assert queue.runs.stop(job.id, "cli:test") == "cancelled"
     queue.tick()
-    assert queue.job(job.id).state == "cancelled"
+    found = queue.job(job.id)
+    assert (found.state, found.tries, found.error) == ("cancelled", 0, "stopped by cli:test")
+    with pytest.raises(BadInput, match="is cancelled"):
+        queue.runs.stop(job.id, "cli:test")
+
+
+def test_what_was_cancelled_can_be_asked_for_again(queue: Queue) -> None:
+    job = queue.ask()
+    queue.runs.stop(job.id, "cli:test")
+    assert queue.runs.resume(job.id, "cli:test").state == "queued"
+    assert queue.ended(job.id).state == "done"
+
+
+def test_a_declaration_that_went_is_told_by_the_job(queue: Queue) -> None:
+    job = queue.ask()
+    (queue.root / "p.yaml").unlink()
+    found = queue.ended(job.id)
+    assert (found.state, found.tries) == ("failed", 1)
+    assert "p.yaml" in str(found.error)
+    assert "error: " in queue.runs.paths.run_log(job.id).read_text(encoding="utf-8")
+
+
+def test_an_unknown_run_is_bad_input(queue: Queue) -> None:
+    for ask in (queue.runs.stop, queue.runs.resume):
+        with pytest.raises(BadInput, match="no run `x`"):
+            ask("x", "cli:test")
