@@ -104,6 +104,9 @@ def _blocks(client: Client, keys: Keys) -> Any:
                     ui.begin(name)
                     import_module(module).build(ui)
         add_router(ui.router, [one[0] for one in there], ui.ticks, ui.listeners)
+    for block in blocks.blocks.values():
+        if isinstance(block, gr.HTML):
+            block.apply_default_css = False  # the style sheets say how it looks
     return blocks
 
 

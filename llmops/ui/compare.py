@@ -91,7 +91,7 @@ def _curves(found: Found, names: Sequence[str], stage: str) -> Html:
         link(
             name,
             href({"tab": "runs", "compare": compared, "stage": name}),
-            class_="ll-chip" + (" ll-chosen" if name == stage else ""),
+            class_="ll-choice" + (" ll-chosen" if name == stage else ""),
             aria_current="true" if name == stage else None,
         )
         for name in names
@@ -103,7 +103,7 @@ def _curves(found: Found, names: Sequence[str], stage: str) -> Html:
             drawn.append(curve(title, lines))
     return card(
         "Curves",
-        tag("nav", choices, class_="ll-chips", aria_label="stages") if len(names) > 1 else None,
+        tag("nav", choices, class_="ll-choices", aria_label="stages") if len(names) > 1 else None,
         tag("div", drawn, class_="ll-curves"),
     )
 

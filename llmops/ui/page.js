@@ -32,17 +32,23 @@ function show(target, push) {
   query = target;
   if (push && address(query) !== location.pathname + location.search)
     history.pushState(null, "", address(query));
+  const button = select();
+  button?.scrollIntoView({ block: "nearest", inline: "center" });
+  if (other) window.scrollTo(0, 0);
+  document.title = `${button?.textContent.trim() ?? "llmops"} · llmops`;
+  last[query.tab] = performance.now();
+  send(`show_${query.tab}`);
+}
+
+// Let the tab of the address be the selected one; while the page is built, a click may be lost.
+function select() {
   const button = document.getElementById(`tab-${query.tab}-button`);
   if (button && button.getAttribute("aria-selected") !== "true") {
     clicking = true;
     button.click();
     clicking = false;
   }
-  button?.scrollIntoView({ block: "nearest", inline: "center" });
-  if (other) window.scrollTo(0, 0);
-  document.title = `${button?.textContent.trim() ?? "llmops"} · llmops`;
-  last[query.tab] = performance.now();
-  send(`show_${query.tab}`);
+  return button;
 }
 
 // A reason is asked for where `why` is its label; resolves to null when it was not confirmed.
@@ -163,6 +169,7 @@ watch("value", () => {
 });
 
 setInterval(() => {
+  select();
   const seconds = given.ticks[query.tab];
   if (!seconds || document.hidden) return;
   if (performance.now() - (last[query.tab] ?? 0) < seconds * 1000) return;

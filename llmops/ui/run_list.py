@@ -41,12 +41,12 @@ def _filters(query: Mapping[str, str]) -> Html:
         link(
             name or "all",
             href({**kept, "state": name}),
-            class_="ll-chip" + (" ll-chosen" if name == chosen else ""),
+            class_="ll-choice" + (" ll-chosen" if name == chosen else ""),
             aria_current="true" if name == chosen else None,
         )
         for name in ("", *STATES)
     ]
-    return tag("nav", links, class_="ll-chips", aria_label="runs by state", id="runs-filter")
+    return tag("nav", links, class_="ll-choices", aria_label="runs by state", id="runs-filter")
 
 
 def _picked(picked: list[str], query: Mapping[str, str]) -> Html | None:
