@@ -16,7 +16,7 @@ import inspect
 import json
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,7 +28,7 @@ from llmops.ui.markup import Html
 from llmops.ui.panel import said, trouble
 
 LOG = logging.getLogger("llmops.ui")
-Handler = Callable[..., Awaitable[Any]]
+Handler = Callable[..., Awaitable[Any] | AsyncIterator[Any]]
 Components = Sequence[Any]
 EVENT = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 """Of every listener: one plain request, nothing that flickers, and no endpoint for others."""
@@ -172,6 +172,7 @@ class Ui:
             try:
                 async for result in fn(ask, *values):
                     yield _told(ask, result, count, ask.note or "", goes=goes)
+                    ask.going = None
             except Exception as error:
                 yield _told(ask, None, count, _wrong(error, fn), goes=goes)
 

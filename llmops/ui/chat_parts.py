@@ -1,0 +1,89 @@
+"""The components of the Chat tab, and where they stand."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from llmops.ui.markup import link
+from llmops.ui.panel import loading
+
+
+@dataclass(frozen=True)
+class Parts:
+    """choice: to choose who answers; asking: all that a question is asked with, in order; held:
+    the id of the conversation; writer: the editor, which takes the composer's place."""
+
+    choice: list[Any]
+    asking: list[Any]
+    deployment: Any
+    mode: Any
+    held: Any
+    past: Any
+    now: Any
+    composer: Any
+    box: Any
+    writer: Any
+    text: Any
+    save: Any
+    cancel: Any
+
+
+def parts() -> Parts:
+    """Made within the tab."""
+    held = gr.State("")
+    with gr.Row(elem_classes="ll-chat-bar"):
+        deployment = gr.Dropdown([], label="Deployment", scale=1, min_width=140)
+        mode = gr.Radio(
+            [("One answer", "one"), ("Side by side, blind", "blind")],
+            value="one",
+            label="Answers",
+            scale=2,
+            min_width=260,
+        )
+        model = gr.Dropdown([], label="Answered by", scale=2, min_width=220)
+    with gr.Accordion("Settings", open=False, elem_classes="ll-chat-settings"):
+        asking = _settings()
+    past = gr.HTML(loading("the chat"), elem_id="chat-past")
+    now = gr.HTML("", elem_id="chat-now")
+    with gr.Group(elem_id="chat-composer") as composer:
+        box = gr.Textbox(
+            show_label=False,
+            label="Your question",
+            placeholder="Ask something. Enter sends, Shift+Enter begins a new line.",
+            lines=1,
+            max_lines=8,
+            submit_btn="Send",
+            container=False,
+            elem_id="chat-box",
+            max_length=100_000,
+        )
+    with gr.Group(visible=False, elem_id="chat-writer") as writer:
+        text = gr.Textbox(label="", lines=6, max_lines=20, autofocus=True, max_length=60_000)
+        with gr.Row():
+            cancel = gr.Button("Cancel", size="sm")
+            save = gr.Button("Save", variant="primary", size="sm")
+    gr.HTML(link("New conversation", "?tab=chat", class_="ll-button ll-plain"), elem_id="chat-new")
+    asked = [held, deployment, model, mode, *asking]
+    choice = [deployment, model, mode]
+    return Parts(
+        choice, asked, deployment, mode, held, past, now, composer, box, writer, text, save, cancel
+    )
+
+
+def _settings() -> list[Any]:
+    with gr.Row():
+        user = gr.Textbox(
+            label="User",
+            info="Who asks and rates; the same user always gets the same variant. Kept hashed.",
+            max_length=128,
+        )
+        system = gr.Textbox(label="System message", max_length=20_000, lines=1, max_lines=6)
+    with gr.Row():
+        temperature = gr.Number(
+            value=None, label="Temperature", info="Empty: the server's own", minimum=0, maximum=2
+        )
+        most = gr.Number(
+            value=None, label="At most so many tokens", info="Empty: the server's own", minimum=1
+        )
+    return [user, system, temperature, most]
