@@ -16,13 +16,17 @@ from llmops.control.browsers import Browsers
 from llmops.control.project import Project
 from llmops.control.requests import Counted, Requests
 from llmops.control.routes import (
+    approvals,
     checkpoints,
+    dashboard,
     declarations,
     deployments,
     events,
     experiments,
     feedback,
     health,
+    hooks,
+    metrics,
     models,
     plans,
     preferences,
@@ -35,7 +39,8 @@ from llmops.spec.settings import Settings
 
 ROUTES = (
     *(health, runs, events, starts, plans, declarations, models, checkpoints),
-    *(deployments, experiments, feedback, preferences, schedules),
+    *(deployments, experiments, feedback, preferences, schedules, approvals, hooks),
+    *(dashboard, metrics),
 )
 
 

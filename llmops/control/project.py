@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
+from llmops.control.dashboard import Dashboard
 from llmops.control.declarations import Declarations
 from llmops.control.deploying import Deployer
 from llmops.control.experiments import Experiments
@@ -39,6 +40,8 @@ class Project:
         self.experiments = Experiments(settings)
         self.deployer = Deployer(settings)
         self.run_list = Runs(self)
+        self.dashboard = Dashboard(self)
+        self.threads: list[threading.Thread] = []
         self._opening = threading.Lock()
         self._database: sa.Engine | None = None
 

@@ -60,7 +60,8 @@ def run(settings: Settings, options: Options, report: Callable[[str], None]) -> 
         app = create_app(settings, keys=keys)
         project: Project = app.state.project
         stack.callback(project.close)
-        stack.enter_context(running(project.ending, *_works(settings, options, project, report)))
+        works = _works(settings, options, project, report)
+        project.threads = stack.enter_context(running(project.ending, *works))
         listening.listen(BACKLOG)
         stack.enter_context(announced(paths, url))
         if second:

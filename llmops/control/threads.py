@@ -26,14 +26,16 @@ Tell = Callable[[str], None]
 
 
 @contextmanager
-def running(stop: threading.Event, *works: tuple[str, Callable[[], None]]) -> Iterator[None]:
+def running(
+    stop: threading.Event, *works: tuple[str, Callable[[], None]]
+) -> Iterator[list[threading.Thread]]:
     """Each of `works`, by name, in a thread of its own; at the end of the block `stop` is set and
     the threads are waited for."""
     threads = [threading.Thread(target=work, name=name, daemon=True) for name, work in works]
     for one in threads:
         one.start()
     try:
-        yield
+        yield threads
     finally:
         stop.set()
         for one in threads:

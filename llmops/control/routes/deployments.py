@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path
 from pydantic import Field
 
 from llmops.control.access import Runner, may
-from llmops.control.idempotency import Once
+from llmops.control.idempotency import Keep, Once
 from llmops.control.problems import not_found
 from llmops.control.project import ProjectHeld
 from llmops.control.shape import Answer, Ask, Items
@@ -68,7 +68,7 @@ def deploy(asked: DeployAsked, project: ProjectHeld, _: Runner, once: Once) -> A
     """In a process of its own, which goes on when this one ends; GET /deployments tells when it is
     ready, or why it failed."""
 
-    def start() -> dict[str, Any]:
+    def start(_keep: Keep) -> dict[str, Any]:
         file = find(asked.deployment, project.declarations, "deployment")
         done = project.deployer.start(file, typed(asked.overrides), once.correlation)
         return {**done, "url": f"/deployments/{done['name']}"}

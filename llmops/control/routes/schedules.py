@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import Field
 
 from llmops.control.access import Runner, may
-from llmops.control.idempotency import Once
+from llmops.control.idempotency import Keep, Once
 from llmops.control.pages import PlaceAsked
 from llmops.control.problems import of_its_state
 from llmops.control.project import ProjectHeld
@@ -134,7 +134,7 @@ def run(
 ) -> Any:
     """As the trigger would; limits and pauses hold no person back."""
 
-    def start() -> dict[str, Any]:
+    def start(_keep: Keep) -> dict[str, Any]:
         with of_its_state():
             found = project.schedules.run_now(f"{pipeline}/{trigger}", caller.by)
         return {**found, "url": f"/runs/{found['job']}"}

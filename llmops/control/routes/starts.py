@@ -8,8 +8,8 @@ from typing import Any, Literal
 from fastapi import APIRouter, Response
 from pydantic import Field
 
-from llmops.control.access import Runner, may
-from llmops.control.idempotency import Once
+from llmops.control.access import Promoter, Runner, may
+from llmops.control.idempotency import Keep, Once
 from llmops.control.problems import Refused, of_its_state
 from llmops.control.project import ProjectHeld
 from llmops.control.routes.runs import RunId
@@ -62,6 +62,15 @@ class Said(Ask):
     note: str = Field("", max_length=2000)
 
 
+class Decided(Answer):
+    """what: was decided about, in words."""
+
+    id: str
+    stage: str | None
+    decision: str
+    what: str
+
+
 _STARTS: dict[str, Any] = {"status_code": 202, "response_model": Queued}
 
 
@@ -79,9 +88,14 @@ def _submit(
         approval=asked.approval,
     )
 
-    def start() -> dict[str, Any]:
-        job = project.queue.submit(request)
-        return {"id": job.id, "state": job.state, "url": f"/runs/{job.id}"}
+    def start(keep: Keep) -> dict[str, Any]:
+        state = "approval" if asked.approval else "queued"
+
+        def told(job: str) -> dict[str, Any]:
+            return {"id": job, "state": state, "url": f"/runs/{job}"}
+
+        job = project.queue.submit(request, then=lambda conn, job: keep(conn, told(job)))
+        return told(job.id)
 
     return once.answer(202, start)
 
@@ -123,11 +137,24 @@ def stop(run: RunId, project: ProjectHeld, caller: Runner) -> dict[str, Any]:
         return {"id": run, "state": project.queue.stop(run, caller.by)}
 
 
+@router.post("/runs/{run}/approve", response_model=Decided, summary="Say yes or no")
+def approve(run: RunId, said: Said, project: ProjectHeld, caller: Promoter) -> dict[str, Any]:
+    """To a run that waits for a person before it begins, or to a stage of it; what waits goes on at
+    the next turn of a scheduler."""
+    from llmops.scheduling.approvals import approve
+
+    with of_its_state():
+        what = approve(
+            project.queue, run, said.stage, by=caller.by, decision=said.decision, note=said.note
+        )
+    return {"id": run, "stage": said.stage, "decision": said.decision, "what": what}
+
+
 @router.post("/runs/{run}/resume", summary="Go on with a run", **_STARTS)
 def resume(run: RunId, project: ProjectHeld, caller: Runner, once: Once) -> Any:
     """With what it made so far, as its declaration says now."""
 
-    def start() -> dict[str, Any]:
+    def start(_keep: Keep) -> dict[str, Any]:
         with of_its_state():
             job = project.queue.resume(run, caller.by)
         return {"id": job.id, "state": job.state, "url": f"/runs/{job.id}"}
