@@ -1,0 +1,82 @@
+"""The Models tab: all models, one model (`?model=NAME`), one version (`&version=N`), and one
+promotion of it before it is done (`&to=ALIAS`)."""
+
+import asyncio
+from typing import Any
+from urllib.parse import quote
+
+import gradio as gr
+
+from llmops.ui import promotion
+from llmops.ui.client import Problem
+from llmops.ui.frame import Ask, Ui
+from llmops.ui.markup import Html
+from llmops.ui.panel import loading, trouble
+from llmops.ui.served import answering_with
+from llmops.ui.version import version_page
+from llmops.ui.versions import model_page, overview, serving_card
+
+SECONDS = 10.0
+
+
+def build(ui: Ui) -> None:
+    page = gr.HTML(loading("models"), elem_id="models-page")
+    ui.on_show(load, outputs=[page])
+    ui.every(SECONDS, load, outputs=[page])
+    ui.on_do("promote", promotion.promote)
+    ui.on_do("promote_override", promotion.promote_override)
+    ui.on_do("promote_other", promotion.promote_other)
+    ui.on_do("rollback", promotion.rollback)
+
+
+async def load(ask: Ask) -> Html:
+    """The page that the address bar names."""
+    name, number = ask.query.get("model"), ask.query.get("version")
+    if not name:
+        return await _overview(ask)
+    if not number:
+        return await _model(ask, name)
+    return await _version(ask, name, number)
+
+
+async def _overview(ask: Ask) -> Html:
+    found, serving = await asyncio.gather(ask.api.get("/models"), _serving(ask))
+    return overview(found["items"], serving)
+
+
+async def _serving(ask: Ask) -> Html:
+    """Deployments that cannot be told of leave the models where they are."""
+    try:
+        return serving_card((await ask.api.get("/deployments"))["items"])
+    except Problem as problem:
+        return trouble(problem)
+
+
+async def _model(ask: Ask, name: str) -> Html:
+    at = f"/models/{quote(name, safe='')}"
+    found, moves, evidence = await asyncio.gather(
+        ask.api.get(at), ask.api.get(f"{at}/history"), ask.api.get(f"{at}/evidence")
+    )
+    return model_page(ask.query, found, moves["items"], evidence["items"])
+
+
+async def _version(ask: Ask, name: str, number: str) -> Html:
+    model = f"/models/{quote(name, safe='')}"
+    at = f"{model}/versions/{quote(number, safe='')}"
+    found, evidence, lineage, aliases = await asyncio.gather(
+        ask.api.get(at),
+        ask.api.get(f"{at}/evidence"),
+        ask.api.get(f"{at}/lineage"),
+        ask.api.get(model),
+    )
+    moves = await _moves(ask, found["version"], evidence, aliases["aliases"])
+    return version_page(ask.query, found, evidence, lineage, moves)
+
+
+async def _moves(ask: Ask, version: str, evidence: Any, aliases: dict[str, str]) -> Html:
+    alias = ask.query.get("to")
+    if not alias:
+        return promotion.aliases_card(version, aliases)
+    deployments = (await ask.api.get("/deployments"))["items"]
+    serving = answering_with(deployments, version.rpartition(":")[0], alias)
+    return promotion.sheet(version, alias, aliases, evidence, serving)

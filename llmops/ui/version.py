@@ -1,0 +1,167 @@
+"""One version: what was measured, what it was made of, its golden prompts, who it descends from."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from llmops.ui.drawing import Node, draw
+from llmops.ui.evidence import told
+from llmops.ui.figure import ago, number, size
+from llmops.ui.links import split_version, to_run, to_version
+from llmops.ui.markup import Html, joined, tag
+from llmops.ui.panel import card, code, empty, facts
+from llmops.ui.table import href, table
+from llmops.ui.timeline import moves_table
+from llmops.ui.versions import alias_chip, crumbs, how
+
+Found = Mapping[str, Any]
+
+
+def version_page(
+    query: Mapping[str, str], found: Found, evidence: Found, lineage: Found, moves: Html
+) -> Html:
+    """found, evidence, lineage: of GET /models/NAME/versions/N and below; moves: the card of its
+    aliases, or of one promotion."""
+    version = str(found["version"])
+    name = version.rpartition(":")[0]
+    chips = [alias_chip(alias) for alias in found["aliases"]]
+    title = tag("div", tag("h2", version, class_="ll-title"), chips, class_="ll-row")
+    left = tag(
+        "div", card("Evidence", told(evidence["items"], version)), _golden(found), class_="ll-stack"
+    )
+    right = tag("div", moves, card("Made", _made(found)), _metrics(found), class_="ll-stack")
+    return tag(
+        "div",
+        crumbs((name, href({"tab": "models", "model": name})), (version, "")),
+        title,
+        tag("div", left, right, class_="ll-halves"),
+        card("Lineage", lineage_view(version, lineage)),
+        _data(found),
+        card("Moves to and from it", moves_table(query, found["history"]))
+        if found["history"]
+        else None,
+        class_="ll-stack",
+    )
+
+
+def lineage_view(version: str, lineage: Found) -> Html:
+    """The graph as a picture, and as a table that says the same."""
+    nodes: Sequence[Mapping[str, str]] = lineage["nodes"]
+    edges = [(str(one[0]), str(one[1])) for one in lineage["edges"]]
+    if not edges:
+        return empty("Nothing is known of where it comes from.", "It was imported.")
+    drawn = draw(
+        [
+            Node(one["id"], _label(one), one["kind"], leads(one), one["id"] == version)
+            for one in nodes
+        ],
+        edges,
+        title=f"what {version} was made of, and what came of it",
+    )
+    labels = {one["id"]: one for one in nodes}
+    rows = [(_cell(labels[a]), _cell(labels[b])) for a, b in edges if a in labels and b in labels]
+    more = f"{drawn.left_out} more are only in the table." if drawn.left_out else None
+    listed = table(("Used", "Made of it"), rows, caption=f"the lineage of {version}")
+    return joined(
+        drawn.html,
+        tag("p", more, class_="ll-quiet") if more else None,
+        tag("details", tag("summary", "The same as a table"), listed, class_="ll-details"),
+    )
+
+
+def leads(node: Mapping[str, str]) -> str:
+    """Where a node of the lineage has its page; empty for what has none."""
+    id, kind = node["id"], node["kind"]
+    name = split_version(id)
+    if kind == "version" and name is not None:
+        return href({"tab": "models", "model": name[0], "version": name[1]})
+    if kind == "run":
+        return href({"tab": "runs", "run": id.partition(":")[2]})
+    if kind == "recipe":
+        return href({"tab": "train", "file": id.partition(":")[2]})
+    return ""
+
+
+def _label(node: Mapping[str, str]) -> str:
+    """Short enough for a box: a file by its last name."""
+    label = node["label"]
+    return label.rpartition("/")[2] if node["kind"] in ("recipe", "data") else label
+
+
+def _cell(node: Mapping[str, str]) -> Html:
+    to = leads(node)
+    label = tag("a", node["label"], href=to) if to else node["label"]
+    return joined(tag("span", node["kind"], class_="ll-quiet"), " ", label)
+
+
+def _made(found: Found) -> Html:
+    made: Found = found.get("lineage") or {}
+    run = joined(to_run(made.get("run")), f" / {made['stage']}" if made.get("stage") else "")
+    engine = " ".join(str(made[key]) for key in ("engine", "engine_version") if made.get(key))
+    children = [
+        joined(", " if i else "", to_version(one))
+        for i, one in enumerate(found.get("children") or ())
+    ]
+    return facts(
+        [
+            ("how", how(found)),
+            ("trained from", to_version(made["parent"]) if made.get("parent") else None),
+            ("base", to_version(found["base"]) if found.get("base") else None),
+            ("by run", run if made.get("run") else None),
+            ("recipe", made.get("recipe")),
+            ("imported from", made.get("imported_from")),
+            ("engine", engine),
+            ("created", tag("span", ago(found["created"]), title=found["created"])),
+            ("size", size(found["size"])),
+            ("dtype", found.get("dtype")),
+            ("made of it", joined(children) if children else None),
+            ("digest", _digest(found.get("digest"))),
+            ("fingerprint", _digest(found.get("fingerprint"))),
+        ]
+    )
+
+
+def _digest(text: object) -> Html | None:
+    whole = str(text or "")
+    return tag("span", whole[:16], class_="ll-mono", title=f"sha256 {whole}") if whole else None
+
+
+def _metrics(found: Found) -> Html:
+    metrics: Mapping[str, float] = found.get("metrics") or {}
+    rows = [(name, number(value)) for name, value in metrics.items()]
+    nothing = empty("No metrics.", "It was not trained here.")
+    return card(
+        "Metrics of its training",
+        table(("Metric", "Value"), rows, caption="metrics", nothing=nothing),
+    )
+
+
+def _golden(found: Found) -> Html:
+    count = int(found.get("golden") or 0)
+    if not count:
+        return card(
+            "Golden prompts",
+            empty("None.", "Nothing can verify that a server answers as this version does."),
+        )
+    prompts = f"{count} prompt" + ("s" if count > 1 else "")
+    told = (
+        f"{prompts}, with the tokens and log-probabilities that the training engine saw. Every "
+        "server is compared with them before it gets traffic."
+    )
+    return card(
+        "Golden prompts",
+        tag("p", told, class_="ll-quiet"),
+        tag("div", code(found.get("first_golden") or ""), class_="ll-wrapped"),
+    )
+
+
+def _data(found: Found) -> Html | None:
+    used: Sequence[Found] = (found.get("lineage") or {}).get("data") or ()
+    rows = [
+        (tag("span", one["path"], class_="ll-mono"), number(one["samples"]), _digest(one["sha256"]))
+        for one in used
+    ]
+    if not rows:
+        return None
+    return card(
+        "Data", table(("File", "Samples", "sha256"), rows, caption="data that went into it")
+    )

@@ -1,0 +1,155 @@
+"""The models of a project, and one of them: aliases, versions a page at a time, history."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from llmops.ui.evidence import by_version, outcome
+from llmops.ui.figure import ago, size
+from llmops.ui.links import by, to_model, to_version
+from llmops.ui.markup import Html, joined, link, tag
+from llmops.ui.panel import card, empty
+from llmops.ui.promotion import rollback_button
+from llmops.ui.served import served
+from llmops.ui.table import href, pager, table
+from llmops.ui.timeline import moves_table, since, timeline
+
+ROWS = 10
+Version = Mapping[str, Any]
+
+
+def overview(versions: Sequence[Version], serving: Html) -> Html:
+    """All models. versions: of all of them, oldest first; serving: the card of what is served."""
+    by_name: dict[str, list[Version]] = {}
+    for one in versions:
+        by_name.setdefault(str(one["version"]).rpartition(":")[0], []).append(one)
+    if not by_name:
+        return tag("div", _no_models(), serving, class_="ll-stack")
+    models = [_model(name, found) for name, found in sorted(by_name.items())]
+    title = tag("h2", "Models", class_="ll-title")
+    return tag("div", title, tag("div", models, class_="ll-grid"), serving, class_="ll-stack")
+
+
+def serving_card(deployments: Sequence[Mapping[str, Any]]) -> Html:
+    return card("Served now", served(deployments))
+
+
+def model_page(
+    query: Mapping[str, str],
+    found: Mapping[str, Any],
+    moves: Sequence[Mapping[str, Any]],
+    evidence: Sequence[Mapping[str, Any]],
+) -> Html:
+    """found: of GET /models/NAME; moves: of its history; evidence: of all its versions."""
+    name = str(found["name"])
+    history = joined(timeline(moves), moves_table(query, moves))
+    return tag(
+        "div",
+        crumbs((name, "")),
+        tag("h2", name, class_="ll-title"),
+        card("Aliases", _aliases(found, moves)),
+        card("Versions", _versions(query, found["versions"], evidence)),
+        card("What each alias named", history),
+        class_="ll-stack",
+    )
+
+
+def crumbs(*steps: tuple[str, str]) -> Html:
+    """The way back to all models. steps: names and where they lead (empty: nowhere)."""
+    shown = [link("Models", href({"tab": "models"}))]
+    shown += [
+        link(text, to) if to else tag("span", text, aria_current="page") for text, to in steps
+    ]
+    parts = [
+        joined(tag("span", "/", aria_hidden="true") if i else None, one)
+        for i, one in enumerate(shown)
+    ]
+    return tag("nav", parts, class_="ll-crumbs", aria_label="where this is")
+
+
+def alias_chip(alias: str) -> Html:
+    return tag("span", alias, class_="ll-chip")
+
+
+def how(version: Version) -> str:
+    """`dpo, adapter of rank 8`."""
+    rank = version.get("lora_rank")
+    kind = (
+        f"adapter of rank {rank}"
+        if rank
+        else "full model"
+        if version["kind"] == "full"
+        else version["kind"]
+    )
+    return f"{version['stage']}, {kind}"
+
+
+def _model(name: str, versions: Sequence[Version]) -> Html:
+    aliases = {alias: one["version"] for one in versions for alias in one["aliases"]}
+    last = versions[-1]
+    count = f"{len(versions)} version" + ("s" if len(versions) > 1 else "")
+    newest = joined(count, ", the newest ", to_version(last["version"]), " ", ago(last["created"]))
+    rows = [
+        tag("li", alias_chip(alias), to_version(version))
+        for alias, version in sorted(aliases.items())
+    ]
+    named = (
+        tag("ul", rows, class_="ll-aliases")
+        if rows
+        else tag("p", "No alias names a version yet.", class_="ll-quiet")
+    )
+    return card(to_model(name), named, tag("p", newest, class_="ll-quiet"))
+
+
+def _no_models() -> Html:
+    return empty(
+        "There is no model yet.",
+        "The first run makes one: choose a recipe or the whole pipeline in ",
+        link("Train", href({"tab": "train"})),
+        ".",
+    )
+
+
+def _aliases(found: Mapping[str, Any], moves: Sequence[Mapping[str, Any]]) -> Html:
+    name = str(found["name"])
+    aliases: Mapping[str, str] = found["aliases"]
+    before: Mapping[str, str | None] = found.get("rollbacks") or {}
+    rows = []
+    for alias, version in sorted(aliases.items()):
+        move = since(moves, alias) or {}
+        when = tag("span", ago(move.get("time")), title=move.get("time"))
+        back = rollback_button(name, alias, version, before.get(alias))
+        why = tag("span", move.get("why"), class_="ll-why")
+        rows.append((alias_chip(alias), to_version(version), when, by(move.get("by")), why, back))
+    nothing = empty("No alias names a version yet.", "Open a version to promote it.")
+    columns = ("Alias", "Names", "Since", "By", "Why", "")
+    return table(columns, rows, caption=f"the aliases of {name}", nothing=nothing)
+
+
+def _versions(
+    query: Mapping[str, str], versions: Sequence[Version], evidence: Sequence[Mapping[str, Any]]
+) -> Html:
+    """A page, the newest first."""
+    pieces = by_version(evidence)
+    text = query.get("after", "")
+    first = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
+    newest = list(reversed(versions))
+    rows = [_row(one, pieces.get(str(one["version"]), [])) for one in newest[first : first + ROWS]]
+    following = str(first + ROWS) if first + ROWS < len(newest) else None
+    columns = ("Version", "Named by", "Made by", "Trained from", "Evidence", "Size", "Created")
+    return joined(
+        table(columns, rows, caption="versions, the newest first"), pager(query, following)
+    )
+
+
+def _row(one: Version, pieces: Sequence[Mapping[str, Any]]) -> tuple[object, ...]:
+    return (
+        to_version(one["version"]),
+        tag("span", [alias_chip(alias) for alias in one["aliases"]], class_="ll-chips")
+        if one["aliases"]
+        else "",
+        how(one),
+        to_version(one["parent"]) if one["parent"] else "",
+        outcome(pieces),
+        size(one["size"]),
+        tag("span", ago(one["created"]), title=one["created"]),
+    )
