@@ -31,6 +31,7 @@ def standing(version: VersionId, evidence: EvidenceLog) -> Standing:
     newest = _newest(version, evidence)
     return Standing(newest, _missing(version, newest))
 
+
 def promote(
     version: str,
     alias: str,
