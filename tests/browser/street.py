@@ -60,7 +60,9 @@ class Street:
         return answer.json()
 
     def said(self, name: str) -> str:
-        return (self.logs / f"{name}.log").read_text("utf-8", errors="replace")
+        """What a process of the street said, or all that had its name."""
+        file = self.logs / f"{name}.log"
+        return file.read_text("utf-8", errors="replace") if file.exists() else ""
 
     def start(self, name: str, *argv: object, cwd: Path | None = None) -> "subprocess.Popen[bytes]":
         """A process of the street, in a group of its own; ended with the street."""
@@ -76,6 +78,13 @@ class Street:
             )
         self.processes[name] = process
         return process
+
+    def start_live(self) -> str:
+        """A run in hand (training.py); its id. It holds the device until it is stopped."""
+        before = len(self.said("live").split())
+        process = self.start("live", "-m", "tests.browser.training", self.root, cwd=ROOT)
+        until(lambda: len(self.said("live").split()) > before, START_SECONDS, process)
+        return self.said("live").split()[-1]
 
     def stop(self, name: str, number: int = signal.SIGTERM, seconds: float = 20.0) -> None:
         process = self.processes.pop(name)
@@ -131,7 +140,7 @@ def street(root: Path, *, live: bool = False, without: Collection[str] = ()) -> 
         if "ui" not in without:
             _start_ui(found)
         if live:
-            found.start("live", "-m", "tests.browser.training", root, cwd=ROOT)
+            found.start_live()
         yield found
 
 

@@ -57,11 +57,12 @@ class Curve:
             "percentage": round(100 * part, 2),
             "elapsed_time": _clock(seconds),
             "remaining_time": _clock(left),
-            "throughput": round(self.tokens_per_s * (1 + draw.gauss(0, 0.04)), 2),
+            "throughput": round(self.tokens_per_s * (1 + draw.gauss(0, 0.02)), 2),
             "total_tokens": int(step * self.tokens_per_s * 0.8),
         }
         if self.accuracies:
-            found["accuracy"] = round(min(0.99, 0.5 + 0.45 * (1 - math.exp(-4 * part))), 3)
+            rising = 0.5 + 0.45 * (1 - math.exp(-4 * part)) + draw.gauss(0, 0.02)
+            found["accuracy"] = round(min(0.99, rising), 3)
         return found
 
     def lines(self, until: float = 1.0) -> list[dict[str, Any]]:
@@ -139,18 +140,24 @@ class PastRun:
         self.log.stage(stage, state, started=began, seconds=seconds, **values)
 
 
-def write_attempt(paths: AttemptPaths, lines: list[dict[str, Any]], error: str = "") -> None:
+def write_attempt(paths: AttemptPaths, lines: list[dict[str, Any]], error: str | None = "") -> None:
+    """error: why it ended; empty for an end as it should be, None while it has not."""
     paths.output.mkdir(parents=True)
     write_json(paths.record, {"fingerprint": "0" * 64})
-    phases = ["starting", "training", *([] if error else ["saving", "checking", "done"])]
+    phases = ["starting", "training", *(["saving", "checking", "done"] if error == "" else [])]
     for phase in phases:
         _append(paths.phases, {"phase": phase, "time": time.time()})
     for line in lines:
         _append(paths.output / "trainer_log.jsonl", line)
     said = ["[INFO] loading configuration file config.json", "[INFO] ***** Running training *****"]
-    said += [str({k: line[k] for k in ("loss", "lr", "epoch")}) for line in lines if "loss" in line]
-    said += [f"Traceback (most recent call last):\n{error}"] if error else ["[INFO] saved"]
+    said += [_said(line) for line in lines if "loss" in line]
+    if error:
+        said.append(f"Traceback (most recent call last):\n{error}")
     paths.log.write_text("\n".join(said) + "\n", encoding="utf-8")
+
+
+def _said(line: dict[str, Any]) -> str:
+    return str({name: line[name] for name in ("loss", "lr", "epoch", "current_steps")})
 
 
 def _append(path: Path, line: dict[str, Any]) -> None:
@@ -158,28 +165,30 @@ def _append(path: Path, line: dict[str, Any]) -> None:
         file.write(json.dumps(line) + "\n")
 
 
-def live(root: Path, target: str = "recipes/round.yaml", seconds: float = 0.5) -> None:
-    """A run in hand, until SIGTERM, which ends it as interrupted."""
+def live(root: Path, seconds: float = 0.5) -> None:
+    """A turn of the loop in hand, until SIGTERM, which ends it as interrupted."""
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    run = PastRun(root, target, 0.0, by="schedule:town/feedback")
-    stage = run.log.record.stages[-1].name
-    paths = run.log.paths.attempt(stage, 1)
-    curve = Curve(2_000, 2, DPO.loss, DPO.rate, accuracies=True)
+    run = PastRun(root, "pipelines/town.yaml", 0.002, by="schedule:town/feedback")
+    for stage in ("base", "cpt", "sft", "anchor", "first"):
+        run.log.stage(stage, "reused", output="town:v1")
+    run.done("traffic", 62.0)
+    run.done("pairs", 4.0, "preferences:town@1")
+    curve = Curve(600, 4, DPO.loss, DPO.rate, accuracies=True, tokens_per_s=4_200.0)
     draw = random.Random(1)
-    first = [curve.line(step, draw) for step in range(2, 242, 2)]
-    run.log.stage(stage, "running", attempt=1)
-    write_attempt(paths, first, error=" ")
-    paths.log.write_text("[INFO] ***** Running training *****\n", encoding="utf-8")
+    begun = range(curve.every, 200, curve.every)
+    paths = run.log.paths.attempt("dpo", 1)
+    run.log.stage("dpo", "running", attempt=1)
+    write_attempt(paths, [curve.line(step, draw) for step in begun], error=None)
     print(run.id, flush=True)
-    step = 242
-    while not stop.wait(seconds) and step <= curve.total:
+    for step in range(200, curve.total + 1, curve.every):
+        if stop.wait(seconds):
+            break
         line = curve.line(step, draw)
         _append(paths.output / "trainer_log.jsonl", line)
         with paths.log.open("a", encoding="utf-8") as file:
-            file.write(f"{{'loss': {line['loss']}, 'step': {step}}}\n")
-        step += 2
-    run.log.stage(stage, "interrupted")
+            file.write(_said(line) + "\n")
+    run.log.stage("dpo", "interrupted")
     run.log.end("interrupted")
 
 
