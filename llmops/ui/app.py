@@ -33,6 +33,7 @@ def create_app(client: Client, *, login: bool = False, loopback: bool = True) ->
     """login: ask for an API key; loopback: bound to this machine alone."""
     from fastapi import FastAPI
 
+    from llmops.ui.download import Tickets, add_downloads
     from llmops.ui.origin import OwnPagesOnly
     from llmops.ui.theme import styles, theme
 
@@ -50,10 +51,12 @@ def create_app(client: Client, *, login: bool = False, loopback: bool = True) ->
     def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
+    tickets = Tickets()
+    add_downloads(app, client, tickets)
     app.add_middleware(OwnPagesOnly, loopback=loopback)
     served: FastAPI = mount(
         app,
-        _blocks(client, keys),
+        _blocks(client, keys, tickets),
         "/",
         theme=theme(),
         head=_head(styles()),
@@ -88,13 +91,13 @@ def _gradio() -> Any:
     return gradio
 
 
-def _blocks(client: Client, keys: Keys) -> Any:
+def _blocks(client: Client, keys: Keys, tickets: Any) -> Any:
     import gradio as gr
 
     from llmops.ui.frame import Ui
     from llmops.ui.router import add_router
 
-    ui = Ui(client, keys)
+    ui = Ui(client, keys, tickets)
     there = [one for one in TABS if find_spec(one[2]) is not None]
     with gr.Blocks(title="llmops", analytics_enabled=False, fill_width=True) as blocks:
         gr.HTML(_header(keys.required), elem_id="llmops-header")

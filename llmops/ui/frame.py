@@ -23,6 +23,7 @@ from typing import Any
 import gradio as gr
 
 from llmops.ui.client import Api, Client, Problem
+from llmops.ui.download import Tickets
 from llmops.ui.login import Keys
 from llmops.ui.markup import Html
 from llmops.ui.panel import said, trouble
@@ -84,10 +85,11 @@ def _router() -> gr.HTML:
 @dataclass
 class Ui:
     """The shell that tabs are built on. client: to control and gateway; keys: of who logged in;
-    router: rendered after all tabs (router.py)."""
+    router: rendered after all tabs (router.py); tickets: for links that download."""
 
     client: Client
     keys: Keys
+    tickets: Tickets
     tab: str = ""
     router: gr.HTML = field(default_factory=_router)
     listeners: list[Listener] = field(default_factory=list)
