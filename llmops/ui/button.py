@@ -10,6 +10,7 @@ def act(
     *,
     confirm: str = "",
     why: str = "",
+    optional: bool = False,
     kind: str = "plain",
     disabled: bool = False,
     **attributes: object,
@@ -18,7 +19,7 @@ def act(
 
     value: what it is about (`ask.value`). confirm: the question of a dialog that comes first, for
     whatever is hard to undo. why: the label of a reason that is asked for there (`ask.why`); it
-    may not be left empty. kind: plain, primary or danger.
+    may be left empty only where it is `optional`. kind: plain, primary or danger.
     """
     return tag(
         "button",
@@ -29,6 +30,7 @@ def act(
         data_value=value or None,
         data_confirm=confirm or None,
         data_why=why or None,
+        data_optional=optional,
         data_kind=kind,
         disabled=disabled,
         **attributes,

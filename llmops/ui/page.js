@@ -51,8 +51,9 @@ function select() {
   return button;
 }
 
-// A reason is asked for where `why` is its label; resolves to null when it was not confirmed.
-function confirm(question, why, label, danger) {
+// A reason is asked for where `why` is its label; it may be left empty where it is `optional`.
+// Resolves to null when it was not confirmed.
+function confirm(question, why, label, danger, optional) {
   return new Promise((resolve) => {
     const dialog = document.createElement("dialog");
     dialog.className = "ll-dialog";
@@ -68,7 +69,7 @@ function confirm(question, why, label, danger) {
       const name = document.createElement("label");
       name.textContent = why;
       field = document.createElement("input");
-      field.required = true;
+      field.required = !optional;
       field.maxLength = 500;
       name.append(field);
       form.append(name);
@@ -80,7 +81,10 @@ function confirm(question, why, label, danger) {
       button.textContent = title;
       button.value = value;
       button.className = `ll-button ll-${kind}`;
-      if (!value) button.formNoValidate = true;
+      if (!value) {
+        button.type = "button"; // so that Enter in the field is no Cancel
+        button.addEventListener("click", () => dialog.close(""));
+      }
       row.append(button);
     }
     form.append(row);
@@ -96,10 +100,11 @@ function confirm(question, why, label, danger) {
 }
 
 async function act(button) {
-  const { act: name, value, confirm: question, why, kind } = button.dataset;
+  const { act: name, value, confirm: question, why, kind, optional } = button.dataset;
   let reason = "";
   if (question || why) {
-    reason = await confirm(question ?? why, why, button.textContent.trim(), kind === "danger");
+    const label = button.textContent.trim().replace(/…$/, "");
+    reason = await confirm(question ?? why, why, label, kind === "danger", optional === "");
     if (reason === null) return;
   }
   send(`do_${name}`, { value: value ?? "", why: reason });
