@@ -5,6 +5,7 @@ Each command lives in a module of its own that imports nothing heavy until it ru
 """
 
 import sys
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -35,6 +36,9 @@ from llmops.cli import (
     ui,
     up,
 )
+
+if TYPE_CHECKING:
+    from llmops.errors import LlmopsError
 
 app = typer.Typer(
     name="llmops",
@@ -72,6 +76,27 @@ app.add_typer(keys.app, name="keys")
 app.command("schema")(schema.command)
 
 
+@app.callback()
+def begin(
+    context: typer.Context,
+    log_format: Annotated[
+        str | None,
+        typer.Option(metavar="text|json", help="Of what is said; not of results."),
+    ] = None,
+) -> None:
+    import os
+
+    from llmops.errors import BadInput
+    from llmops.store import logs
+
+    if log_format is not None:
+        os.environ[logs.FORMAT] = log_format
+    found = os.environ.get(logs.FORMAT, "text")
+    if found not in logs.FORMATS:
+        raise BadInput(f"`{found}` is no log format", fix="text or json")
+    logs.set_up(context.invoked_subcommand or "")
+
+
 def main() -> None:
     """Entry point: run the command, print a user's error plainly, exit with its code."""
     from llmops.errors import LlmopsError
@@ -79,10 +104,20 @@ def main() -> None:
     try:
         app()
     except LlmopsError as error:
-        print(f"error: {error}", file=sys.stderr)
+        _tell(error)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(141)
+
+
+def _tell(error: "LlmopsError") -> None:
+    from llmops.store import logs
+
+    if logs.is_json():
+        where, fix = error.where or None, error.fix or None
+        print(logs.line(error.what, level="error", where=where, fix=fix), file=sys.stderr)
+    else:
+        print(f"error: {error}", file=sys.stderr)

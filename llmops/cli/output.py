@@ -34,4 +34,7 @@ def plain(text: str) -> str:
 
 def note(text: str) -> None:
     """A line for the person at the terminal, not part of the result."""
-    print(text, file=sys.stderr, flush=True)
+    from llmops.store import logs
+
+    shown = logs.line(text) if logs.is_json() else text
+    print(shown, file=sys.stderr, flush=True)

@@ -4,6 +4,7 @@
 what the request starts, down to the log of the engine.
 """
 
+import logging
 import re
 import time
 import uuid
@@ -13,6 +14,9 @@ from fastapi import Depends, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from llmops.gateway.metrics import Histogram, Numbers
+from llmops.store import logs
+
+LOG = logging.getLogger("llmops.control")
 
 HEADER = b"x-request-id"
 _GIVEN = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -44,6 +48,7 @@ class Requests:
         given = dict(scope["headers"]).get(HEADER, b"")
         correlation = given if _GIVEN.fullmatch(given) else uuid.uuid4().hex.encode()
         scope.setdefault("state", {})["correlation"] = correlation.decode()
+        logs.correlation.set(correlation.decode())
         status = 500
         began = time.perf_counter()
 
@@ -62,7 +67,17 @@ class Requests:
             route = getattr(scope.get("route"), "path", "none")
             method = scope["method"] if route != "none" else "any"
             self._counted.requests.add((method, route, str(status)))
-            self._counted.seconds.observe((route,), time.perf_counter() - began)
+            took = time.perf_counter() - began
+            self._counted.seconds.observe((route,), took)
+            if scope["method"] not in ("GET", "HEAD", "OPTIONS"):
+                path = scope.get("raw_path", b"").decode("ascii", "replace")
+                _log(scope["method"], path, status, took)
+
+
+def _log(method: str, path: str, status: int, seconds: float) -> None:
+    """Of what may change something."""
+    fields = {"method": method, "path": path, "status": status, "seconds": round(seconds, 3)}
+    LOG.info("%s %s: %s", method, path, status, extra=fields)
 
 
 def _correlation(request: Request) -> str:

@@ -19,6 +19,7 @@ from typing import Any
 from llmops.errors import BadInput, Failed
 from llmops.gateway.app import App
 from llmops.gateway.options import Options
+from llmops.store import logs
 
 KEEP_ALIVE_SECONDS = 75
 BACKLOG = 2048
@@ -109,11 +110,10 @@ def _shown(listening: socket.socket) -> str:
 def _log() -> None:
     """Plain lines on standard error; of uvicorn what is a defect: that a client sends nonsense is
     the client's problem, and would be a line for each."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logs.set_up("gateway")
     for name, level in (("llmops.gateway", logging.WARNING), ("uvicorn", logging.ERROR)):
         logger = logging.getLogger(name)
-        logger.handlers = [handler]
+        logger.handlers = [logs.handler()]
         logger.setLevel(level)
         logger.propagate = False
 

@@ -27,8 +27,13 @@ class Reporter(Protocol):
 
 
 def reporter(stream: TextIO | None = None) -> Reporter:
-    """The reporter that fits the stream (default: standard error)."""
+    """The reporter that fits the stream (default: standard error), or the log format."""
+    from llmops.runner.json_reporter import JsonReporter
+    from llmops.store import logs
+
     stream = stream or sys.stderr
+    if logs.is_json():
+        return JsonReporter(stream)
     return RichReporter(stream) if stream.isatty() else PlainReporter(stream)
 
 

@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError
 from llmops.errors import BadInput
 from llmops.spec.grammar import Spec
 from llmops.spec.suggest import did_you_mean
+from llmops.store import logs
 from llmops.store.atomic import write_json
 from llmops.store.liveness import is_alive, process_mark
 from llmops.store.paths import ProjectPaths, RunPaths
@@ -127,7 +128,7 @@ class RunLog:
             pid=os.getpid(),
             process_started=process_mark(os.getpid()),
             by=asked.by,
-            correlation=asked.correlation,
+            correlation=asked.correlation or logs.current() or paths.root.name,
             stages=stages,
         )
         log = cls(paths, record)

@@ -12,7 +12,7 @@ import traceback
 from pathlib import Path
 
 from llmops.errors import Failed, GateRefused, Interrupted, LlmopsError
-from llmops.runner.progress import PlainReporter
+from llmops.runner.progress import reporter
 from llmops.runner.record import Asked, RunRecord, read_run
 from llmops.runner.stage import Context
 from llmops.runner.start import resume_run, start_run, termination_as_interrupt
@@ -21,6 +21,7 @@ from llmops.scheduling.holder import Hold, holding
 from llmops.scheduling.jobs import Job
 from llmops.spec.settings import Settings, load_settings
 from llmops.stages.catalog import KINDS
+from llmops.store import logs
 from llmops.store.paths import ProjectPaths
 
 PATIENCE_SECONDS = 30.0
@@ -95,19 +96,20 @@ def _carried_out(job: Job, settings: Settings, hold: Hold) -> int:
 
 
 def _run(job: Job, context: Context) -> RunRecord:
-    reporter = PlainReporter(sys.stderr)
+    shown = reporter(sys.stderr)
     if read_run(context.paths.run(job.id)) is not None:
-        return resume_run(job.id, context=context, kinds=KINDS, reporter=reporter)
+        return resume_run(job.id, context=context, kinds=KINDS, reporter=shown)
     return start_run(
         Path(job.target),
         job.overrides,
         context=context,
         kinds=KINDS,
-        reporter=reporter,
+        reporter=shown,
         force=job.force,
         asked=Asked(job.by, job.correlation, job.id),
     )
 
 
 if __name__ == "__main__":
+    logs.set_up("job")
     sys.exit(main(sys.argv[1], int(sys.argv[2])))

@@ -12,6 +12,7 @@ from llmops.runner.process import run, tail
 from llmops.runner.stage import Attempt, Context
 from llmops.spec.source import display
 from llmops.stages.history import attempts_at
+from llmops.store import logs
 from llmops.store.atomic import write_text
 
 
@@ -27,7 +28,10 @@ def run_engine(command: Command, engine: Engine, attempt: Attempt) -> None:
         for progress in follower.poll():
             attempt.report(progress)
 
-    code, signalled = run(command.argv, env=command.env, log=paths.log, cwd=paths.root, tick=tick)
+    correlation = logs.current() or attempt.run
+    _head(attempt, correlation)
+    env = {**command.env, logs.CORRELATION: correlation}
+    code, signalled = run(command.argv, env=env, log=paths.log, cwd=paths.root, tick=tick)
     if signalled is not None:
         raise Interrupted(f"stage {attempt.node.name} was interrupted", where=display(paths.log))
     if code != 0:
@@ -37,6 +41,14 @@ def run_engine(command: Command, engine: Engine, attempt: Attempt) -> None:
         engine.finished(paths)
     except Failed as error:
         raise _failed(attempt, error.what) from error
+
+
+def _head(attempt: Attempt, correlation: str) -> None:
+    """The first line of the engine's log says whose it is."""
+    told = f"run {attempt.run}, stage {attempt.node.name}, attempt {attempt.number}"
+    attempt.paths.log.parent.mkdir(parents=True, exist_ok=True)
+    with attempt.paths.log.open("a", encoding="utf-8") as log:
+        log.write(f"llmops: {told}, correlation {correlation}\n")
 
 
 def _failed(attempt: Attempt, cause: str) -> Failed:

@@ -5,6 +5,9 @@ of one that somebody else runs, start it again after a growing pause when it cra
 for too long. An end in order (exit code 0) was somebody's wish, and is left as it is.
 """
 
+import json
+import re
+import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +17,8 @@ from typing import Literal
 from llmops.runner.process import Process, last_lines, start
 from llmops.spec.source import display
 from llmops.up.backoff import Backoff
+
+_DEFECT = re.compile(r"^[A-Za-z_.]*(Error|Exception): ")
 
 State = Literal[
     "waiting", "starting", "ready", "silent", "restarting", "elsewhere", "stopping", "stopped"
@@ -84,8 +89,6 @@ class Kept:
 
     def stop(self) -> None:
         """Ask it to end."""
-        import signal
-
         if self._process is None:
             self._to("stopped", "")
         elif self.state != "stopping":
@@ -101,8 +104,6 @@ class Kept:
 
     def kill(self) -> None:
         """End it now, and all that it started."""
-        import signal
-
         if self._process is not None:
             self._process.send(signal.SIGKILL, 0.0)
             if self._process.poll() is None:
@@ -184,9 +185,22 @@ class Kept:
 
 
 def _last_error(log: Path) -> str:
-    """What llmops said last of what is wrong, if it said so at the end of the log."""
-    said = [line for line in last_lines(log)[-5:] if line.startswith("error: ")]
-    return said[-1].removeprefix("error: ") if said else ""
+    """What the part said last of what is wrong, if it said so at the end of the log."""
+    lines = last_lines(log)[-8:]
+    said = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    told = [found for line in lines if (found := _told_error(line))]
+    defect = [line for line in lines[-1:] if _DEFECT.match(line)]
+    return [*said, *told, *defect, ""][0]
+
+
+def _told_error(line: str) -> str:
+    """Of a JSON log (store/logs.py)."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return ""
+    is_error = isinstance(found, dict) and found.get("level") == "error"
+    return str(found.get("message", "")) if is_error else ""
 
 
 def interpreter(*args: str) -> list[str]:

@@ -1,0 +1,80 @@
+"""What processes say: lines for people, or one JSON object a line for machines.
+
+`LLMOPS_LOG_FORMAT=json`, or `llmops --log-format json COMMAND`, which its children inherit. An
+object has `time` (ISO 8601, UTC), `level`, `part` (the command), `message`, and `correlation`: the
+id that ties a request (X-Request-Id), the run that it asked for and the engine's log together.
+What engines and backends say themselves stays as they say it.
+"""
+
+import json
+import logging
+import os
+import sys
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any
+
+FORMAT = "LLMOPS_LOG_FORMAT"
+CORRELATION = "LLMOPS_CORRELATION_ID"
+FORMATS = ("text", "json")
+FIELDS = ("method", "path", "status", "seconds", "run", "stage")
+"""What a record of `logging` may carry besides, by `extra`."""
+
+correlation: ContextVar[str] = ContextVar("correlation", default="")
+"""Of the request that is being answered; elsewhere it is the process's own."""
+
+_part = ""
+
+
+def is_json() -> bool:
+    return os.environ.get(FORMAT) == "json"
+
+
+def current() -> str:
+    """The correlation id of what is done here; empty when nobody asked for it by one."""
+    return correlation.get() or os.environ.get(CORRELATION, "")
+
+
+def line(message: str, *, level: str = "info", time: float | None = None, **fields: Any) -> str:
+    """One JSON object. time: seconds since 1970 (default: now); fields that are None are left
+    out."""
+    at = datetime.now(UTC) if time is None else datetime.fromtimestamp(time, UTC)
+    told = {
+        "time": at.isoformat(timespec="milliseconds"),
+        "level": level,
+        "part": _part,
+        "message": message,
+        "correlation": current() or None,
+        **fields,
+    }
+    return json.dumps({k: v for k, v in told.items() if v is not None}, ensure_ascii=False)
+
+
+class Lines(logging.Formatter):
+    """Of `logging`, in the format that is asked for."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        if not is_json():
+            return super().format(record)
+        fields = {name: getattr(record, name, None) for name in FIELDS}
+        if record.exc_info:
+            fields["error"] = self.formatException(record.exc_info)
+        level, message = record.levelname.lower(), record.getMessage()
+        return line(message, level=level, time=record.created, logger=record.name, **fields)
+
+
+def handler() -> logging.Handler:
+    """To standard error."""
+    made = logging.StreamHandler(sys.stderr)
+    made.setFormatter(Lines("%(asctime)s %(levelname)s %(message)s"))
+    return made
+
+
+def set_up(part: str) -> None:
+    """Once, as a process begins. part: the command that it is."""
+    global _part
+    _part = part
+    for name, level in (("llmops", logging.INFO), ("uvicorn", logging.ERROR)):
+        logger = logging.getLogger(name)
+        logger.handlers = [handler()]
+        logger.setLevel(level)

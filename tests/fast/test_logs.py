@@ -1,0 +1,85 @@
+"""What processes say: for people, or as JSON with one correlation id."""
+
+import io
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+from llmops.runner.progress import reporter
+from llmops.runner.record import Asked, RunLog, StageRecord
+from llmops.store import logs
+from llmops.store.paths import ProjectPaths
+from tests.conftest import Llmops, run_llmops
+
+
+@pytest.fixture
+def as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(logs.FORMAT, "json")
+    monkeypatch.setenv(logs.CORRELATION, "request-1")
+
+
+def formatted(**extra: object) -> str:
+    record = logging.LogRecord("llmops.x", logging.WARNING, "", 0, "a\nb %s", ("c",), None)
+    record.__dict__.update(extra)
+    return logs.Lines("%(levelname)s %(message)s").format(record)
+
+
+def test_a_record_is_one_json_object(as_json: None) -> None:
+    text = formatted(status=503)
+    found = json.loads(text)
+    assert "\n" not in text
+    assert (found["level"], found["message"], found["status"]) == ("warning", "a\nb c", 503)
+
+
+def test_each_object_carries_the_correlation_id(as_json: None) -> None:
+    assert json.loads(logs.line("hello"))["correlation"] == "request-1"
+
+
+def test_a_request_s_own_id_comes_before_the_process_s(as_json: None) -> None:
+    token = logs.correlation.set("request-2")
+    try:
+        assert json.loads(formatted())["correlation"] == "request-2"
+    finally:
+        logs.correlation.reset(token)
+
+
+def test_people_get_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(logs.FORMAT, raising=False)
+    assert formatted() == "WARNING a\nb c"
+
+
+def test_a_run_is_told_as_json(as_json: None) -> None:
+    stream = io.StringIO()
+    shown = reporter(stream)
+    shown.begin("run-1", ["sft"])
+    shown.failed("sft", "the disk is full")
+    first, last = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert (first["run"], first["stages"]) == ("run-1", ["sft"])
+    assert (last["stage"], last["level"], last["why"]) == ("sft", "error", "the disk is full")
+
+
+def test_an_error_is_told_as_json(project: Path) -> None:
+    done = run_llmops("--log-format", "json", "plan", "nope.yaml", cwd=project)
+    told = json.loads(done.stderr)
+    assert done.returncode == 2
+    assert (told["part"], told["level"], told["where"]) == ("plan", "error", "nope.yaml")
+
+
+def test_a_format_that_there_is_not(llmops: Llmops, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(logs.FORMAT, "xml")
+    done = llmops("doctor")
+    assert done.returncode == 2
+    assert "`xml` is no log format" in done.stderr
+
+
+@pytest.mark.parametrize(("asked", "expected"), [("request-3", "request-3"), ("", "request-1")])
+def test_a_run_keeps_the_id_of_who_asked_for_it(
+    as_json: None, tmp_path: Path, asked: str, expected: str
+) -> None:
+    stages = [StageRecord(name="sft", kind="train")]
+    log = RunLog.begin(
+        ProjectPaths(tmp_path), "sft", "sft.yaml", [], stages, asked=Asked(correlation=asked)
+    )
+    assert log.record.correlation == expected
