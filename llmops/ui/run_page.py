@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from llmops.ui.approval import decide
 from llmops.ui.button import act
 from llmops.ui.curve import Line, curve
 from llmops.ui.figure import ago, number, span
@@ -112,27 +113,16 @@ def _waits(run: Mapping[str, Any]) -> Html | None:
     name = str(run["id"])
     job = run.get("job") or {}
     if run["state"] == "approval" or job.get("state") == "approval":
-        return approval(name, "", "This run starts once a person agrees.")
+        return _asks(name, "", "This run starts once a person agrees.")
     for stage in run.get("stages") or []:
         if stage["state"] == "waiting" and "approve" in str(stage.get("error") or ""):
             words = f"{stage['name']}: {stage['error']}"
-            return approval(name, str(stage["name"]), words)
+            return _asks(name, str(stage["name"]), words)
     return None
 
 
-def approval(run: str, stage: str, words: str) -> Html:
-    """stage: empty for the run itself."""
-    value = f"{run}/{stage}" if stage else run
-    what = f"{stage} of {run}" if stage else run
-    return warned(
-        tag("p", words),
-        tag(
-            "div",
-            act("Approve", "approve_run", value, kind="primary", why=f"Approve {what}. Why?"),
-            act("Reject", "reject_run", value, kind="danger", why=f"Reject {what}. Why?"),
-            class_="ll-row",
-        ),
-    )
+def _asks(run: str, stage: str, words: str) -> Html:
+    return warned(tag("p", words), decide("runs", run, stage))
 
 
 def _position(run: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 
+from llmops.ui.approval import listen
 from llmops.ui.compare import comparison
 from llmops.ui.frame import Ask, Ui
 from llmops.ui.markup import Html
@@ -42,26 +43,12 @@ def build(ui: Ui) -> None:
         await ask.api.post(f"/runs/{ask.value}/resume")
         ask.say(f"{ask.value} goes on.")
 
-    async def decide(ask: Ask, decision: str) -> None:
-        run, _, stage = ask.value.partition("/")
-        body = {"stage": stage or None, "decision": decision, "note": ask.why}
-        await ask.api.post(f"/runs/{run}/approve", body)
-        word = "approved" if decision == "approve" else "rejected"
-        ask.say(f"{stage or run} is {word}.")
-
-    async def approve(ask: Ask) -> None:
-        await decide(ask, "approve")
-
-    async def reject(ask: Ask) -> None:
-        await decide(ask, "reject")
-
     parts = [top, curves, log]
     ui.on_show(show, outputs=parts)
     ui.every(EVERY, show, outputs=parts)
     ui.on_do("stop_run", stop)
     ui.on_do("resume_run", resume)
-    ui.on_do("approve_run", approve)
-    ui.on_do("reject_run", reject)
+    listen(ui)
 
 
 async def _list(ask: Ask) -> Html:

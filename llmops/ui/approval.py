@@ -1,0 +1,44 @@
+"""Runs and stages that wait for a person: the two buttons, and what they do."""
+
+from llmops.ui.button import act
+from llmops.ui.frame import Ask, Ui
+from llmops.ui.markup import Html, tag
+
+
+def decide(tab: str, run: str, stage: str = "") -> Html:
+    """Approve and Reject, each with a reason. tab: whose page they stand on (`listen`); stage:
+    empty for a run that waits to begin."""
+    value = f"{run}/{stage}" if stage else run
+    what = f"{stage} of {run}" if stage else run
+    return tag(
+        "span",
+        act("Approve", f"approve_{tab}", value, kind="primary", confirm=_ask("Approve", what),
+            why="Why"),
+        act("Reject", f"reject_{tab}", value, kind="danger", confirm=_ask("Reject", what),
+            why="Why"),
+        class_="ll-row",
+    )  # fmt: skip
+
+
+def listen(ui: Ui) -> None:
+    """Let those buttons work in the tab that is built."""
+
+    async def tell(ask: Ask, decision: str) -> None:
+        run, _, stage = ask.value.partition("/")
+        body = {"stage": stage or None, "decision": decision, "note": ask.why}
+        await ask.api.post(f"/runs/{run}/approve", body)
+        word = "approved" if decision == "approve" else "rejected"
+        ask.say(f"{stage or run} is {word}.")
+
+    async def approve(ask: Ask) -> None:
+        await tell(ask, "approve")
+
+    async def reject(ask: Ask) -> None:
+        await tell(ask, "reject")
+
+    ui.on_do(f"approve_{ui.tab}", approve)
+    ui.on_do(f"reject_{ui.tab}", reject)
+
+
+def _ask(word: str, what: str) -> str:
+    return f"{word} {what}? The reason is kept with the decision."
