@@ -12,11 +12,12 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from llmops.runner.record import RunRecord, list_runs, read_run
+from llmops.runner.record import RunRecord, read_run
 from llmops.scheduling.clock import millis
 from llmops.scheduling.devices import count_devices, needed
 from llmops.scheduling.jobs import ACTIVE, RUNS, Job, change, in_order, is_halted
-from llmops.scheduling.settle import settled
+from llmops.scheduling.running import Running
+from llmops.scheduling.settle import LEASE_SECONDS, settled
 from llmops.spec.settings import Settings
 from llmops.store.atomic import full_disk
 from llmops.store.database import reading, writing
@@ -25,8 +26,6 @@ from llmops.store.paths import ProjectPaths
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-LEASE_SECONDS = 60.0
-"""In which a process that was started must have taken its job."""
 LIGHT = 4
 """So many runs at once that need no device: their processes take memory, too."""
 
@@ -38,6 +37,7 @@ class Dispatcher:
         self._settings = settings
         self._paths = ProjectPaths(settings.root)
         self._devices = count_devices() if devices is None else devices
+        self._running = Running(self._paths)
         self._children: dict[tuple[str, int], subprocess.Popen[bytes]] = {}
 
     def tick(self, database: "sa.Engine", now: float) -> None:
@@ -101,8 +101,8 @@ class Dispatcher:
         mine = [job for job in active if job.state in RUNS and job.host == here]
         each = [min(needed(self._record(job), job.devices), self._devices) for job in mine]
         jobs = {job.id for job in active if job.state in RUNS}
-        others = [run for run in list_runs(self._paths) if run.id not in jobs]
-        foreign = sum(needed(run, 1) for run in others if run.state == "running")
+        others = [run for run in self._running.records() if run.id not in jobs]
+        foreign = sum(needed(run, 1) for run in others)
         return sum(each) + foreign, each.count(0)
 
     def _record(self, job: Job) -> RunRecord | None:

@@ -4,6 +4,7 @@ Whoever dispatches asks this of every job on each turn, so it makes no differenc
 started a run, or whether that one still lives. Reads only.
 """
 
+import json
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +15,8 @@ from llmops.scheduling.holder import Holder, last_sign, read_holder
 from llmops.scheduling.jobs import Job
 from llmops.store.paths import ProjectPaths, RunPaths
 
+LEASE_SECONDS = 60.0
+"""In which a process that was started must have taken its job."""
 LOOK_SECONDS = 60.0
 REST = 10
 """A waiting run is asked again after ten times as long as the last look took, and at least after
@@ -42,8 +45,8 @@ def settled(
 def _starting(job: Job, run: RunPaths, now: float, *, lost: bool) -> dict[str, Any] | None:
     if not lost and not _expired(job, now):
         return None
-    if run.stop.exists():
-        return _over("interrupted" if job.resume else "cancelled", now)
+    if (stopped := _stopped(run)) is not None:
+        return _over("interrupted" if job.resume else "cancelled", now, stopped)
     holder = read_holder(run)
     starts = job.tries - (holder.tries if holder is not None else 0)
     if starts >= STARTS:
@@ -63,14 +66,16 @@ def _running(job: Job, run: RunPaths, now: float, *, lost: bool) -> dict[str, An
         return _cut_off(job, run, holder, now)
     spent = {"device_seconds": job.device_seconds + _device_seconds(holder, run)}
     assert holder.ended is not None
-    if holder.state == "waiting" and not run.stop.exists():
-        return {**spent, **_waits(holder.ended - holder.started, now)}
+    if holder.state == "waiting":
+        return {**spent, **_waits(run, holder.ended - holder.started, now)}
     return {**spent, **_over(str(holder.state), holder.ended, holder.error)}
 
 
-def _waits(took: float, now: float) -> dict[str, Any]:
+def _waits(run: RunPaths, took: float, now: float) -> dict[str, Any]:
     """took: seconds, of the look that found that it has to."""
-    look_at = millis(now + max(LOOK_SECONDS, REST * took))
+    if (stopped := _stopped(run)) is not None:
+        return _over("interrupted", now, stopped)
+    look_at = millis(now + _interval(took))
     return {"state": "waiting", "look_at": look_at, "resume": True, "error": None}
 
 
@@ -83,12 +88,12 @@ def _cut_off(job: Job, run: RunPaths, holder: Holder | None, now: float) -> dict
     values = {"device_seconds": job.device_seconds + spent}
     if record is not None and holder is not None and _wrote(holder, record):
         # It was killed once all was done, with no time left to say so here.
-        if record.state == "waiting" and not run.stop.exists():
-            return {**values, **_waits(spent, now)}
+        if record.state == "waiting":
+            return {**values, **_waits(run, 0.0, now)}
         if record.state not in ("died", "interrupted"):
             return {**values, **_ended(record, now)}
-    if run.stop.exists():
-        return {**values, **_over("interrupted", now)}
+    if (stopped := _stopped(run)) is not None:
+        return {**values, **_over("interrupted", now, stopped)}
     if holder is not None and holder.deaths >= DEATHS:
         error = f"its process was killed, {holder.deaths + 1} times"
         return {**values, **_over("died", now, error)}
@@ -98,13 +103,35 @@ def _cut_off(job: Job, run: RunPaths, holder: Holder | None, now: float) -> dict
 
 def _resting(job: Job, run: RunPaths, now: float) -> dict[str, Any] | None:
     """It waits for evidence, or for its turn to go on."""
+    if job.state == "waiting" and not _is_due(job, run, now):
+        return None
     record = read_run(run)
     if record is not None and record.state == "running":
         return None  # at a terminal
     if record is not None and record.state not in GOES_ON:
         return _ended(record, now)
-    due = job.look_at is None or job.look_at <= millis(now)
-    return {"state": "queued", "resume": True} if job.state == "waiting" and due else None
+    return {"state": "queued", "resume": True} if job.state == "waiting" else None
+
+
+def _is_due(job: Job, run: RunPaths, now: float) -> bool:
+    """Also when it is due later than can be: then the clock has stepped back."""
+    holder = read_holder(run)
+    took = holder.ended - holder.started if holder is not None and holder.ended else 0.0
+    return not now < (job.look_at or 0) / 1000 <= now + 2 * _interval(took)
+
+
+def _interval(took: float) -> float:
+    return max(LOOK_SECONDS, REST * took)
+
+
+def _stopped(run: RunPaths) -> str | None:
+    """Who stopped it; None when nobody did."""
+    try:
+        return f"stopped by {json.loads(run.stop.read_bytes())['by']}"
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError):
+        return "stopped"
 
 
 def _ended(record: RunRecord, now: float) -> dict[str, Any]:
@@ -125,7 +152,8 @@ def _over(state: str, at: float, error: str | None = None) -> dict[str, Any]:
 
 
 def _expired(job: Job, now: float) -> bool:
-    return job.lease_until is None or job.lease_until <= millis(now)
+    """Also when it ends later than any lease that was just given."""
+    return not now < (job.lease_until or 0) / 1000 <= now + 2 * LEASE_SECONDS
 
 
 def _device_seconds(holder: Holder, run: RunPaths) -> float:
