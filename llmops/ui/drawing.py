@@ -7,8 +7,8 @@ from llmops.ui.markup import Html, link, tag
 
 MOST = 9
 """Nodes of one layer that are drawn; whoever calls says how many are not."""
-_WIDTH, _HEIGHT, _ACROSS, _DOWN = 172, 40, 52, 14
-_LETTERS = 23
+_WIDTH, _HEIGHT, _ACROSS, _DOWN = 158, 40, 38, 12
+_LETTERS = 21
 
 
 @dataclass(frozen=True)

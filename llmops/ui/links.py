@@ -28,6 +28,15 @@ def to_model(name: str) -> Html:
     return link(name, href({"tab": "models", "model": name}))
 
 
+def to_experiment(name: str) -> Html:
+    return link(name, href({"tab": "experiments", "experiment": name}))
+
+
+def to_schedule(id: str) -> Html:
+    """A schedule by its id, PIPELINE/TRIGGER."""
+    return link(id, href({"tab": "schedules", "schedule": id}))
+
+
 def to_run(run: object) -> Html:
     """A run by its id."""
     return link(run, href({"tab": "runs", "run": str(run)})) if run else joined()
@@ -42,5 +51,16 @@ def by(who: object) -> Html:
         return joined("run ", to_run(id), f"{slash}{stage}")
     kind, _, rest = text.partition(":")
     if kind == "schedule" and rest:
-        return joined("schedule ", link(rest, href({"tab": "schedules", "schedule": rest})))
+        return joined("schedule ", to_schedule(rest))
     return joined(text)
+
+
+def crumbs(tab: str, title: str, *steps: tuple[str, str]) -> Html:
+    """The way back to a tab's first page. steps: names and where they lead (empty: nowhere)."""
+    shown = [link(title, href({"tab": tab}))]
+    shown += [
+        link(text, to) if to else tag("span", text, aria_current="page") for text, to in steps
+    ]
+    slash = tag("span", "/", aria_hidden="true")
+    parts = [joined(slash if i else None, one) for i, one in enumerate(shown)]
+    return tag("nav", parts, class_="ll-crumbs", aria_label="where this is")

@@ -57,7 +57,7 @@ def aliases_card(version: str, aliases: Mapping[str, str]) -> Html:
         why="Alias (lower-case letters, digits, ., _ and -)",
     )
     return card(
-        "Aliases", tag("ul", rows, class_="ll-choices"), tag("div", other, class_="ll-row ll-end")
+        "Aliases", tag("ul", rows, class_="ll-offers"), tag("div", other, class_="ll-row ll-end")
     )
 
 
@@ -183,7 +183,7 @@ def _two(value: str) -> tuple[str, str]:
 def _steps(alias: str, now: str | None, version: str) -> Html:
     before = to_version(now) if now else tag("span", "nothing yet", class_="ll-quiet")
     arrow = tag("span", "→", class_="ll-arrow", aria_label="becomes")
-    return joined(tag("span", alias, class_="ll-chip"), before, arrow, tag("strong", version))
+    return joined(tag("span", alias, class_="ll-alias"), before, arrow, tag("strong", version))
 
 
 def _question(version: str, alias: str, now: str | None, serving: Sequence[str]) -> str:

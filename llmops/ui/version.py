@@ -6,12 +6,12 @@ from typing import Any
 from llmops.ui.drawing import Node, draw
 from llmops.ui.evidence import told
 from llmops.ui.figure import ago, number, size
-from llmops.ui.links import split_version, to_run, to_version
+from llmops.ui.links import crumbs, split_version, to_run, to_version
 from llmops.ui.markup import Html, joined, tag
 from llmops.ui.panel import card, code, empty, facts
 from llmops.ui.table import href, table
 from llmops.ui.timeline import moves_table
-from llmops.ui.versions import alias_chip, crumbs, how
+from llmops.ui.versions import alias_chip, how
 
 Found = Mapping[str, Any]
 
@@ -25,13 +25,12 @@ def version_page(
     name = version.rpartition(":")[0]
     chips = [alias_chip(alias) for alias in found["aliases"]]
     title = tag("div", tag("h2", version, class_="ll-title"), chips, class_="ll-row")
-    left = tag(
-        "div", card("Evidence", told(evidence["items"], version)), _golden(found), class_="ll-stack"
-    )
-    right = tag("div", moves, card("Made", _made(found)), _metrics(found), class_="ll-stack")
+    measured = card("Evidence", told(evidence["items"], version))
+    left = tag("div", measured, _metrics(found), _golden(found), class_="ll-stack")
+    right = tag("div", moves, card("Made", _made(found)), class_="ll-stack")
     return tag(
         "div",
-        crumbs((name, href({"tab": "models", "model": name})), (version, "")),
+        crumbs("models", "Models", (name, href({"tab": "models", "model": name})), (version, "")),
         title,
         tag("div", left, right, class_="ll-halves"),
         card("Lineage", lineage_view(version, lineage)),
@@ -53,6 +52,7 @@ def lineage_view(version: str, lineage: Found) -> Html:
         [
             Node(one["id"], _label(one), one["kind"], leads(one), one["id"] == version)
             for one in nodes
+            if one["kind"] != "evidence"  # it has a card of its own
         ],
         edges,
         title=f"what {version} was made of, and what came of it",
@@ -82,9 +82,11 @@ def leads(node: Mapping[str, str]) -> str:
 
 
 def _label(node: Mapping[str, str]) -> str:
-    """Short enough for a box: a file by its last name."""
+    """Short enough for a box: a file by its last name, without its samples."""
     label = node["label"]
-    return label.rpartition("/")[2] if node["kind"] in ("recipe", "data") else label
+    if node["kind"] not in ("recipe", "data"):
+        return label
+    return label.rpartition("/")[2].partition(",")[0]
 
 
 def _cell(node: Mapping[str, str]) -> Html:

@@ -5,7 +5,7 @@ from typing import Any
 
 from llmops.ui.evidence import by_version, outcome
 from llmops.ui.figure import ago, size
-from llmops.ui.links import by, to_model, to_version
+from llmops.ui.links import by, crumbs, to_model, to_version
 from llmops.ui.markup import Html, joined, link, tag
 from llmops.ui.panel import card, empty
 from llmops.ui.promotion import rollback_button
@@ -44,7 +44,7 @@ def model_page(
     history = joined(timeline(moves), moves_table(query, moves))
     return tag(
         "div",
-        crumbs((name, "")),
+        crumbs("models", "Models", (name, "")),
         tag("h2", name, class_="ll-title"),
         card("Aliases", _aliases(found, moves)),
         card("Versions", _versions(query, found["versions"], evidence)),
@@ -53,21 +53,8 @@ def model_page(
     )
 
 
-def crumbs(*steps: tuple[str, str]) -> Html:
-    """The way back to all models. steps: names and where they lead (empty: nowhere)."""
-    shown = [link("Models", href({"tab": "models"}))]
-    shown += [
-        link(text, to) if to else tag("span", text, aria_current="page") for text, to in steps
-    ]
-    parts = [
-        joined(tag("span", "/", aria_hidden="true") if i else None, one)
-        for i, one in enumerate(shown)
-    ]
-    return tag("nav", parts, class_="ll-crumbs", aria_label="where this is")
-
-
 def alias_chip(alias: str) -> Html:
-    return tag("span", alias, class_="ll-chip")
+    return tag("span", alias, class_="ll-alias")
 
 
 def how(version: Version) -> str:
@@ -144,7 +131,7 @@ def _versions(
 def _row(one: Version, pieces: Sequence[Mapping[str, Any]]) -> tuple[object, ...]:
     return (
         to_version(one["version"]),
-        tag("span", [alias_chip(alias) for alias in one["aliases"]], class_="ll-chips")
+        tag("span", [alias_chip(alias) for alias in one["aliases"]], class_="ll-alias-list")
         if one["aliases"]
         else "",
         how(one),
