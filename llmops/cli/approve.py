@@ -26,12 +26,13 @@ def command(
 
     from llmops.cli.output import print_json, print_table
     from llmops.cli.person import person
+    from llmops.runner.approval import Decision
     from llmops.scheduling.approvals import approvals, approve
     from llmops.scheduling.runs import opened
 
     with opened() as runs:
         if run is not None:
-            decision = "reject" if reject else "approve"
+            decision: Decision = "reject" if reject else "approve"
             what = approve(runs, run, stage, by=person(), decision=decision, note=note)
             print(f"{decision}: {what}")
             return

@@ -26,11 +26,15 @@ def command(
         str | None,
         typer.Option(metavar="RUN|last", help="Go on with a run, with what it made so far."),
     ] = None,
+    queue: Annotated[
+        bool, typer.Option("--queue", help="Let the scheduler run it, when its turn comes.")
+    ] = False,
 ) -> None:
     """Run a recipe, with what it stands on, or a pipeline. What is up to date is reused.
 
     A stage whose evidence has yet to come ends the run as `waiting` (exit code 0), unless it is
     told to wait; --resume asks again. A gate that refuses ends it with exit code 3.
+    With --queue it runs in a process of its own, as from the API, and its id is printed.
 
     Example: llmops run recipes/sft.yaml args.learning_rate=1e-3
     """
@@ -48,6 +52,9 @@ def command(
             "a run needs a recipe or a pipeline, or --resume and nothing else of it",
             fix="`llmops run TARGET` or `llmops run --resume RUN`",
         )
+    if queue:
+        _queue(target, overrides or [], resume, force=force)
+        return
     context, patience = Context(load_settings()), _patience(wait, wait_at_most)
     if target is None:
         record = resume_run(
@@ -65,6 +72,22 @@ def command(
             asked=Asked(by=person()),
         )
     _print(record)
+
+
+def _queue(target: Path | None, overrides: list[str], resume: str | None, *, force: bool) -> None:
+    from llmops.cli.output import note
+    from llmops.cli.person import person
+    from llmops.runner.record import find_run
+    from llmops.scheduling.runs import Request, opened
+
+    with opened() as runs:
+        if target is None:
+            run = find_run(runs.paths, str(resume)).id if resume == "last" else str(resume)
+            job = runs.resume(run, person())
+        else:
+            job = runs.submit(Request(str(target.resolve()), overrides, force, by=person()))
+    print(job.id)
+    note("a scheduler starts it (llmops up, llmops control); llmops runs queue shows its place")
 
 
 def _patience(wait: bool, at_most: str | None) -> "Patience":

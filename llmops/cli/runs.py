@@ -1,10 +1,10 @@
-"""`llmops runs`: what ran, how far it came, its logs; stopping one."""
+"""`llmops runs`: what ran, how far it came, its logs; the queue; stopping one."""
 
 from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="List runs, show one, read its logs, stop it.")
+app = typer.Typer(no_args_is_help=True, help="List runs, show one, follow it, stop it.")
 
 
 @app.command("list")
@@ -86,6 +86,40 @@ def log(
     path, text = find_log(ProjectPaths(load_settings().root), run, stage, lines)
     note(display(path))
     print(text)
+
+
+@app.command("queue")
+def queue(json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
+    """List the runs that were asked for and have not ended: those whose turn has yet to come, those
+    that run, and those that wait for evidence or a person.
+
+    Example: llmops runs queue
+    """
+    from dataclasses import asdict
+    from datetime import UTC, datetime
+
+    from llmops.cli.output import print_json, print_table
+    from llmops.scheduling.jobs import in_order, positions
+    from llmops.scheduling.runs import opened
+    from llmops.store.database import reading
+
+    with opened() as runs, reading(runs.database) as connection:
+        jobs, places = in_order(connection), positions(connection)
+    if json:
+        print_json([{**asdict(job), "queue_position": places.get(job.id)} for job in jobs])
+        return
+    rows = [
+        (
+            str(places.get(job.id, "")),
+            job.id,
+            job.state,
+            job.target,
+            job.by,
+            datetime.fromtimestamp(job.created / 1000, UTC).isoformat(timespec="seconds"),
+        )
+        for job in jobs
+    ]
+    print_table("", ("place", "run", "state", "target", "by", "asked"), rows)
 
 
 @app.command("events")

@@ -18,6 +18,7 @@ from llmops.spec.settings import Settings
 from llmops.store.database import reading, writing
 from llmops.store.paths import ProjectPaths
 from llmops.store.tables import marks
+from tests.conftest import Llmops
 from tests.fast.job_queue import MOVE, Queue
 
 ASKING = """\
@@ -168,3 +169,21 @@ def test_an_unknown_run_is_bad_input(queue: Queue) -> None:
     for ask in (queue.runs.stop, queue.runs.resume):
         with pytest.raises(BadInput, match="no run `x`"):
             ask("x", "cli:test")
+
+
+def test_the_queue_from_a_terminal(queue: Queue, llmops: Llmops) -> None:
+    run = llmops("run", "p.yaml", "--queue").stdout.strip()
+    (job,) = json.loads(llmops("runs", "queue", "--json").stdout)
+    assert (job["id"], job["state"], job["queue_position"]) == (run, "queued", 1)
+    assert job["by"].startswith("cli:")
+    assert run in llmops("runs", "queue").stdout
+    assert llmops("runs", "stop", run).stdout == f"{run}: cancelled\n"
+    assert llmops("run", "--resume", run, "--queue").stdout.strip() == run
+    assert queue.job(run).state == "queued"
+
+
+def test_events_at_a_terminal(queue: Queue, llmops: Llmops) -> None:
+    llmops("run", "p.yaml")
+    assert llmops("runs", "events").stdout == "offer: done\ndone\n"
+    lines = llmops("runs", "events", "--json").stdout.splitlines()
+    assert [json.loads(line)["event"] for line in lines] == ["stage", "end"]
