@@ -16,7 +16,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from llmops.errors import BadInput
+from llmops.errors import BadInput, Failed
 from llmops.feedback.growth import growth
 from llmops.preferences.snapshot import find_snapshot
 from llmops.runner.patience import REST
@@ -209,6 +209,8 @@ def look(database: sa.Engine, row: sa.RowMapping, paths: ProjectPaths) -> list[A
         newest = find_snapshot(stored["preferences"], paths).id
     except BadInput:  # there is none yet
         newest = None
+    except Failed as error:  # whoever counts tells it
+        newest = in_a_line(error)
     with reading(database) as connection:
         grown = growth(connection, stored["deployment"])
     return [grown, newest, stored["trigger"]["feedback"].get("recipe")]

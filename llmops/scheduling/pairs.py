@@ -8,7 +8,6 @@ not hold; `snapshot`, that one's id; or `error`. It first brings in what the jou
 """
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,7 +65,6 @@ def new(rows: "pl.DataFrame", newest: "Snapshot") -> int:
 
 
 def main() -> None:
-    os.nice(10)
     file, trigger = sys.argv[1:]
     try:
         found = count(load_settings(Path.cwd()), file, trigger)

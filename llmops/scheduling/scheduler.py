@@ -16,7 +16,6 @@ from llmops.errors import LlmopsError
 from llmops.scheduling.clock import Clock, SystemClock
 from llmops.scheduling.dispatch import Dispatcher
 from llmops.scheduling.notify import Notifier
-from llmops.scheduling.notify import Notifier
 from llmops.scheduling.triggers import Triggers
 from llmops.spec.settings import Settings
 from llmops.store.database import open_database
@@ -63,7 +62,7 @@ class Scheduler:
     def tick(self, database: sa.Engine) -> str:
         """One turn of all that it does; what went wrong in it, empty when nothing did. A part
         that fails holds up none of the others."""
-        parts = (
+        parts: tuple[Callable[[], None], ...] = (
             lambda: self._fire(database),
             lambda: self._dispatcher.tick(database, self._clock.now()),
             lambda: self._notifier.tick(database),

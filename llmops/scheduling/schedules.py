@@ -179,7 +179,7 @@ def _schedule(row: sa.RowMapping, last: dict[str, Any] | None) -> dict[str, Any]
     if row["kind"] == "feedback":
         need = stored["trigger"]["feedback"]["new_pairs"]
         have = pairs_of(row)["have"] if "have" in seen else None
-        pairs = {"have": have, "need": need, "error": seen.get("error")}
+        pairs = {"have": have, "need": need}
     return {
         "id": row["id"],
         "pipeline": row["pipeline"],
@@ -194,5 +194,6 @@ def _schedule(row: sa.RowMapping, last: dict[str, Any] | None) -> dict[str, Any]
         if row["gone"] is None
         else {"since": shown(row["gone"]), "reason": seen.get("gone")},
         "pairs": pairs,
+        "problem": seen.get("error"),
         "last": last,
     }

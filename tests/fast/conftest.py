@@ -93,6 +93,22 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def scheduled(settings: Settings, database: sa.Engine) -> Scheduled:
+def scheduled(settings: Settings, database: sa.Engine) -> Iterator[Scheduled]:
     """A project whose pipeline has triggers, and a clock that the test moves."""
-    return Scheduled(settings, database)
+    found = Scheduled(settings, database)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def timetable(tmp_path: Path, migrated_file: Path) -> Iterator[Scheduled]:
+    """The same on SQLite alone, for what no SQL is about."""
+    settings = Settings(root=tmp_path, cache=tmp_path / "cache")
+    file = ProjectPaths(tmp_path).database
+    file.parent.mkdir()
+    shutil.copyfile(migrated_file, file)
+    database = open_database(settings)
+    found = Scheduled(settings, database)
+    yield found
+    found.close()
+    database.dispose()

@@ -1,5 +1,6 @@
 """A project with a pipeline that has triggers, its clock and its database."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -8,15 +9,19 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from llmops.feedback.growth import growth
+from llmops.feedback.ingest import ingest
 from llmops.scheduling.schedules import Schedules
+from llmops.scheduling.sync import seen_of
 from llmops.scheduling.triggers import Triggers
 from llmops.spec.settings import Settings
 from llmops.store.database import reading, writing
-from llmops.store.tables import firings, jobs
+from llmops.store.paths import ProjectPaths
+from llmops.store.tables import firings, jobs, triggers
 from tests.fast.moved_clock import MovedClock
 from tests.waiting import until
 
-RECIPE = """
+RECIPE = """\
 kind: preferences
 deployment: town
 builders: {votes: {}}
@@ -31,6 +36,7 @@ class Scheduled:
     settings: Settings
     database: sa.Engine
     clock: MovedClock = field(default_factory=MovedClock)
+    _open: list[Triggers] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.start = self.clock.now()
@@ -39,7 +45,12 @@ class Scheduled:
 
     def scheduler(self) -> Triggers:
         """Another one on the same database."""
-        return Triggers(self.settings, self.clock)
+        self._open.append(Triggers(self.settings, self.clock))
+        return self._open[-1]
+
+    def close(self) -> None:
+        for one in self._open:
+            one.close()
 
     @property
     def file(self) -> Path:
@@ -80,10 +91,30 @@ class Scheduled:
             change = {"state": state, "tries": 1, "started": ended, "ended": ended, **values}
             connection.execute(sa.update(jobs).where(jobs.c.ended.is_(None)).values(change))
 
-    def settle(self) -> None:
-        """Tick until no pairs are being counted."""
-        self.tick()
-        until(lambda: self.tick() is not None and not self.triggers.is_busy)
+    def settle(self, seconds: float = 0) -> list[str]:
+        """Move the clock on, then tick until no pairs are being counted; the jobs it made."""
+        started = self.after(seconds)
+
+        def settled() -> bool:
+            started.extend(self.tick())
+            return not self.triggers.is_busy
+
+        until(settled)
+        return started
+
+    def counted(self, have: int, snapshot: str | None = None) -> None:
+        """What a scheduler found out a moment ago of the feedback trigger."""
+        self.schedules.list()
+        with writing(self.database) as connection:
+            here = triggers.c.id == "town/feedback"
+            row = connection.execute(sa.select(triggers).where(here)).mappings().one()
+            state = [growth(connection, "town"), None, None]
+            seen = {**seen_of(row), "have": have, "snapshot": snapshot, "state": state}
+            change = sa.update(triggers).where(here).values(seen=json.dumps(seen))
+            connection.execute(change)
+
+    def ingest(self) -> None:
+        ingest(ProjectPaths(self.settings.root), self.database)
 
     @contextmanager
     def counted_writes(self) -> Iterator[list[str]]:

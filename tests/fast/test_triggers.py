@@ -26,12 +26,12 @@ def test_every_hour_is_an_hour(scheduled: Scheduled) -> None:
     assert scheduled.history() == [("2026-11-20T13:00:00", "started", "on time")]
 
 
-def test_cron_fires_in_its_zone(scheduled: Scheduled) -> None:
-    scheduled.declare('{cron: "0 14 * * *", timezone: Europe/Berlin}')
-    scheduled.tick()
-    assert len(scheduled.after(3600)) == 1
-    scheduled.end_jobs()
-    assert len(scheduled.after(DAY)) == 1
+def test_cron_fires_in_its_zone(timetable: Scheduled) -> None:
+    timetable.declare('{cron: "0 14 * * *", timezone: Europe/Berlin}')
+    timetable.tick()
+    assert len(timetable.after(3600)) == 1
+    timetable.end_jobs()
+    assert len(timetable.after(DAY)) == 1
 
 
 def test_each_of_many_schedulers_may_tick(scheduled: Scheduled) -> None:
@@ -43,13 +43,13 @@ def test_each_of_many_schedulers_may_tick(scheduled: Scheduled) -> None:
     assert len(started) == len(scheduled.jobs()) == 1
 
 
-def test_overrides_and_the_approval_step_go_with_it(scheduled: Scheduled) -> None:
-    scheduled.declare('{every: 1h, approval: true, set: {stages.pairs.set: {min_pairs: "no"}}}')
-    scheduled.tick()
-    assert scheduled.after(3600) == []  # no text fits there: it would not run
-    scheduled.declare("{every: 1h, approval: true, set: {stages.pairs.set: {min_pairs: 7}}}")
-    scheduled.after(3600)
-    (row,) = scheduled.jobs()
+def test_overrides_and_the_approval_step_go_with_it(timetable: Scheduled) -> None:
+    timetable.declare('{every: 1h, approval: true, set: {stages.pairs.set: {min_pairs: "no"}}}')
+    timetable.tick()
+    assert timetable.after(3600) == []  # no text fits there: it would not run
+    timetable.declare("{every: 1h, approval: true, set: {stages.pairs.set: {min_pairs: 7}}}")
+    timetable.after(3600)
+    (row,) = timetable.jobs()
     assert (row.state, row.overrides) == ("approval", '["stages.pairs.set={\\"min_pairs\\": 7}"]')
 
 
@@ -101,18 +101,18 @@ def test_runs_a_day(scheduled: Scheduled) -> None:
     assert len(scheduled.after(22 * 3600)) == 1
 
 
-def test_runs_of_a_terminal_count(scheduled: Scheduled) -> None:
+def test_runs_of_a_terminal_count(timetable: Scheduled) -> None:
     from llmops.runner.record import RunLog
     from llmops.store.paths import ProjectPaths
 
-    scheduled.clock.set_now()
-    scheduled.declare("{every: 1h}", limits="{runs_a_day: 1}")
-    scheduled.tick()
-    paths, file = ProjectPaths(scheduled.settings.root), "pipelines/town.yaml"
+    timetable.clock.set_now()
+    timetable.declare("{every: 1h}", limits="{runs_a_day: 1}")
+    timetable.tick()
+    paths, file = ProjectPaths(timetable.settings.root), "pipelines/town.yaml"
     RunLog.begin(paths, "other", "other", [], [], file="pipelines/other.yaml").end("done")
     RunLog.begin(paths, "town", file, [], [], file=file).end("done")
-    assert scheduled.after(3600) == []
-    assert scheduled.history()[-1][2].startswith("limit: 1 runs within 24 hours")
+    assert timetable.after(3600) == []
+    assert timetable.history()[-1][2].startswith("limit: 1 runs within 24 hours")
 
 
 def test_device_hours_a_month(scheduled: Scheduled) -> None:
@@ -126,21 +126,21 @@ def test_device_hours_a_month(scheduled: Scheduled) -> None:
     assert len(scheduled.tick()) == 1
 
 
-def test_a_start_by_hand_counts_and_is_held_back_by_nothing(scheduled: Scheduled) -> None:
-    scheduled.declare("{every: 1h, approval: true}", limits="{runs_a_day: 1}")
-    scheduled.schedules.pause("town/every", "cli:ann")
-    jobs = [scheduled.schedules.run_now("town/every", "cli:ann")["job"] for _ in range(2)]
-    assert [(row.id, row.state) for row in scheduled.jobs()] == [(job, "queued") for job in jobs]
-    scheduled.end_jobs()
-    scheduled.schedules.resume("town/every", "cli:ann")
-    assert scheduled.after(3600) == []
+def test_a_start_by_hand_counts_and_is_held_back_by_nothing(timetable: Scheduled) -> None:
+    timetable.declare("{every: 1h, approval: true}", limits="{runs_a_day: 1}")
+    timetable.schedules.pause("town/every", "cli:ann")
+    jobs = [timetable.schedules.run_now("town/every", "cli:ann")["job"] for _ in range(2)]
+    assert [(row.id, row.state) for row in timetable.jobs()] == [(job, "queued") for job in jobs]
+    timetable.end_jobs()
+    timetable.schedules.resume("town/every", "cli:ann")
+    assert timetable.after(3600) == []
 
 
-def test_the_last_of_missed_times_is_caught_up(scheduled: Scheduled) -> None:
-    scheduled.declare("{every: 1h}")
-    scheduled.tick()
-    assert len(scheduled.after(4 * 3600 + 1800)) == 1
-    missed, late = scheduled.history()
+def test_the_last_of_missed_times_is_caught_up(timetable: Scheduled) -> None:
+    timetable.declare("{every: 1h}")
+    timetable.tick()
+    assert len(timetable.after(4 * 3600 + 1800)) == 1
+    missed, late = timetable.history()
     assert missed[:2] == ("2026-11-20T15:00:00", "skipped")
     assert missed[2].startswith("3 times since 2026-11-20T13:00:00+00:00 missed")
     assert late == (
@@ -149,18 +149,18 @@ def test_the_last_of_missed_times_is_caught_up(scheduled: Scheduled) -> None:
     )
 
 
-def test_all_missed_times_are_caught_up_in_a_row(scheduled: Scheduled) -> None:
-    scheduled.declare("{every: 1h, catch_up: all}", limits="{runs_a_day: 3}")
-    scheduled.tick()
-    assert len(scheduled.after(4 * 3600 + 1800)) == 3
-    assert [outcome for _, outcome, _ in scheduled.history()] == ["started"] * 3 + ["skipped"]
+def test_all_missed_times_are_caught_up_in_a_row(timetable: Scheduled) -> None:
+    timetable.declare("{every: 1h, catch_up: all}", limits="{runs_a_day: 3}")
+    timetable.tick()
+    assert len(timetable.after(4 * 3600 + 1800)) == 3
+    assert [outcome for _, outcome, _ in timetable.history()] == ["started"] * 3 + ["skipped"]
 
 
-def test_missed_times_are_let_go(scheduled: Scheduled) -> None:
-    scheduled.declare("{every: 1h, catch_up: none}")
-    scheduled.tick()
-    assert scheduled.after(4 * 3600 + 1800) == []
-    assert len(scheduled.after(1800)) == 1
+def test_missed_times_are_let_go(timetable: Scheduled) -> None:
+    timetable.declare("{every: 1h, catch_up: none}")
+    timetable.tick()
+    assert timetable.after(4 * 3600 + 1800) == []
+    assert len(timetable.after(1800)) == 1
 
 
 @pytest.mark.parametrize("trigger", ["{every: 1h}", '{cron: "0 * * * *"}'])
@@ -192,92 +192,93 @@ def test_a_clock_that_was_years_ahead_is_healed_by_any_scheduler(scheduled: Sche
     assert scheduled.schedules.next_times("town/cron", 1)["times"] == ["2026-11-23T03:00:00+00:00"]
 
 
-def test_a_file_that_is_deleted_is_told_once_and_comes_back(scheduled: Scheduled) -> None:
-    scheduled.declare("{every: 1h}")
-    scheduled.schedules.pause("town/every", "cli:ann")
-    text = scheduled.file.read_text(encoding="utf-8")
-    scheduled.file.unlink()
+def test_a_file_that_is_deleted_is_told_once_and_comes_back(timetable: Scheduled) -> None:
+    timetable.declare("{every: 1h}")
+    timetable.schedules.pause("town/every", "cli:ann")
+    text = timetable.file.read_text(encoding="utf-8")
+    timetable.file.unlink()
     for _ in range(3):
-        assert scheduled.after(3600) == []
-    assert scheduled.history() == [
+        assert timetable.after(3600) == []
+    assert timetable.history() == [
         *[("2026-11-20T13:00:00", "skipped", "pipelines/town.yaml is not there")],
     ]
-    (found,) = scheduled.schedules.list()["items"]
+    (found,) = timetable.schedules.list()["items"]
     assert found["gone"]["reason"] == "pipelines/town.yaml is not there"
-    scheduled.file.write_text(text, encoding="utf-8")
-    (found,) = scheduled.schedules.list()["items"]
+    timetable.file.write_text(text, encoding="utf-8")
+    (found,) = timetable.schedules.list()["items"]
     assert (found["gone"], found["paused"]["by"]) == (None, "cli:ann")
-    scheduled.schedules.resume("town/every", "cli:ann")
-    assert len(scheduled.after(3600)) == 1
+    timetable.schedules.resume("town/every", "cli:ann")
+    assert len(timetable.after(3600)) == 1
 
 
-def test_broken_yaml_is_told_with_its_line_and_others_go_on(scheduled: Scheduled) -> None:
-    scheduled.declare("{every: 1h}")
-    other = scheduled.file.read_text(encoding="utf-8").replace("name: town", "name: city")
-    scheduled.file.with_name("city.yaml").write_text(other, encoding="utf-8")
-    scheduled.tick()
-    scheduled.file.write_text("name: town\nstages: {\n", encoding="utf-8")
-    (job,) = scheduled.after(3600)
+def test_broken_yaml_is_told_with_its_line_and_others_go_on(timetable: Scheduled) -> None:
+    timetable.declare("{every: 1h}")
+    other = timetable.file.read_text(encoding="utf-8").replace("name: town", "name: city")
+    timetable.file.with_name("city.yaml").write_text(other, encoding="utf-8")
+    timetable.tick()
+    timetable.file.write_text("name: town\nstages: {\n", encoding="utf-8")
+    (job,) = timetable.after(3600)
     assert "city" in job
-    (problem,) = scheduled.schedules.list()["problems"]
+    (problem,) = timetable.schedules.list()["problems"]
     assert "pipelines/town.yaml:3: not valid YAML" in problem
-    assert ("2026-11-20T13:00:00", "skipped", problem) in scheduled.history()
-    scheduled.end_jobs()
-    scheduled.declare("{every: 1h}")
-    assert len(scheduled.after(3600)) == 2
+    assert ("2026-11-20T13:00:00", "skipped", problem) in timetable.history()
+    timetable.end_jobs()
+    timetable.declare("{every: 1h}")
+    assert len(timetable.after(3600)) == 2
 
 
-def test_a_broken_recipe_is_a_reason_too(scheduled: Scheduled) -> None:
-    scheduled.declare("{every: 1h}")
-    scheduled.tick()
-    recipe = scheduled.settings.root / "recipes" / "pairs.yaml"
+def test_a_broken_recipe_is_a_reason_too(timetable: Scheduled) -> None:
+    timetable.declare("{every: 1h}")
+    timetable.tick()
+    recipe = timetable.settings.root / "recipes" / "pairs.yaml"
     recipe.write_text("kind: preferences\nbuilders: {}\n", encoding="utf-8")
-    assert scheduled.after(3600) == []
-    assert "recipes/pairs.yaml" in scheduled.history()[-1][2]
+    assert timetable.after(3600) == []
+    assert "recipes/pairs.yaml" in timetable.history()[-1][2]
 
 
-def test_another_time_counts_from_when_it_was_declared(scheduled: Scheduled) -> None:
-    scheduled.declare("{every: 4h}")
-    scheduled.tick()
-    scheduled.clock.move(1800)
-    scheduled.declare("{every: 1h}")
-    scheduled.tick()
-    assert scheduled.after(1800) == []
-    assert len(scheduled.after(1800)) == 1
+def test_another_time_counts_from_when_it_was_declared(timetable: Scheduled) -> None:
+    timetable.declare("{every: 4h}")
+    timetable.tick()
+    timetable.clock.move(1800)
+    timetable.declare("{every: 1h}")
+    timetable.tick()
+    assert timetable.after(1800) == []
+    assert len(timetable.after(1800)) == 1
 
 
-def test_what_is_no_calendar_changes_no_time(scheduled: Scheduled) -> None:
-    scheduled.declare("{every: 1h}")
-    scheduled.tick()
-    scheduled.clock.move(1800)
-    scheduled.declare("{every: 1h, approval: true}", limits="{runs_a_day: 5}")
-    assert scheduled.tick() == []
-    assert len(scheduled.after(1800)) == 1
+def test_what_is_no_calendar_changes_no_time(timetable: Scheduled) -> None:
+    timetable.declare("{every: 1h}")
+    timetable.tick()
+    timetable.clock.move(1800)
+    timetable.declare("{every: 1h, approval: true}", limits="{runs_a_day: 5}")
+    assert timetable.tick() == []
+    assert len(timetable.after(1800)) == 1
 
 
-def test_a_trigger_that_is_taken_out_fires_no_more(scheduled: Scheduled) -> None:
-    scheduled.declare("{every: 1h}", '{cron: "0 5 * * *"}')
-    scheduled.tick()
-    scheduled.declare('{cron: "0 5 * * *"}')
-    assert scheduled.after(3600) == []
-    assert scheduled.history()[-1][2] == "pipelines/town.yaml no longer declares it"
+def test_a_trigger_that_is_taken_out_fires_no_more(timetable: Scheduled) -> None:
+    timetable.declare("{every: 1h}", '{cron: "0 5 * * *"}')
+    timetable.tick()
+    timetable.declare('{cron: "0 5 * * *"}')
+    assert timetable.after(3600) == []
+    assert timetable.history()[-1][2] == "pipelines/town.yaml no longer declares it"
 
 
-def test_two_files_of_one_pipeline_are_told(scheduled: Scheduled) -> None:
-    scheduled.declare("{every: 1h}")
-    os.link(scheduled.file, scheduled.file.with_name("zwei.yaml"))
-    found = scheduled.schedules.list()
+def test_two_files_of_one_pipeline_are_told(timetable: Scheduled) -> None:
+    timetable.declare("{every: 1h}")
+    os.link(timetable.file, timetable.file.with_name("zwei.yaml"))
+    found = timetable.schedules.list()
     assert found["problems"] == ["pipelines/town.yaml declares a pipeline `town` too"]
     assert [one["file"] for one in found["items"]] == ["pipelines/town.yaml"]
 
 
-def test_nothing_is_written_while_nothing_happens(scheduled: Scheduled) -> None:
+def test_nothing_is_written_while_nothing_happens(timetable: Scheduled) -> None:
     """An idle scheduler leaves the database alone, so a plan's memory of the log stays good."""
-    scheduled.declare("{every: 1h}", "{feedback: {new_pairs: 1}}")
-    scheduled.settle()
-    with scheduled.counted_writes() as writes:
-        scheduled.after(60)
-        scheduled.after(60)
+    timetable.declare("{every: 1h}", "{feedback: {new_pairs: 1}}")
+    timetable.counted(0)
+    timetable.tick()
+    with timetable.counted_writes() as writes:
+        timetable.after(60)
+        timetable.after(60)
     assert writes == []
 
 
