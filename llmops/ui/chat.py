@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 
 from llmops.ui import answering, ratings, transcript, votes
-from llmops.ui.chat_parts import Parts, parts
+from llmops.ui.chat_parts import PLACEHOLDER, Parts, parts
 from llmops.ui.client import Problem
 from llmops.ui.conversation import Answer, Asked, Conversation, Conversations, Turn
 from llmops.ui.frame import Ask, Ui
@@ -215,8 +215,12 @@ def _box(conversation: Conversation | None, *, clear: bool = False) -> Any:
     """The composer: it sends, or stops what is being written."""
     live = conversation is not None and conversation.live
     value: dict[str, Any] = {"value": ""} if clear else {}
+    undecided = conversation is not None and conversation.undecided
     return gr.update(
-        submit_btn=False if live else "Send", stop_btn="Stop" if live else False, **value
+        submit_btn=False if live else "Send",
+        stop_btn="Stop" if live else False,
+        placeholder=_VOTE_FIRST if undecided else PLACEHOLDER,
+        **value,
     )
 
 
@@ -224,6 +228,7 @@ def _no_writing() -> Shown:
     return [gr.update(visible=False), gr.update(value=""), gr.update(visible=True)]
 
 
+_VOTE_FIRST = "Vote, then ask on: the conversation goes on with the better answer."
 _EMPTY = (
     "Ask a question.",
     "One answer: rate it, edit it, ask for another. Side by side: two answers, and you say which "

@@ -8,6 +8,8 @@ import gradio as gr
 from llmops.ui.markup import link
 from llmops.ui.panel import loading
 
+PLACEHOLDER = "Ask something. Enter sends, Shift+Enter begins a new line."
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -33,24 +35,28 @@ def parts() -> Parts:
     """Made within the tab."""
     held = gr.State("")
     with gr.Row(elem_classes="ll-chat-bar"):
-        deployment = gr.Dropdown([], label="Deployment", scale=1, min_width=140)
+        deployment = gr.Dropdown([], label="Deployment", scale=2, min_width=130)
+        model = gr.Dropdown([], label="Answered by", scale=3, min_width=200)
         mode = gr.Radio(
             [("One answer", "one"), ("Side by side, blind", "blind")],
             value="one",
             label="Answers",
-            scale=2,
-            min_width=260,
+            scale=4,
+            min_width=300,
         )
-        model = gr.Dropdown([], label="Answered by", scale=2, min_width=220)
-    with gr.Accordion("Settings", open=False, elem_classes="ll-chat-settings"):
-        asking = _settings()
+        gr.HTML(
+            link("New conversation", "?tab=chat", class_="ll-button ll-plain"),
+            elem_id="chat-new",
+            min_width=130,
+            scale=0,
+        )
     past = gr.HTML(loading("the chat"), elem_id="chat-past")
     now = gr.HTML("", elem_id="chat-now")
-    with gr.Group(elem_id="chat-composer") as composer:
+    with gr.Column(elem_id="chat-composer") as composer:
         box = gr.Textbox(
             show_label=False,
             label="Your question",
-            placeholder="Ask something. Enter sends, Shift+Enter begins a new line.",
+            placeholder=PLACEHOLDER,
             lines=1,
             max_lines=8,
             submit_btn="Send",
@@ -58,12 +64,13 @@ def parts() -> Parts:
             elem_id="chat-box",
             max_length=100_000,
         )
-    with gr.Group(visible=False, elem_id="chat-writer") as writer:
+    with gr.Column(visible=False, elem_id="chat-writer") as writer:
         text = gr.Textbox(label="", lines=6, max_lines=20, autofocus=True, max_length=60_000)
         with gr.Row():
             cancel = gr.Button("Cancel", size="sm")
             save = gr.Button("Save", variant="primary", size="sm")
-    gr.HTML(link("New conversation", "?tab=chat", class_="ll-button ll-plain"), elem_id="chat-new")
+    with gr.Accordion("Settings", open=False, elem_id="chat-settings"):
+        asking = _settings()
     asked = [held, deployment, model, mode, *asking]
     choice = [deployment, model, mode]
     return Parts(

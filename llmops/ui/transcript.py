@@ -44,7 +44,7 @@ def _one(turn: Turn, number: int, *, last: bool) -> Html:
     return tag(
         "div",
         _text(answer),
-        tag("footer", _about(answer), _buttons(answer, number, last=last), class_="ll-about"),
+        tag("div", _about(answer), _buttons(answer, number, last=last), class_="ll-about"),
         _comments(answer),
         _earlier(turn),
         class_="ll-answer",
@@ -72,11 +72,12 @@ def _about(answer: Answer) -> Html | None:
     if answer.live:
         return None
     took = span(answer.ended - answer.asked) if answer.ended else None
-    first = f"first word after {span(answer.first - answer.asked)}" if answer.first else None
+    wait = answer.first - answer.asked if answer.first else 0.0
+    first = f"first word after {span(wait)}" if wait >= 0.1 else None
     tokens = f"{answer.tokens} tokens" if answer.tokens else None
     told = [to_version(answer.model) if answer.model else None, took, first, tokens]
-    parts = [one for one in told if one]
-    return tag("span", [tag("span", one) for one in parts], class_="ll-quiet ll-dots")
+    parts = [tag("span", one) for one in told if one]
+    return tag("span", parts, class_="ll-quiet ll-dots")
 
 
 def _buttons(answer: Answer, number: int, *, last: bool) -> Html | None:
