@@ -19,6 +19,9 @@ def command(
     no_ingest: Annotated[
         bool, typer.Option("--no-ingest", help="Leave the journal to another process.")
     ] = False,
+    require_keys: Annotated[
+        bool, typer.Option("--require-keys", help="Ask for API keys on loopback too.")
+    ] = False,
 ) -> None:
     """Answer the API of this project, start what is scheduled, and keep the log.
 
@@ -30,5 +33,7 @@ def command(
     from llmops.control.server import Options, run
     from llmops.spec.settings import load_settings
 
-    options = Options(host, port, scheduler=not no_scheduler, ingest=not no_ingest)
+    options = Options(
+        host, port, scheduler=not no_scheduler, ingest=not no_ingest, require_keys=require_keys
+    )
     run(load_settings(), options, note)

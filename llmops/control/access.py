@@ -61,7 +61,7 @@ class Access:
         if found is None:
             what = "the API key is not known, or was revoked"
             raise Refused(401, "key_unknown", what, www_authenticate="Bearer")
-        if not any(found.allows(one) for one in (scope, *_IMPLIED_BY.get(scope, ()))):
+        if not would_do(found, scope):
             raise Refused(
                 403,
                 "scope_missing",
@@ -69,6 +69,11 @@ class Access:
                 fix=f"it has: {', '.join(found.scopes)}",
             )
         return Caller(found.name, _scopes(found))
+
+
+def would_do(key: ApiKey, scope: Scope) -> bool:
+    """Whether a key covers `scope`, by itself or by what it implies."""
+    return any(key.allows(one) for one in (scope, *_IMPLIED_BY.get(scope, ())))
 
 
 def _scopes(key: ApiKey) -> tuple[str, ...]:

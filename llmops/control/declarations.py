@@ -14,8 +14,8 @@ from typing import Any
 
 from llmops.control.problems import Refused, not_found
 from llmops.errors import BadInput
-from llmops.spec.load import Loaded, load_text
-from llmops.spec.source import parse_source
+from llmops.spec.load import Loaded, Mistakes, load_text
+from llmops.spec.source import display, parse_source
 from llmops.store.paths import ProjectPaths
 
 FOLDERS = {
@@ -170,33 +170,28 @@ def check(kind: str, text: str, place: Path) -> tuple[Any, list[dict[str, Any]]]
     try:
         loaded: Loaded[Any] = load_text(kind, text, place)
         return loaded.spec.model_dump(mode="json"), []
+    except Mistakes as error:
+        return None, [_problem(one, place) for one in error.problems]
     except BadInput as error:
-        return None, _problems(error, place)
+        return None, [_problem(error, place)]
     except RecursionError:
-        return None, [_problem("it is nested too deeply", "", "")]
+        return None, [_problem(BadInput("it is nested too deeply"), place)]
 
 
-def _problems(error: BadInput, place: Path) -> list[dict[str, Any]]:
-    from llmops.spec.source import display
-
+def _problem(error: BadInput, place: Path) -> dict[str, Any]:
+    """`FILE:LINE: KEY`, as errors say where, in its parts."""
     shown = display(place)
-    where = error.where
-    what = error.what
+    where, what = error.where, error.what
     if not where and what.startswith(shown):  # a mistake of YAML names its place in the sentence
         where, _, what = what.partition(": ")
-    return [_problem(what, where.removeprefix(shown), error.fix)]
-
-
-def _problem(message: str, place: str, fix: str) -> dict[str, Any]:
-    """place: `:LINE: KEY`, as errors end."""
-    line, _, key = place.removeprefix(":").partition(": ")
+    line, _, key = where.removeprefix(shown).removeprefix(":").partition(": ")
     if not line.isdigit():
         line, key = "", key or line.strip()
     return {
-        "message": message,
+        "message": what,
         "line": int(line) if line else None,
         "key": key or None,
-        "fix": fix or None,
+        "fix": error.fix or None,
     }
 
 

@@ -1,5 +1,6 @@
 """A plan for the API: of a file of the project, or of a text that is not saved yet."""
 
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -56,19 +57,16 @@ def make(asked: PlanAsked, project: Project) -> dict[str, Any]:
 
 
 def _unsaved(text: str, place: Path, asked: PlanAsked, project: Project) -> dict[str, Any]:
-    """Planned from a file beside the place that it is meant for, where paths mean the same. Its
-    name has no ending, so that nobody takes it for a declaration."""
+    """Planned from a file beside the place that it is meant for, where paths mean the same. It has
+    that one's name with another ending, so that nobody takes it for a declaration."""
     place.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=place.parent, prefix=".unsaved-")
+    handle, name = tempfile.mkstemp(dir=place.parent, prefix=f"{place.stem}.unsaved-")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
-        shown = _plan(Path(name), asked, project)
-        return {
-            **shown,
-            "target": display(place),
-            "text": shown["text"].replace(display(Path(name)), display(place)),
-        }
+        shown = json.dumps(_plan(Path(name), asked, project), ensure_ascii=False)
+        found: dict[str, Any] = json.loads(shown.replace(Path(name).name, place.name))
+        return found
     except LlmopsError as error:
         there, meant = display(Path(name)), display(place)
         error.what, error.where = (

@@ -37,12 +37,13 @@ BACKLOG = 512
 @dataclass(frozen=True)
 class Options:
     """port: None for the usual one; 0: any that is free. scheduler, ingest: whether their threads
-    run here."""
+    run here. require_keys: also on loopback, as behind a proxy that others reach."""
 
     host: str = "127.0.0.1"
     port: int | None = None
     scheduler: bool = True
     ingest: bool = True
+    require_keys: bool = False
 
 
 def run(settings: Settings, options: Options, report: Callable[[str], None]) -> None:
@@ -53,7 +54,7 @@ def run(settings: Settings, options: Options, report: Callable[[str], None]) -> 
     os.chdir(settings.root)  # as paths are told, and as runs are started
     paths = ProjectPaths(settings.root)
     second = refuse_a_second(paths, options.port is not None)
-    keys = needs_keys(options.host, paths)
+    keys = needs_keys(options, paths)
     with ExitStack() as stack:
         listening = stack.enter_context(_listen(options))
         url = _url(options.host, listening)
@@ -111,16 +112,17 @@ def _answer(app: "FastAPI", listening: socket.socket, ending: threading.Event) -
     Server(config).run(sockets=[listening])
 
 
-def needs_keys(host: str, paths: ProjectPaths) -> bool:
+def needs_keys(options: Options, paths: ProjectPaths) -> bool:
     """Whether callers must show a key: at any address but loopback. Raises BadInput when they must
     and there is none that would do."""
+    from llmops.control.access import would_do
     from llmops.feedback.keys import list_keys
 
-    if is_loopback(host):
+    if is_loopback(options.host) and not options.require_keys:
         return False
-    if not any(key.allows("read") for key in list_keys(paths)):
+    if not any(would_do(key, "read") for key in list_keys(paths)):
         raise BadInput(
-            f"at {host} callers need an API key, and none may do anything here",
+            f"at {options.host} callers need an API key, and none may do anything here",
             fix="`llmops keys create NAME --scope run --scope promote` makes one; or listen at "
             "127.0.0.1",
         )
@@ -129,6 +131,7 @@ def needs_keys(host: str, paths: ProjectPaths) -> bool:
 
 def _listen(options: Options) -> socket.socket:
     port = PORT if options.port is None else options.port
+    listening = None
     try:
         found = socket.getaddrinfo(
             options.host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -137,6 +140,8 @@ def _listen(options: Options) -> socket.socket:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(found[4])
     except OSError as error:
+        if listening is not None:
+            listening.close()
         raise BadInput(
             f"{options.host}:{port} cannot be listened at: {error.strerror or error}",
             fix="stop what listens there, or choose a --port (0: any that is free)",

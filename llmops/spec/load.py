@@ -48,6 +48,15 @@ class Loaded(Generic[S]):
         return found
 
 
+class Mistakes(BadInput):
+    """All that is wrong with a declaration; the first leads, and its `fix` tells the others."""
+
+    def __init__(self, problems: Sequence[BadInput]) -> None:
+        first, *rest = self.problems = problems
+        fix = "\n  ".join([part for part in [first.fix] if part] + [str(p) for p in rest])
+        super().__init__(first.what, where=first.where, fix=fix)
+
+
 @dataclass(frozen=True)
 class Override:
     """A value that replaces one of a file's. origin: the place that says it, for errors."""
@@ -202,9 +211,7 @@ def _check(source: Source, model: type[S]) -> Loaded[S]:
 def _explain(error: ValidationError, source: Source, model: type[Spec]) -> BadInput:
     """All the mistakes that pydantic found, each with its place; the first leads."""
     problems = [_problem(item, source, model) for item in _relevant(error, source.data)]
-    first, *rest = problems
-    fix = "\n  ".join([part for part in [first.fix] if part] + [str(p) for p in rest])
-    return BadInput(first.what, where=first.where, fix=fix)
+    return Mistakes(problems)
 
 
 def _relevant(error: ValidationError, data: Any) -> list[Any]:
