@@ -7,6 +7,7 @@ Clients that are no browsers send no `Origin`. Nothing here is answered with COR
 page reads an answer either.
 """
 
+import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from llmops.control.problems import Refused, respond
 from llmops.spec.deployment import is_loopback
 
+_HOST = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(?::[0-9]{1,5})?")
 _READING = ("GET", "HEAD", "OPTIONS")
 
 
@@ -58,11 +60,8 @@ class Browsers:
 
 def is_own(host: str) -> bool:
     """Whether a `Host` header names this machine's loopback, with any port."""
-    try:
-        name = urlsplit(f"//{host}").hostname
-    except ValueError:
-        return False
-    return name is not None and is_loopback(name)
+    match = _HOST.fullmatch(host)
+    return match is not None and is_loopback(match[1].lower())
 
 
 def _headers(scope: Scope) -> dict[str, str]:
