@@ -146,8 +146,13 @@ def _sqlite(url: sa.URL) -> sa.Engine:
     path = Path(str(url.database))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # It holds what users said: as the journal, for its owner only.
-        os.close(os.open(path, os.O_RDONLY | os.O_CREAT, 0o600))
+        # It holds what users said: as the journal, for its owner only. A file that is there already
+        # is not opened: closing it would drop the locks that this process's other connections hold
+        # on it (POSIX), and whoever closed it last would then delete the log under them.
+        os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError as error:
+        if not path.is_file():
+            raise Failed("cannot be made: there is something else", where=str(path)) from error
     except OSError as error:
         raise Failed(f"cannot be made: {error.strerror}", where=str(path)) from error
     engine = sa.create_engine(

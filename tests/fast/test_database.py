@@ -1,6 +1,8 @@
 """The database: made, migrated, refused with reasons; on SQLite and on a real PostgreSQL."""
 
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,6 +52,22 @@ def test_the_migrations_make_what_the_tables_say(database: sa.Engine) -> None:
         options = {"version_table": REVISIONS, "compare_type": True}
         found = compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
     assert found == []
+
+
+def test_opening_again_keeps_the_locks_that_this_process_holds(tmp_path: Path) -> None:
+    """Else another process that closes the database deletes the log that is still in use."""
+    settings = at(tmp_path, None)
+    first = open_database(settings)
+    file = str(module.database_url(settings).database)
+    with first.connect() as held:
+        with writing(first) as connection:
+            connection.exec_driver_sql("CREATE TABLE more (a INTEGER)")
+        open_database(settings).dispose()
+        code = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('SELECT * FROM more')"
+        subprocess.run([sys.executable, "-c", code, file], check=True)
+        assert Path(f"{file}-wal").exists()
+        assert not held.closed
+    first.dispose()
 
 
 def test_opening_again_changes_nothing(database: sa.Engine, settings: Settings) -> None:
