@@ -57,6 +57,11 @@ class Ask:
     def why(self) -> str:
         return str(self.data.get("why") or "")
 
+    @property
+    def input(self) -> str:
+        """What an input with `data-change` holds now; `true` or `false` for a checkbox."""
+        return str(self.data.get("input") or "")
+
     def say(self, *children: object) -> None:
         """Tell, above the tab, what was done. children: as of markup.tag."""
         self.note = said(*children)
@@ -117,7 +122,8 @@ class Ui:
     def on_do(
         self, act: str, fn: Handler, inputs: Components = (), outputs: Components = ()
     ) -> None:
-        """Run fn when a button with that act is pressed, and confirmed where it asks for that.
+        """Run fn when a button with that act is pressed, and confirmed where it asks for that; or
+        when an input with `data-change` of that name has changed (`ask.input`).
         Each act has one fn in all of the UI."""
         if any(one.event == f"do_{act}" for one in self.listeners):
             raise ValueError(f"two functions for the act `{act}`")

@@ -132,6 +132,18 @@ document.addEventListener("click", (event) => {
   }
 });
 
+document.addEventListener("change", (event) => {
+  const field = event.target instanceof Element ? event.target.closest("[data-change]") : null;
+  if (!field) return;
+  const input = field.type === "checkbox" ? String(field.checked) : field.value;
+  const { change, value, kind, clear } = field.dataset;
+  if (clear) {
+    if (!input) return;
+    field.value = "";
+  }
+  send(`do_${change}`, { value: value ?? "", kind: kind ?? "", input });
+});
+
 // The values of a curve below the pointer, in place of its last ones.
 document.addEventListener("pointermove", (event) => {
   const picture = event.target instanceof Element ? event.target.closest("svg[data-curve]") : null;

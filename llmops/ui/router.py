@@ -30,5 +30,5 @@ def add_router(
     for one in listeners:
         listen: Any = getattr(router, one.event)
         outputs = [*one.outputs, router] if one.goes else one.outputs
-        latest = "always_last" if one.event.startswith("show_") else "once"
+        latest = "once" if one.event.startswith("tick_") else "always_last"
         listen(one.handler, one.inputs, outputs, trigger_mode=latest, **one.options)

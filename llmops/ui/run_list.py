@@ -96,7 +96,7 @@ def stage_dots(stages: list[dict[str, Any]]) -> Html:
     marks = [
         tag(
             "i",
-            class_=f"ll-dot ll-{tone(str(one['state']))}",
+            class_=f"ll-bead ll-{tone(str(one['state']))}",
             title=f"{one['name']}: {one['state']}",
         )
         for one in stages
@@ -104,7 +104,7 @@ def stage_dots(stages: list[dict[str, Any]]) -> Html:
     done = sum(one["state"] in ("done", "reused") for one in stages)
     words = tag("span", f"{done} of {len(stages)}", class_="ll-quiet")
     return (
-        tag("span", tag("span", marks, class_="ll-dots", aria_hidden="true"), words)
+        tag("span", tag("span", marks, class_="ll-beads", aria_hidden="true"), words)
         if stages
         else joined()
     )

@@ -6,7 +6,9 @@ Fonts are those of the system; light or dark is what the system prefers.
 from pathlib import Path
 from typing import Any
 
-STYLES = tuple(Path(__file__).with_name(f"{name}.css") for name in ("page", "home", "chat", "loop"))
+STYLES = tuple(
+    Path(__file__).with_name(f"{name}.css") for name in ("page", "home", "train", "chat", "loop")
+)
 _FONT = (
     "Inter",
     "system-ui",

@@ -1,0 +1,112 @@
+"""A plan before its start: what would run and why, what is there already, what it needs."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from llmops.ui.button import act
+from llmops.ui.figure import size, span
+from llmops.ui.markup import Html, joined, tag
+from llmops.ui.panel import card, code
+from llmops.ui.state import badge
+
+_WORDS = {
+    "run": ("live", "to run"),
+    "pending": ("warn", "waits for those before"),
+    "reused": ("good", "up to date"),
+    "cached": ("good", "up to date"),
+}
+MOST_REASONS = 4
+
+
+def plan_page(plan: Mapping[str, Any], changed: Sequence[str], value: str) -> Html:
+    """plan: of POST /plans; changed: overrides that the start takes along; value: of the Start
+    button, which tells what was planned."""
+    stages = plan.get("stages") or []
+    begin = act("Start", "start_planned", value, kind="primary", id="train-start")
+    along = None
+    if changed:
+        shown = tag("span", " ".join(changed), class_="ll-mono")
+        along = tag("p", "Starts with ", shown, "; the file stays as it is.", class_="ll-quiet")
+    rows = [_stage(one) for one in stages]
+    return card(
+        f"Plan of {plan.get('target')}",
+        tag("ol", rows, class_="ll-plan"),
+        along,
+        tag("details", tag("summary", "As text"), code(plan.get("text") or "")),
+        more=begin,
+        id="train-planned",
+    )
+
+
+def _stage(stage: Mapping[str, Any]) -> Html:
+    state = str(stage.get("state"))
+    tone, words = _WORDS.get(state, ("quiet", state))
+    return tag(
+        "li",
+        tag(
+            "div",
+            tag("b", stage.get("stage")),
+            tag("span", words, class_=f"ll-badge ll-{tone}"),
+            class_="ll-row",
+        ),
+        tag("p", stage.get("summary")),
+        _reasons(stage.get("reasons") or []) if tone != "good" else None,
+        [tag("p", note, class_="ll-quiet") for note in stage.get("notes") or []],
+        tag("p", _needs(stage), class_="ll-quiet"),
+    )
+
+
+def _reasons(reasons: Sequence[str]) -> Html:
+    """The first ones say enough when everything is new."""
+    more = len(reasons) - MOST_REASONS
+    told = " · ".join(str(one) for one in reasons[:MOST_REASONS])
+    return tag("p", told + (f" · and {more} more" if more > 0 else ""), class_="ll-quiet")
+
+
+def _needs(stage: Mapping[str, Any]) -> str:
+    estimate = stage.get("estimate") or {}
+    memory, disk = estimate.get("memory_bytes"), estimate.get("disk_bytes")
+    parts = [
+        f"makes {stage['output']}" if stage.get("output") else "",
+        f"about {size(memory)} of memory" if memory else "",
+        f"{size(disk)} of disk" if disk else "",
+        span(estimate.get("seconds")) if estimate.get("seconds") else "",
+    ]
+    return ", ".join(one for one in parts if one)
+
+
+def stale() -> Html:
+    """In place of a plan whose text has changed since."""
+    return tag("p", "The text has changed; plan it again before the start.", class_="ll-quiet")
+
+
+def runs_of(runs: Sequence[Mapping[str, Any]]) -> Html:
+    """The last runs of what is open, with what may be done about them."""
+    from llmops.ui.figure import ago
+    from llmops.ui.links import to_run
+
+    rows = []
+    for run in runs:
+        name, state = str(run["id"]), str(run["state"])
+        stop = act(
+            "Stop",
+            "stop_here",
+            name,
+            kind="danger",
+            confirm=f"Stop {name}? What is done stays done, and it can be resumed.",
+        )
+        going = state in ("running", "queued", "starting")
+        ended = state in ("failed", "interrupted", "died", "refused")
+        rows.append(
+            tag(
+                "li",
+                tag("div", to_run(name)),
+                tag("span", ago(run.get("started")), class_="ll-quiet"),
+                badge(state),
+                stop if going else None,
+                act("Resume", "resume_here", name) if ended else None,
+            )
+        )
+    if not rows:
+        return joined()
+    return card("Its last runs", tag("ul", rows, class_="ll-list"), id="train-runs")
