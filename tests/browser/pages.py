@@ -42,10 +42,11 @@ def trouble(page: Page) -> list[str]:
 
 
 def confirm(page: Page, label: str, why: str = "") -> None:
-    """Answer the dialog that asks before something that is hard to undo."""
+    """Answer the dialog that asks before something that is hard to undo. label: of the button that
+    led there, or Cancel."""
     dialog = page.get_by_role("dialog")
     expect(dialog).to_be_visible()
     if why:
         dialog.get_by_role("textbox").fill(why)
-    dialog.get_by_role("button", name=label).click()
+    dialog.get_by_role("button", name=label.removesuffix("…")).click()
     expect(dialog).to_have_count(0)

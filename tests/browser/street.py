@@ -28,7 +28,7 @@ from llmops.serving.state import read_state
 from llmops.store.paths import ProjectPaths
 from tests.browser.project import make_project, serve_from
 from tests.browser.townsfolk import Townsfolk
-from tests.conftest import ROOT
+from tests.conftest import ROOT, run_llmops
 from tests.fast.backend_server import BackendServer
 from tests.fast.protocol_server import closed_port
 from tests.waiting import until
@@ -58,6 +58,12 @@ class Street:
             answer = client.request(method, path, **kwargs)
         answer.raise_for_status()
         return answer.json()
+
+    def llmops(self, *args: object) -> str:
+        """The command, as somebody else gives it at a terminal; what it printed."""
+        done = run_llmops(*args, cwd=self.root, env=_environment())
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
     def said(self, name: str) -> str:
         """What a process of the street said, or all that had its name."""

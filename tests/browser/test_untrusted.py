@@ -1,0 +1,103 @@
+"""What models and users write does nothing in any page: it runs no script, loads no image, makes no
+link, and changes nothing around it. It is shown as what it is: text."""
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import Seen
+from tests.browser.hostile import HOST, HOSTILE, NAME
+from tests.browser.pages import NAMES, address, click_tab, open_tab
+from tests.browser.street import Street
+from tests.browser.test_chat_page import ask
+from tests.browser.test_runs_page import run_of
+
+pytestmark = pytest.mark.slow
+SETTLED = """() => document.querySelector('[role=tab][aria-selected=true]') &&
+  (![...document.querySelectorAll('.ll-loading')].some(it => it.offsetParent)
+    || document.querySelector('[role=alert]'))"""
+LIVE = f"[src*='{HOST}'], [href*='{HOST}'], [href^='javascript:'], [onerror], [onload], iframe"
+
+
+def inert(page: Page, seen: Seen) -> None:
+    """Nothing of it did anything."""
+    assert page.evaluate("window.owned") is None
+    assert page.locator(LIVE).count() == 0
+    assert seen.abroad == []
+    expect(page.locator("body")).to_be_visible()
+    expect(page.get_by_role("heading", name="You are logged out")).to_have_count(0)
+
+
+def first_line(text: str) -> str:
+    """As far as it is shown without marks for what is invisible."""
+    return text.replace("```html\n", "").splitlines()[0].split("\u202e")[0][:60].strip()
+
+
+def answered(panel: Locator, question: str, text: str) -> None:
+    expect(ask(panel, question)).to_contain_text(first_line(text))
+
+
+def test_answers_are_text(town: Street, page: Page, seen: Seen) -> None:
+    panel = open_tab(page, town.ui, "chat")
+    for number, text in enumerate(HOSTILE):
+        answered(panel, f"hostile {number}", text)
+        inert(page, seen)
+
+
+def test_answers_side_by_side_are_text(town: Street, page: Page, seen: Seen) -> None:
+    panel = open_tab(page, town.ui, "chat", mode="blind")
+    answered(panel, "hostile 1", HOSTILE[1])
+    inert(page, seen)
+
+
+def test_questions_are_text(town: Street, page: Page, seen: Seen) -> None:
+    panel = open_tab(page, town.ui, "chat")
+    for text in HOSTILE:
+        ask(panel, text.replace("\u0000", ""), seen_as=first_line(text))
+        inert(page, seen)
+
+
+def test_the_error_of_a_run_is_text(town: Street, page: Page, seen: Seen) -> None:
+    panel = open_tab(page, town.ui, "runs", run=run_of(town, "pipelines/town.yaml", "failed"))
+    expect(panel.locator("#run-stage")).to_contain_text(HOSTILE[0])
+    inert(page, seen)
+
+
+def test_the_reason_of_a_move_is_text(town: Street, page: Page, seen: Seen) -> None:
+    panel = open_tab(page, town.ui, "models", model="town")
+    expect(panel).to_contain_text("rollback from town:v3: <img")
+    inert(page, seen)
+
+
+def test_the_name_of_a_model_is_text(town: Street, page: Page, seen: Seen) -> None:
+    expect(open_tab(page, town.ui, "models")).to_contain_text(NAME)
+    inert(page, seen)
+
+
+def test_every_tab_beside_all_of_it_is_as_it_should_be(
+    town: Street, page: Page, seen: Seen
+) -> None:
+    open_tab(page, town.ui, NAMES[0])
+    for tab in NAMES:
+        click_tab(page, tab)
+        inert(page, seen)
+
+
+@pytest.mark.parametrize(
+    ("tab", "key"),
+    [
+        ("runs", "run"),
+        ("runs", "pick"),
+        ("runs", "state"),
+        ("models", "model"),
+        ("chat", "chat"),
+        ("feedback", "q"),
+        ("experiments", "experiment"),
+        ("schedules", "pipeline"),
+        ("train", "target"),
+    ],
+)
+def test_an_address_is_text(town: Street, page: Page, seen: Seen, tab: str, key: str) -> None:
+    """A link that somebody was sent is untrusted too."""
+    page.goto(address(town.ui, tab, **{key: HOSTILE[1]}))
+    page.wait_for_function(SETTLED)
+    inert(page, seen)
