@@ -55,14 +55,24 @@ class Postgres:
         options = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
         quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         subprocess.run([found / "initdb", "-D", data, *options], check=True, **who, **quiet)
+        self._who, self._quiet, self._binaries = who, quiet, found
+        self.start()
+
+    def start(self) -> None:
+        """Also again, after `end`."""
         settings = ["fsync=off", "listen_addresses=", f"unix_socket_directories={self.folder}"]
-        argv = [str(found / "postgres"), "-D", str(data)]
+        argv = [str(self._binaries / "postgres"), "-D", str(self.folder / "data")]
         for setting in settings:
             argv += ["-c", setting]
-        self._process = subprocess.Popen(argv, **who, **quiet)
-        ready = [found / "pg_isready", "-q", "-h", self.folder]
+        self._process = subprocess.Popen(argv, **self._who, **self._quiet)
+        ready = [self._binaries / "pg_isready", "-q", "-h", self.folder]
         while subprocess.run(ready, check=False).returncode:
             assert self._process.poll() is None, "postgres did not start"
+
+    def end(self) -> None:
+        """At once, as a crash of its machine; its files stay."""
+        self._process.send_signal(signal.SIGQUIT)
+        self._process.wait(30)
 
     def new_database(self, options: str = "") -> str:
         """The URL of a new, empty database."""
@@ -99,6 +109,5 @@ class Postgres:
         return f"postgresql://postgres@/{name}?host={self.folder}"
 
     def stop(self) -> None:
-        self._process.send_signal(signal.SIGQUIT)
-        self._process.wait(30)
+        self.end()
         shutil.rmtree(self.folder, ignore_errors=True)

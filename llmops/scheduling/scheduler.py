@@ -38,7 +38,7 @@ class Scheduler:
         self._triggers = Triggers(settings, self._clock)
         self._dispatcher = Dispatcher(settings)
         self._notifier = Notifier(settings, self._clock)
-        self._told = ""
+        self._told: set[str] = set()
         self._pause = EVERY_SECONDS
 
     def run(self, stop: threading.Event) -> None:
@@ -48,10 +48,10 @@ class Scheduler:
             while not stop.is_set():
                 try:
                     database = database or open_database(self._settings)
-                    said = self.tick(database)
+                    problems = self.tick(database)
                 except LlmopsError as error:
-                    said = str(error)
-                self._heard(said)
+                    problems = {_kind(error): str(error)}
+                self._heard(problems)
                 self._clock.wait(stop, self._pause)
         finally:
             for part in (self._triggers, self._dispatcher, self._notifier):
@@ -59,37 +59,39 @@ class Scheduler:
             if database is not None:
                 database.dispose()
 
-    def tick(self, database: sa.Engine) -> str:
-        """One turn of all that it does; what went wrong in it, empty when nothing did. A part
+    def tick(self, database: sa.Engine) -> dict[str, str]:
+        """One turn of all that it does; what went wrong in it, by the kind of problem. A part
         that fails holds up none of the others."""
         parts: tuple[Callable[[], None], ...] = (
             lambda: self._fire(database),
             lambda: self._dispatcher.tick(database, self._clock.now()),
             lambda: self._notifier.tick(database),
         )
-        problems = []
+        problems: dict[str, str] = {}
         for part in parts:
             try:
                 part()
             except LlmopsError as error:
-                problems.append(str(error))
-            except Exception:
+                problems.setdefault(_kind(error), str(error))
+            except Exception as error:
                 # A defect must not end the schedules of a whole project.
-                problems.append(traceback.format_exc())
-        return "\n".join(dict.fromkeys(problems))
+                problems.setdefault(repr(error), traceback.format_exc())
+        return problems
 
     def _fire(self, database: sa.Engine) -> None:
         for job in self._triggers.tick(database):
             self._tell(f"queued {job}")
 
-    def _heard(self, said: str) -> None:
+    def _heard(self, problems: dict[str, str]) -> None:
         """A problem is told once, however often it is met; the next turn comes later each time."""
-        if said:
-            if said != self._told:
-                self._tell(f"the scheduler: {said}")
-            self._pause = min(self._pause * 2, LONGEST_SECONDS)
-        else:
-            if self._told:
-                self._tell("the scheduler goes on")
-            self._pause = EVERY_SECONDS
-        self._told = said
+        for kind in problems.keys() - self._told:
+            self._tell(f"the scheduler: {problems[kind]}")
+        if self._told and not problems:
+            self._tell("the scheduler goes on")
+        self._told = set(problems)
+        self._pause = min(self._pause * 2, LONGEST_SECONDS) if problems else EVERY_SECONDS
+
+
+def _kind(error: LlmopsError) -> str:
+    """A database that is away says so in many ways, one after the other."""
+    return error.what.partition(":")[0]
