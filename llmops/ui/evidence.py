@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from llmops.ui.figure import ago
 from llmops.ui.links import by, to_version
 from llmops.ui.markup import Html, joined, tag
 from llmops.ui.panel import empty
+from llmops.ui.stamp import stamp
 from llmops.ui.state import badge
 
 Piece = Mapping[str, Any]
@@ -41,7 +41,7 @@ def told(pieces: Sequence[Piece], version: str) -> Html:
     if not pieces:
         return empty(
             f"Nothing was measured of {version} yet.",
-            "A stage of `kind: evaluate` or an experiment measures it; only then may an alias "
+            "A stage of kind evaluate or an experiment measures it; only then may an alias "
             "move to it without an override.",
         )
     return tag("ol", [_piece(one) for one in reversed(pieces)], class_="ll-evidence")
@@ -50,7 +50,7 @@ def told(pieces: Sequence[Piece], version: str) -> Html:
 def _piece(piece: Piece) -> Html:
     against = joined("against ", to_version(piece["against"])) if piece.get("against") else None
     who = joined("by ", by(piece["by"])) if piece.get("by") else None
-    when = tag("span", ago(piece["time"]), title=piece["time"])
+    when = stamp(piece["time"])
     report = tag("span", piece["file"], class_="ll-mono") if piece.get("file") else None
     small = [part for part in (when, against, who, report) if part is not None]
     return tag(

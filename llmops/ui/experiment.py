@@ -4,12 +4,13 @@ intervals, whether the traffic was split as the weights say, and since when."""
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from llmops.ui.figure import ago, moment, number
+from llmops.ui.figure import number
 from llmops.ui.interval import Interval, Mark, intervals
 from llmops.ui.links import split_version, to_experiment, to_version
 from llmops.ui.markup import Html, joined, link, tag
 from llmops.ui.panel import card, facts, warned
 from llmops.ui.served import share_bar
+from llmops.ui.stamp import stamp
 from llmops.ui.state import badge
 from llmops.ui.table import href, table
 
@@ -20,6 +21,7 @@ _WORDS = {
     "worse": ("failed", "worse"),
     "undecided": ("running", "undecided so far"),
 }
+_METHODS = {"bounded": "exact, for bounded outcomes", "normal": "by normal approximation"}
 
 
 def experiment(found: Found) -> Html:
@@ -117,7 +119,9 @@ def _variants(found: Found) -> Html | None:
     tones = ("control", "candidate")
     bars = [_bar(one, tone) for one, tone in zip(sides, tones, strict=False)]
     chart = intervals(bars, caption=f"mean {found['outcome']} of each variant")
-    return _part(f"Outcomes: mean {found['outcome']}", chart, listed)
+    return joined(
+        _part(f"Mean {found['outcome']} of each variant", chart), _part("Traffic", listed)
+    )
 
 
 def _bar(one: Found, tone: str) -> Interval:
@@ -161,16 +165,14 @@ def _ratio(found: Found) -> Html | None:
 
 def _stands_on(found: Found) -> Html | None:
     since = found.get("since") or {}
-    begun = moment(since.get("time"))
-    when = tag("span", ago(since.get("time")), title=begun.isoformat()) if begun else None
     if found.get("exposures") is None:
         return None
     pairs = [
-        ("since", when),
+        ("since", stamp(since.get("time"))),
         ("routing table", since.get("generation")),
         ("exposures", number(found.get("exposures"))),
         ("blocks of units", number(found.get("blocks"))),
-        ("method", found.get("method")),
+        ("interval", _METHODS.get(str(found.get("method")), found.get("method"))),
         ("simulated users", "count too" if found.get("simulated") else "are left out"),
     ]
     return _part("It stands on", facts(pairs))
@@ -189,12 +191,11 @@ def _next(found: Found) -> Html | None:
             href({**at, "to": "production"}),
             class_="ll-button ll-primary",
         )
-        told = "A pipeline with `when: experiment:...` promotes it at its next look; or do it now."
+        when = tag("span", f"when: experiment:{found['experiment']}", class_="ll-mono")
+        told = joined("A pipeline with ", when, " promotes it by itself. Or do it by hand.")
     elif found["verdict"] == "worse":
         offer = link(f"Look at {version}", href(at), class_="ll-button ll-plain")
-        told = (
-            "The candidate lost. Give the control all of the traffic, or offer another candidate."
-        )
+        told = joined("The candidate lost: give the control all of the traffic, or offer another.")
     else:
         return tag(
             "p",

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from llmops.ui.figure import ago
 from llmops.ui.links import to_run, to_schedule
 from llmops.ui.markup import Html, joined, tag
 from llmops.ui.panel import empty
 from llmops.ui.schedule import outcome
+from llmops.ui.stamp import stamp
 from llmops.ui.table import pager, table
 
 LIMIT = 15
@@ -17,7 +17,7 @@ def firings(found: Mapping[str, Any], query: Mapping[str, str]) -> Html:
     """found: a page of the history; query: of the address bar."""
     rows = [
         (
-            tag("span", ago(one["due"]), title=f"due {one['due']}, dealt with {one['time']}"),
+            stamp(one["due"]),
             to_schedule(one["trigger"]),
             outcome(one),
             tag("span", one["reason"], class_="ll-why"),

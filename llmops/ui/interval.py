@@ -111,7 +111,7 @@ def _legend(marks: Sequence[Mark], scale: _Scale) -> Html | None:
     if not marks:
         return None
     labels = [
-        tag("span", mark.label, style=f"left:{min(88.0, max(12.0, scale.percent(mark.at)))}%")
+        tag("span", mark.label, style=f"left:{min(89.0, max(11.0, scale.percent(mark.at)))}%")
         for mark in marks
     ]
     return tag(

@@ -17,6 +17,8 @@ from llmops.ui.version import version_page
 from llmops.ui.versions import model_page, overview, serving_card
 
 SECONDS = 10.0
+DRAWN = 8
+"""Models whose aliases are drawn over time on the first page; each has all of it on its own."""
 
 
 def build(ui: Ui) -> None:
@@ -41,7 +43,13 @@ async def load(ask: Ask) -> Html:
 
 async def _overview(ask: Ask) -> Html:
     found, serving = await asyncio.gather(ask.api.get("/models"), _serving(ask))
-    return overview(found["items"], serving)
+    aliased = {
+        str(one["version"]).rpartition(":")[0]: None for one in found["items"] if one["aliases"]
+    }
+    names = list(aliased)[:DRAWN]
+    moves = await asyncio.gather(*(ask.api.get(f"{_path(name)}/history") for name in names))
+    histories = {name: each["items"] for name, each in zip(names, moves, strict=True)}
+    return overview(found["items"], histories, serving)
 
 
 async def _serving(ask: Ask) -> Html:
@@ -53,7 +61,7 @@ async def _serving(ask: Ask) -> Html:
 
 
 async def _model(ask: Ask, name: str) -> Html:
-    at = f"/models/{quote(name, safe='')}"
+    at = _path(name)
     found, moves, evidence = await asyncio.gather(
         ask.api.get(at), ask.api.get(f"{at}/history"), ask.api.get(f"{at}/evidence")
     )
@@ -61,7 +69,7 @@ async def _model(ask: Ask, name: str) -> Html:
 
 
 async def _version(ask: Ask, name: str, number: str) -> Html:
-    model = f"/models/{quote(name, safe='')}"
+    model = _path(name)
     at = f"{model}/versions/{quote(number, safe='')}"
     found, evidence, lineage, aliases = await asyncio.gather(
         ask.api.get(at),
@@ -71,6 +79,10 @@ async def _version(ask: Ask, name: str, number: str) -> Html:
     )
     moves = await _moves(ask, found["version"], evidence, aliases["aliases"])
     return version_page(ask.query, found, evidence, lineage, moves)
+
+
+def _path(name: str) -> str:
+    return f"/models/{quote(name, safe='')}"
 
 
 async def _moves(ask: Ask, version: str, evidence: Any, aliases: dict[str, str]) -> Html:

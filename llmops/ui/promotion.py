@@ -214,7 +214,7 @@ def _stands(evidence: Mapping[str, Any]) -> Html | None:
 def _what_to_do(version: str) -> Html:
     return tag(
         "p",
-        "Evaluate it (a recipe of `kind: evaluate` with a gate, see ",
+        "Evaluate it (a recipe of kind evaluate, with a gate: see ",
         link("Train", href({"tab": "train"})),
         ") or let an experiment compare it: then the promotion needs no override.",
     )

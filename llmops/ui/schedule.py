@@ -9,6 +9,7 @@ from llmops.ui.figure import ago, moment, number
 from llmops.ui.links import to_run, to_schedule
 from llmops.ui.markup import Html, joined, link, tag
 from llmops.ui.panel import card, empty, facts, warned
+from llmops.ui.stamp import stamp
 from llmops.ui.state import badge
 from llmops.ui.table import href, table
 from llmops.ui.when import when
@@ -22,21 +23,17 @@ def schedules_table(schedules: Sequence[Schedule], halted: bool) -> Html:
     rows = [_row(one, halted) for one in schedules]
     nothing = empty(
         "Nothing starts by itself yet.",
-        "A pipeline with `triggers:` does: by the calendar, after enough new pairs, or by a call.",
+        "A pipeline that declares triggers does: by the calendar, after enough new pairs, or by a call.",
     )
     return table(COLUMNS, rows, caption="schedules", nothing=nothing)
 
 
-def schedule_card(one: Schedule, times: Mapping[str, Any], halted: bool) -> Html:
-    """Its page's first part. times: of GET /schedules/ID/next."""
+def schedule_card(one: Schedule, halted: bool) -> Html:
+    """What it is and does, with what a person can do."""
     state = _state(one, halted)
-    found: Sequence[str] = times.get("times") or ()
-    upcoming = [tag("li", _clock(time), " ", tag("small", ago(time))) for time in found]
-    next_ones = tag("ol", upcoming, class_="ll-times") if upcoming else times.get("reason")
     declared: Mapping[str, Any] = one["declared"]
     pairs = [
         ("fires", when(declared)),
-        ("next", next_ones),
         ("pairs", meter(one)),
         ("last", last(one)),
         ("pipeline", link(one["file"], href({"tab": "train", "file": one["file"]}))),
@@ -45,9 +42,22 @@ def schedule_card(one: Schedule, times: Mapping[str, Any], halted: bool) -> Html
         ("approval", "a person must agree before it starts" if declared.get("approval") else None),
         ("limits", limits(one)),
     ]
-    return tag(
-        "div", _note(one), card(state, facts(pairs), more=actions(one, halted)), class_="ll-stack"
-    )
+    return card(state, facts(pairs), more=actions(one, halted))
+
+
+def next_card(times: Mapping[str, Any]) -> Html:
+    """When it fires, or why that is not known. times: of GET /schedules/ID/next."""
+    found: Sequence[str] = times.get("times") or ()
+    if not found:
+        return card("Next", tag("p", times.get("reason"), class_="ll-quiet"))
+    rows = [tag("li", tag("span", _clock(time)), tag("small", soon(time))) for time in found]
+    return card("Next", tag("ol", rows, class_="ll-times"))
+
+
+def soon(time: str) -> str:
+    """`in 3 d`; nothing for what is further away than that says anything."""
+    told = ago(time)
+    return told if told.startswith("in ") else ""
 
 
 _CATCH_UP = {
@@ -101,7 +111,7 @@ def last(one: Schedule) -> Html | None:
         return None
     return tag(
         "span",
-        tag("span", outcome(found), " ", tag("span", ago(found["time"]), title=found["time"])),
+        tag("span", outcome(found), " ", stamp(found["time"])),
         tag("small", to_run(found["job"]) if found.get("job") else found.get("reason")),
         class_="ll-under",
     )
@@ -169,7 +179,8 @@ def _state(one: Schedule, halted: bool) -> Html:
     return badge("ready", "armed")
 
 
-def _note(one: Schedule) -> Html | None:
+def held(one: Schedule) -> Html | None:
+    """Why it does not fire, where it does not."""
     gone, paused = one.get("gone"), one.get("paused")
     if gone:
         return warned(

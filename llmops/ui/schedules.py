@@ -11,13 +11,13 @@ import gradio as gr
 from llmops.ui import halt
 from llmops.ui.approval import decide, listen
 from llmops.ui.client import Problem
-from llmops.ui.figure import ago
 from llmops.ui.firings import LIMIT, firings
 from llmops.ui.frame import Ask, Ui
-from llmops.ui.links import by, crumbs, to_run
-from llmops.ui.markup import Html, tag
+from llmops.ui.links import by, crumbs, to_run, to_version
+from llmops.ui.markup import Html, joined, tag
 from llmops.ui.panel import card, loading, warned
-from llmops.ui.schedule import schedule_card, schedules_table
+from llmops.ui.schedule import held, next_card, schedule_card, schedules_table
+from llmops.ui.stamp import stamp
 
 SECONDS = 5.0
 
@@ -97,7 +97,8 @@ async def _one(ask: Ask, id: str) -> Html:
         crumbs("schedules", "Schedules", (id, "")),
         tag("h2", id, class_="ll-title"),
         halt.switch(halted) if halted else None,
-        schedule_card(one, times, halted is not None),
+        held(one),
+        tag("div", schedule_card(one, halted is not None), next_card(times), class_="ll-halves"),
         card("History", firings(history, ask.query)),
         class_="ll-stack",
     )
@@ -111,7 +112,7 @@ def _waiting(found: list[dict[str, Any]]) -> Html | None:
 
 
 def _waits(one: Mapping[str, Any]) -> Html:
-    since = tag("span", ago(one["since"]), title=one["since"])
+    since = stamp(one["since"])
     small = tag(
         "small",
         to_run(one["run"]),
@@ -121,8 +122,14 @@ def _waits(one: Mapping[str, Any]) -> Html:
         by(one.get("by")),
     )
     evidence = tag("small", one["evidence"]) if one.get("evidence") else None
-    told = tag("div", tag("strong", one["what"]), evidence, small, class_="ll-under")
+    told = tag("div", tag("strong", _what(str(one["what"]))), evidence, small, class_="ll-under")
     return tag("li", told, decide("schedules", str(one["run"]), str(one.get("stage") or "")))
+
+
+def _what(text: str) -> Html:
+    """What is asked, with the version as a link: `town@staging -> town:v3`."""
+    alias, arrow, version = text.partition(" -> ")
+    return joined(alias, " → ", to_version(version)) if arrow else joined(text)
 
 
 def _path(id: str) -> str:

@@ -16,7 +16,7 @@ def served(deployments: Sequence[Deployment]) -> Html:
     """Those that run come first."""
     if not deployments:
         return empty(
-            "No deployment is declared.", "A file in serving/ with `variants:` declares one."
+            "No deployment is declared.", "A file in serving/ that has variants declares one."
         )
     order = sorted(deployments, key=lambda one: (not one["running"], one["name"]))
     return tag("div", [_deployment(one) for one in order], class_="ll-served")

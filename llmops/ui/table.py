@@ -28,7 +28,10 @@ def table(
     body = [
         tag(
             "tr",
-            [tag("td", cell, data_title=str((titles or columns)[i])) for i, cell in enumerate(row)],
+            [
+                tag("td", _one(cell), data_title=str((titles or columns)[i]))
+                for i, cell in enumerate(row)
+            ],
         )
         for row in rows
     ]
@@ -42,6 +45,11 @@ def table(
         aria_label=caption,
         **attributes,
     )
+
+
+def _one(cell: object) -> object:
+    """A cell's content as one element: beside its title, on a narrow screen, it stays together."""
+    return cell if cell is None or cell == "" else tag("div", cell)
 
 
 def pager(query: Mapping[str, str], following: str | None, *, key: str = "after") -> Html:

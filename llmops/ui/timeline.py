@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from llmops.ui.figure import ago, moment
+from llmops.ui.figure import moment
 from llmops.ui.links import by, split_version, to_version
 from llmops.ui.markup import Html, joined, tag
 from llmops.ui.panel import empty
+from llmops.ui.stamp import stamp
 from llmops.ui.table import pager, table
 
 FIRST = ("production", "candidate")
@@ -84,7 +85,7 @@ def moves_table(query: Mapping[str, str], moves: Sequence[Mapping[str, Any]]) ->
     more = str(first + ROWS) if first + ROWS < len(newest) else None
     rows = [
         (
-            tag("span", ago(move["time"]), title=move["time"]),
+            stamp(move["time"]),
             move["alias"],
             joined(
                 to_version(move["before"]),

@@ -5,10 +5,11 @@ from typing import Any
 
 from llmops.ui.drawing import Node, draw
 from llmops.ui.evidence import told
-from llmops.ui.figure import ago, number, size
+from llmops.ui.figure import number, size
 from llmops.ui.links import crumbs, split_version, to_run, to_version
 from llmops.ui.markup import Html, joined, tag
 from llmops.ui.panel import card, code, empty, facts
+from llmops.ui.stamp import stamp
 from llmops.ui.table import href, table
 from llmops.ui.timeline import moves_table
 from llmops.ui.versions import alias_chip, how
@@ -112,7 +113,7 @@ def _made(found: Found) -> Html:
             ("recipe", made.get("recipe")),
             ("imported from", made.get("imported_from")),
             ("engine", engine),
-            ("created", tag("span", ago(found["created"]), title=found["created"])),
+            ("created", stamp(found["created"])),
             ("size", size(found["size"])),
             ("dtype", found.get("dtype")),
             ("made of it", joined(children) if children else None),

@@ -4,27 +4,33 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llmops.ui.evidence import by_version, outcome
-from llmops.ui.figure import ago, size
+from llmops.ui.figure import size
 from llmops.ui.links import by, crumbs, to_model, to_version
 from llmops.ui.markup import Html, joined, link, tag
 from llmops.ui.panel import card, empty
 from llmops.ui.promotion import rollback_button
 from llmops.ui.served import served
+from llmops.ui.stamp import stamp
 from llmops.ui.table import href, pager, table
 from llmops.ui.timeline import moves_table, since, timeline
 
 ROWS = 10
 Version = Mapping[str, Any]
+Move = Mapping[str, Any]
 
 
-def overview(versions: Sequence[Version], serving: Html) -> Html:
-    """All models. versions: of all of them, oldest first; serving: the card of what is served."""
+def overview(
+    versions: Sequence[Version], histories: Mapping[str, Sequence[Move]], serving: Html
+) -> Html:
+    """All models. versions: of all of them, oldest first; histories: moves of aliases, by model;
+    serving: the card of what is served."""
     by_name: dict[str, list[Version]] = {}
     for one in versions:
         by_name.setdefault(str(one["version"]).rpartition(":")[0], []).append(one)
     if not by_name:
         return tag("div", _no_models(), serving, class_="ll-stack")
-    models = [_model(name, found) for name, found in sorted(by_name.items())]
+    order = sorted(by_name, key=lambda name: (not histories.get(name), name))
+    models = [_model(name, by_name[name], histories.get(name) or ()) for name in order]
     title = tag("h2", "Models", class_="ll-title")
     return tag("div", title, tag("div", models, class_="ll-grid"), serving, class_="ll-stack")
 
@@ -36,7 +42,7 @@ def serving_card(deployments: Sequence[Mapping[str, Any]]) -> Html:
 def model_page(
     query: Mapping[str, str],
     found: Mapping[str, Any],
-    moves: Sequence[Mapping[str, Any]],
+    moves: Sequence[Move],
     evidence: Sequence[Mapping[str, Any]],
 ) -> Html:
     """found: of GET /models/NAME; moves: of its history; evidence: of all its versions."""
@@ -70,11 +76,13 @@ def how(version: Version) -> str:
     return f"{version['stage']}, {kind}"
 
 
-def _model(name: str, versions: Sequence[Version]) -> Html:
+def _model(name: str, versions: Sequence[Version], moves: Sequence[Move]) -> Html:
     aliases = {alias: one["version"] for one in versions for alias in one["aliases"]}
     last = versions[-1]
     count = f"{len(versions)} version" + ("s" if len(versions) > 1 else "")
-    newest = joined(count, ", the newest ", to_version(last["version"]), " ", ago(last["created"]))
+    newest = joined(
+        count, ", the newest ", to_version(last["version"]), " ", stamp(last["created"])
+    )
     rows = [
         tag("li", alias_chip(alias), to_version(version))
         for alias, version in sorted(aliases.items())
@@ -84,7 +92,7 @@ def _model(name: str, versions: Sequence[Version]) -> Html:
         if rows
         else tag("p", "No alias names a version yet.", class_="ll-quiet")
     )
-    return card(to_model(name), named, tag("p", newest, class_="ll-quiet"))
+    return card(to_model(name), named, tag("p", newest, class_="ll-quiet"), timeline(moves))
 
 
 def _no_models() -> Html:
@@ -96,14 +104,14 @@ def _no_models() -> Html:
     )
 
 
-def _aliases(found: Mapping[str, Any], moves: Sequence[Mapping[str, Any]]) -> Html:
+def _aliases(found: Mapping[str, Any], moves: Sequence[Move]) -> Html:
     name = str(found["name"])
     aliases: Mapping[str, str] = found["aliases"]
     before: Mapping[str, str | None] = found.get("rollbacks") or {}
     rows = []
     for alias, version in sorted(aliases.items()):
         move = since(moves, alias) or {}
-        when = tag("span", ago(move.get("time")), title=move.get("time"))
+        when = stamp(move.get("time"))
         back = rollback_button(name, alias, version, before.get(alias))
         why = tag("span", move.get("why"), class_="ll-why")
         rows.append((alias_chip(alias), to_version(version), when, by(move.get("by")), why, back))
@@ -138,5 +146,5 @@ def _row(one: Version, pieces: Sequence[Mapping[str, Any]]) -> tuple[object, ...
         to_version(one["parent"]) if one["parent"] else "",
         outcome(pieces),
         size(one["size"]),
-        tag("span", ago(one["created"]), title=one["created"]),
+        stamp(one["created"]),
     )

@@ -13,7 +13,7 @@ def when(declared: Mapping[str, Any]) -> str:
         zone = declared.get("timezone") or "UTC"
         return f"{cron(str(declared['cron']))}, {zone}"
     if declared.get("every"):
-        return f"every {duration(str(declared['every']))}"
+        return f"every {duration(str(declared['every'])).removeprefix('1 ')}"
     feedback = declared.get("feedback")
     if feedback:
         pairs = f"{int(feedback['new_pairs']):,} new pairs"
@@ -57,4 +57,4 @@ def duration(text: str) -> str:
     count, unit = text[:-1], text[-1:]
     if unit not in _UNITS or not count.replace(".", "", 1).isdigit():
         return text
-    return f"{_UNITS[unit]}" if count == "1" else f"{count} {_UNITS[unit]}s"
+    return f"{count} {_UNITS[unit]}" + ("" if count == "1" else "s")
