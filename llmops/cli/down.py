@@ -17,8 +17,9 @@ def command(
     Example: llmops down
     """
     from llmops.cli.output import note
+    from llmops.cli.person import person
     from llmops.spec.settings import load_settings
     from llmops.up.down import down
 
-    if not down(load_settings(), note, stop_runs=stop_runs):
+    if not down(load_settings(), note, by=person(), stop_runs=stop_runs):
         note("nothing of this project ran")

@@ -1,5 +1,6 @@
 """Ending what runs of a project, from any terminal: what `llmops down` does."""
 
+import contextlib
 import os
 import signal
 import time
@@ -7,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from llmops.control.presence import present
-from llmops.errors import Failed
+from llmops.errors import BadInput, Failed
 from llmops.runner.record import list_runs
 from llmops.serving.state import running
 from llmops.spec.settings import Settings
@@ -31,14 +32,17 @@ class Ending:
         return is_alive(self.pid, self.mark)
 
 
-def down(settings: Settings, report: Callable[[str], None], *, stop_runs: bool = False) -> int:
+def down(
+    settings: Settings, report: Callable[[str], None], *, by: str, stop_runs: bool = False
+) -> int:
     """End `up` with its parts, then what was started without it; how many processes that were.
 
-    Runs go on, unless `stop_runs`. Raises Failed when something has not ended in time.
+    Runs go on, unless `stop_runs`; by: who asks. Raises Failed when something has not ended in
+    time, or the database is away with runs to stop.
     """
     paths = ProjectPaths(settings.root)
     if stop_runs:
-        _stop_runs(paths, report)
+        _stop_runs(settings, paths, by, report)
     deadline = time.monotonic() + SECONDS
     ended = 0
     for find in (_up, _ui, _control, _deployments):
@@ -89,9 +93,21 @@ def _end(one: Ending, deadline: float) -> None:
         time.sleep(0.05)
 
 
-def _stop_runs(paths: ProjectPaths, report: Callable[[str], None]) -> None:
-    for run in list_runs(paths):
-        if run.state == "running":
+def _stop_runs(
+    settings: Settings, paths: ProjectPaths, by: str, report: Callable[[str], None]
+) -> None:
+    """In order, so that no scheduler goes on with them; what is queued stays so."""
+    from llmops.scheduling.runs import Runs
+    from llmops.store.database import open_database
+
+    going = [run for run in list_runs(paths) if run.state == "running"]
+    if not going:
+        return
+    database = open_database(settings)
+    try:
+        for run in going:
             report(f"stopping run {run.id} (process {run.pid})")
-            if is_alive(run.pid, run.process_started):
-                os.kill(run.pid, signal.SIGTERM)
+            with contextlib.suppress(BadInput):  # it has ended meanwhile
+                Runs(settings, database).stop(run.id, by)
+    finally:
+        database.dispose()

@@ -73,6 +73,7 @@ class Up:
         self._kept = [Kept(part, settings.root, line.say) for part in declared]
         self._first = chosen.pipeline is not None
         self._key = uuid.uuid4().hex
+        self._greeted = False
         self._file = UpFile(
             self._paths,
             self._control,
@@ -86,12 +87,22 @@ class Up:
             try:
                 while not interrupts.count:
                     self._step()
+                    self._greet()
                     interrupts.pause(PULSE)
             finally:
                 self._line.say("stopping; once more Ctrl-C ends it now")
                 self._drain(interrupts)
                 self._line.end()
         self._tell_what_goes_on()
+
+    def _greet(self) -> None:
+        """Say once where to look, when all is there that can be."""
+        states = ("ready", "elsewhere", "waiting")
+        if self._greeted or any(kept.state not in states for kept in self._kept):
+            return
+        self._greeted = True
+        urls = {kept.part.name: kept.part.url for kept in self._kept}
+        self._line.say(f"open {urls['ui']} in a browser" if "ui" in urls else "all is there")
 
     def _step(self) -> None:
         for kept in self._kept:
