@@ -19,7 +19,12 @@ VIEWS = {"": "/feedback", "answers": "/feedback/answers"}
 KINDS = ("thumbs", "choice", "edit", "comment", "rating", "regenerate", "engagement", "metric")
 TIMES = {"": "all time", "24h": "24 hours", "7d": "7 days", "30d": "30 days"}
 _FILTERS = ("since", "deployment", "variant", "kind")
-_CHOICES = {"first": "the first", "second": "the second", "tie": "a tie", "both_bad": "both bad"}
+_CHOICES = {
+    "first": "the first was better",
+    "second": "the second was better",
+    "tie": "a tie",
+    "both_bad": "both bad",
+}
 
 
 def asked_for(query: Mapping[str, str]) -> dict[str, str | None]:
@@ -67,7 +72,7 @@ def _figures(one: Mapping[str, Any]) -> list[object]:
         number(one.get("users")),
         _share(said.get("thumbs")),
         _stars(said.get("rating")),
-        f"{choice['won']} : {choice['lost']}" if choice else "",
+        f"{choice['won']:.0f} : {choice['lost']:.0f}" if choice else "",
         number((said.get("edit") or {}).get("count")),
     ]
 
@@ -189,11 +194,7 @@ def what(event: Mapping[str, Any]) -> Html:
     if kind == "thumbs":
         return joined("thumbs up" if value else "thumbs down")
     if kind == "choice":
-        return joined(
-            f"{_CHOICES.get(event.get('choice') or '', '?')} was better"
-            if event.get("choice") in ("first", "second")
-            else _CHOICES.get(event.get("choice") or "", "?")
-        )
+        return joined(_CHOICES.get(event.get("choice") or "", "?"))
     if kind == "regenerate":
         return joined("asked again")
     if kind == "rating":
