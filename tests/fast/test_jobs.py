@@ -59,8 +59,13 @@ def test_a_run_that_is_asked_for_is_carried_out(queue: Queue) -> None:
     assert (record.by, record.correlation) == ("cli:test", "request-1")
 
 
-def test_what_cannot_be_read_is_not_queued(runs: Runs) -> None:
-    for target in ("none.yaml", "../p.yaml", "/etc/passwd"):
+def test_what_cannot_be_read_is_not_queued(
+    runs: Runs, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "p.yaml"
+    elsewhere.write_text(MOVE, encoding="utf-8")
+    (runs.settings.root / "link.yaml").symlink_to(elsewhere)
+    for target in ("none.yaml", str(elsewhere), "link.yaml"):
         with pytest.raises(BadInput):
             runs.submit(Request(target))
     assert queued(runs) == []

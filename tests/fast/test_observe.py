@@ -77,6 +77,11 @@ def test_an_evaluation_joins_the_step_that_it_is_of(run: Run) -> None:
     assert (item["loss"], item["eval_loss"]) == (1.9, 1.5)
 
 
+def test_an_evaluation_has_no_loss_of_training(run: Run) -> None:
+    run.writes(step(1), EVALUATED)
+    assert [item["loss"] for item in run.metrics()["items"]] == [2.0, None]
+
+
 def test_only_later_steps_and_late_evaluations(run: Run) -> None:
     run.writes(step(1), step(2))
     assert run.metrics(2)["items"] == []
