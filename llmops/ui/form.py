@@ -71,10 +71,12 @@ def added(schema: Schema, data: Mapping[str, Any], path: Path_) -> str:
     maker = _Maker(schema)
     node: Any = schema
     value: Any = data
+    like: Any = None
     for part in path:
         node = maker.below(node, value, part)
+        like = value[0] if isinstance(value, list) and value else None
         value = _value(value, part)
-    return written(maker.least(node))
+    return written(maker.least(node, like))
 
 
 def _value(value: Any, part: str | int) -> Any:
@@ -138,7 +140,7 @@ class _Maker:
             help=_help(plain),
             required=required,
             absent=absent,
-            free=plain.get("type") == "object" and bool(plain.get("additionalProperties", False)),
+            free=plain.get("type") == "object" and self.free(plain) is not None,
             grows=plain.get("type") == "array",
         )
 
@@ -170,12 +172,22 @@ class _Maker:
         found = plain.get("properties", {}).get(key)
         if found is not None:
             return found
-        free = plain.get("additionalProperties")
-        return free if isinstance(free, Mapping) else {}
+        return self.free(plain) or {}
 
-    def least(self, node: Any) -> Any:
-        """The least value that the schema may take."""
-        plain = self.plain(node, None)
+    def free(self, plain: Schema) -> Schema | None:
+        """The schema of keys of any name; None where there are none."""
+        named = plain.get("patternProperties")
+        if isinstance(named, Mapping) and named:
+            found: Schema = next(iter(named.values()))
+            return found
+        free = plain.get("additionalProperties")
+        if isinstance(free, Mapping):
+            return free
+        return {} if free else None
+
+    def least(self, node: Any, like: Any = None) -> Any:
+        """The least value that the schema may take. like: an item of the list that it joins."""
+        plain = self.plain(node, like)
         if plain.get("default") is not None:
             return plain["default"]
         if "const" in plain or "enum" in plain:
@@ -183,7 +195,8 @@ class _Maker:
         match plain.get("type"):
             case "object":
                 properties = plain.get("properties", {})
-                return {key: self.least(properties[key]) for key in plain.get("required", ())}
+                keys = plain.get("required") or (list(like)[:1] if isinstance(like, dict) else ())
+                return {key: self.least(properties.get(key, {})) for key in keys}
             case "array":
                 return [self.least(plain["items"])] * int(plain.get("minItems", 0))
             case "boolean":

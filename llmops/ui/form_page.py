@@ -13,20 +13,23 @@ FORM_ACTS = ("set_key", "add_key", "append_key", "remove_key")
 
 
 def form_page(group: Group) -> Html:
-    return tag("div", _items(group), _add(group), class_="ll-form", id="train-fields")
+    parts = [_items(group), _add(group, "the declaration")]
+    return tag("div", parts, class_="ll-form", id="train-fields")
 
 
 def _items(group: Group) -> list[Html]:
-    return [_field(one) if isinstance(one, Field) else _group(one) for one in group.items]
+    return [
+        _field(one) if isinstance(one, Field) else _group(one, group.label) for one in group.items
+    ]
 
 
-def _group(group: Group) -> Html:
-    title = group.label if not group.label.isdigit() else f"{int(group.label) + 1}."
+def _group(group: Group, within: str) -> Html:
+    title = f"{within} {int(group.label) + 1}" if group.label.isdigit() else group.label
     head = tag(
         "legend", tag("span", title), _remove(group.path, title) if not group.required else None
     )
     words = tag("p", group.help, class_="ll-quiet") if group.help else None
-    return tag("fieldset", head, words, _items(group), _add(group), class_="ll-group")
+    return tag("fieldset", head, words, _items(group), _add(group, title), class_="ll-group")
 
 
 def _field(field: Field) -> Html:
@@ -79,9 +82,8 @@ def _remove(path: Path_, name: str) -> Html:
     )
 
 
-def _add(group: Group) -> Html:
+def _add(group: Group, where: str) -> Html:
     """What can be added: a known key, a key of any name, an item."""
-    where = group.label or "the declaration"
     shared = {"data_change": "add_key", "data_value": json.dumps(group.path), "data_clear": "1"}
     parts: list[Html] = []
     if group.absent:
@@ -96,5 +98,5 @@ def _add(group: Group) -> Html:
         parts.append(tag("input", type="text", placeholder=hint, aria_label=hint, **shared))
     if group.grows:
         value = json.dumps([*group.path, len(group.items)])
-        parts.append(act("+ one more", "append_key", value))
+        parts.append(act(f"+ {group.label} {len(group.items) + 1}", "append_key", value))
     return tag("div", parts, class_="ll-add") if parts else joined()

@@ -209,7 +209,9 @@ def _wrong(error: Exception, fn: Handler) -> Html:
 
 def _told(ask: Ask, result: Any, count: int, notice: Html | str, *, goes: bool) -> list[Any]:
     """The outputs, the notice, and where to go, for a listener that may go anywhere."""
-    going = [gr.skip() if ask.going is None else destination(ask.going)] if goes else []
+    done = ask.data.get("id")
+    told = gr.skip() if ask.going is None and done is None else destination(ask.going, done)
+    going = [told] if goes else []
     return [*_outputs(result, count), notice, *going]
 
 
@@ -225,6 +227,7 @@ def _outputs(result: Any, count: int) -> list[Any]:
     return found
 
 
-def destination(query: Mapping[str, str]) -> str:
-    """Where to go, as page.js takes it; with a mark, since going there twice is a change too."""
-    return json.dumps({"query": dict(query), "mark": secrets.token_hex(4)})
+def destination(query: Mapping[str, str] | None, done: object = None) -> str:
+    """Where to go, as page.js takes it, and the id of the event that is done; with a mark, since
+    going there twice is a change too."""
+    return json.dumps({"query": query, "done": done, "mark": secrets.token_hex(4)})

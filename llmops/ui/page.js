@@ -26,6 +26,34 @@ function send(name, data = {}) {
   if (events.has(name)) trigger(name, { ...data, query });
 }
 
+// What people do is told one after another: each may change what the next one is about. One that
+// takes long holds the others up for so many milliseconds at most.
+const PATIENCE = 15000;
+const waiting = [];
+let doing = null;
+let count = 0;
+
+function tell(name, data) {
+  waiting.push([name, data]);
+  next();
+}
+
+function next() {
+  if (doing || !waiting.length) return;
+  const [name, data] = waiting.shift();
+  const id = ++count;
+  doing = { id, timer: setTimeout(() => done(id), PATIENCE) };
+  send(name, { ...data, id });
+}
+
+function done(id) {
+  if (doing?.id !== id) return;
+  clearTimeout(doing.timer);
+  doing = null;
+  // The components take over what came back before the next event reads them.
+  setTimeout(next, 30);
+}
+
 function show(target, push) {
   if (!given.tabs.includes(target.tab)) return;
   const other = target.tab !== query.tab;
@@ -107,7 +135,7 @@ async function act(button) {
     reason = await confirm(question ?? why, why, label, kind === "danger", optional === "");
     if (reason === null) return;
   }
-  send(`do_${name}`, { value: value ?? "", why: reason });
+  tell(`do_${name}`, { value: value ?? "", why: reason });
 }
 
 document.addEventListener("click", (event) => {
@@ -141,8 +169,16 @@ document.addEventListener("change", (event) => {
     if (!input) return;
     field.value = "";
   }
-  send(`do_${change}`, { value: value ?? "", kind: kind ?? "", input });
+  tell(`do_${change}`, { value: value ?? "", kind: kind ?? "", input });
 });
+
+// What the server says of a checkbox or a choice holds, also after someone has used it.
+new MutationObserver((changes) => {
+  for (const { target, attributeName } of changes) {
+    if (attributeName === "checked") target.checked = target.hasAttribute("checked");
+    else if (target.hasAttribute("selected")) target.selected = true;
+  }
+}).observe(document.body, { subtree: true, attributes: true, attributeFilter: ["checked", "selected"] });
 
 // The values of a curve below the pointer, in place of its last ones.
 document.addEventListener("pointermove", (event) => {
@@ -182,7 +218,9 @@ window.addEventListener("popstate", () => show(parse(), false));
 
 watch("value", () => {
   if (!props.value) return;
-  show(JSON.parse(props.value).query, true);
+  const told = JSON.parse(props.value);
+  if (told.query) show(told.query, true);
+  if (told.done) done(told.done);
 });
 
 setInterval(() => {

@@ -27,7 +27,8 @@ def plan_page(plan: Mapping[str, Any], changed: Sequence[str], value: str) -> Ht
     if changed:
         shown = tag("span", " ".join(changed), class_="ll-mono")
         along = tag("p", "Starts with ", shown, "; the file stays as it is.", class_="ll-quiet")
-    rows = [_stage(one) for one in stages]
+    own = str(plan.get("target") or "").rpartition("/")[2].removesuffix(".yaml")
+    rows = [_stage(one, own) for one in stages]
     return card(
         f"Plan of {plan.get('target')}",
         tag("ol", rows, class_="ll-plan"),
@@ -38,14 +39,16 @@ def plan_page(plan: Mapping[str, Any], changed: Sequence[str], value: str) -> Ht
     )
 
 
-def _stage(stage: Mapping[str, Any]) -> Html:
+def _stage(stage: Mapping[str, Any], own: str) -> Html:
+    """own: the name of a stage that is planned from a text, and so from a file without one."""
+    name = str(stage.get("stage"))
     state = str(stage.get("state"))
     tone, words = _WORDS.get(state, ("quiet", state))
     return tag(
         "li",
         tag(
             "div",
-            tag("b", stage.get("stage")),
+            tag("b", own if name.startswith(".") else name),
             tag("span", words, class_=f"ll-badge ll-{tone}"),
             class_="ll-row",
         ),
