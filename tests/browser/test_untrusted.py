@@ -15,7 +15,9 @@ pytestmark = pytest.mark.slow
 SETTLED = """() => document.querySelector('[role=tab][aria-selected=true]') &&
   (![...document.querySelectorAll('.ll-loading')].some(it => it.offsetParent)
     || document.querySelector('[role=alert]'))"""
-LIVE = f"[src*='{HOST}'], [href*='{HOST}'], [href^='javascript:'], [onerror], [onload], iframe"
+LIVE = "[onerror], [onload], [href^='javascript:'], iframe, " + ", ".join(
+    f"[{name}^='{start}{HOST}']" for name in ("src", "href") for start in ("http://", "//")
+)
 
 
 def inert(page: Page, seen: Seen) -> None:
