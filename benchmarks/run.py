@@ -196,6 +196,33 @@ def bench_ingest(rounds: int) -> None:
     bench(rounds)
 
 
+def bench_triggers(rounds: int) -> None:
+    """The check of a feedback trigger over ten million events."""
+    from benchmarks.triggers import bench_triggers as bench
+
+    bench(rounds)
+
+
+def bench_up(rounds: int) -> None:
+    """`llmops up` to its first answer, beside the same vLLM started alone."""
+    from benchmarks.up import UpBench
+
+    with tempfile.TemporaryDirectory() as folder:
+        bench = UpBench(Path(folder) / "project")
+        bench.prepare()
+        sides = {"vLLM alone": bench.alone, "llmops up": bench.up}
+        times: dict[str, list[float]] = {name: [] for name in sides}
+        for number in range(rounds):
+            for name, call in sides.items():
+                times[name].append(call())
+                print(f"  round {number + 1}/{rounds} {name}: {times[name][-1]:.1f} s", flush=True)
+    pairs = zip(times["llmops up"], times["vLLM alone"], strict=True)
+    ours = [whole - alone for whole, alone in pairs]
+    rows = [(name, f"{statistics.median(t):.1f} s", spread(t)) for name, t in times.items()]
+    rows.append(("ours", f"{statistics.median(ours):.1f} s", spread(ours)))
+    table(f"From `llmops up` to the first answer, {rounds} rounds", rows)
+
+
 BENCHES = {
     "experiments": (bench_experiments, 2000),
     "threads": (bench_threads, 3),
@@ -204,8 +231,10 @@ BENCHES = {
     "journal": (bench_journal, 5),
     "ingest": (bench_ingest, 3),
     "pairs": (bench_pairs, 3),
+    "triggers": (bench_triggers, 9),
     "gateway": (bench_gateway, 5),
     "swap": (bench_swap, 5),
+    "up": (bench_up, 3),
 }
 
 

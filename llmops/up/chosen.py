@@ -33,6 +33,7 @@ def choose(files: Sequence[Path], root: Path) -> Chosen:
             deployment = load_deployment(file)
         elif "stages" in keys and pipeline is None:
             pipeline = load_pipeline(file)
+            _require_within(file, root)
         else:
             raise BadInput(
                 "a pipeline has `stages`, a deployment `variants`; at most one of each",
@@ -40,6 +41,16 @@ def choose(files: Sequence[Path], root: Path) -> Chosen:
                 fix="llmops up pipelines/town.yaml serving/town.yaml",
             )
     return Chosen(pipeline, deployment or _only_deployment(root))
+
+
+def _require_within(pipeline: Path, root: Path) -> None:
+    """Runs are asked for by their place in the project."""
+    if not pipeline.resolve().is_relative_to(root):
+        raise BadInput(
+            f"this pipeline is not in the project {root}",
+            where=display(pipeline),
+            fix="go to the directory of its project, or copy it into this one",
+        )
 
 
 def _only_deployment(root: Path) -> Loaded[Deployment] | None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import TextIO
 
+from llmops.store import logs
 from llmops.up.part import Kept
 
 MARKS = {"ready": "ready", "elsewhere": "ready (not ours)"}
@@ -16,12 +17,13 @@ class StatusLine:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._live = stream.isatty()
+        self._live = stream.isatty() and not logs.is_json()
         self._shown = ""
         self._since = time.monotonic()
 
     def say(self, text: str) -> None:
         """A line that stays."""
+        text = logs.line(text) if logs.is_json() else text
         self._write(("\r\x1b[2K" if self._shown else "") + text + "\n")
         if self._shown:
             self._write(self._shown)

@@ -5,6 +5,7 @@ of one that somebody else runs, start it again after a growing pause when it cra
 for too long. An end in order (exit code 0) was somebody's wish, and is left as it is.
 """
 
+import contextlib
 import json
 import re
 import signal
@@ -27,6 +28,7 @@ Report = Callable[[str], None]
 
 SILENT_SECONDS = 60.0
 """How long a part that lives may not answer before it is ended, and started again."""
+LOG_BYTES = 20_000_000
 LOOK_SECONDS = 5.0
 """Between two looks at a part that is well."""
 
@@ -123,6 +125,7 @@ class Kept:
         if self._again_at is not None:
             self.restarts += 1
         self._again_at = None
+        _turn(self.part.log)
         self._process = start(
             self.part.argv, env={}, log=self.part.log, cwd=self.root, group=self.part.group
         )
@@ -182,6 +185,13 @@ class Kept:
         if state == "ready" and self.state != "ready":
             self.report(f"{self.part.name} is ready at {self.part.url}")
         self.state, self.detail = state, detail
+
+
+def _turn(log: Path) -> None:
+    """One that has become long is kept beside the new one, as `.1`."""
+    with contextlib.suppress(FileNotFoundError):
+        if log.stat().st_size > LOG_BYTES:
+            log.replace(log.with_name(f"{log.name}.1"))
 
 
 def _last_error(log: Path) -> str:

@@ -4,8 +4,7 @@ The parts are processes of their own (up/parts.py). When this one is killed, the
 runs are no parts, and go on. Ctrl-C or SIGTERM ends the parts in order; a second one ends them now.
 """
 
-import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,12 +18,14 @@ from llmops.spec.deployment import OpenAIBackend
 from llmops.spec.settings import Settings
 from llmops.spec.source import display
 from llmops.store.paths import ProjectPaths
-from llmops.up import first, parts, ports
+from llmops.up import parts, ports
 from llmops.up.chosen import Chosen, choose
+from llmops.up.first import FirstRun
 from llmops.up.interrupts import Interrupts
 from llmops.up.line import StatusLine
 from llmops.up.part import Kept, Part
 from llmops.up.record import NAME, UpFile, last_up, read_up
+from llmops.up.runs import RunsShown
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -71,9 +72,13 @@ class Up:
         self._control = self._url("control", options)
         declared = self._declared(options)
         self._kept = [Kept(part, settings.root, line.say) for part in declared]
-        self._first = chosen.pipeline is not None
-        self._key = uuid.uuid4().hex
+        self._first = (
+            FirstRun(self._control, chosen.pipeline.path, settings.root)
+            if chosen.pipeline is not None
+            else None
+        )
         self._greeted = False
+        self._runs = RunsShown(self._paths)
         self._file = UpFile(
             self._paths,
             self._control,
@@ -109,7 +114,7 @@ class Up:
             kept.step()
         self._begin_first()
         self._file.write(self._kept)
-        self._line.show(self._kept)
+        self._line.show(self._kept, self._runs.shown())
 
     def _drain(self, interrupts: Interrupts) -> None:
         order = sorted(self._kept, key=lambda kept: DRAIN.index(kept.part.name))
@@ -126,23 +131,22 @@ class Up:
 
     def _begin_first(self) -> None:
         """Ask for the pipeline's first run, where there is nothing to serve yet."""
-        pipeline, deployment = self._chosen.pipeline, self._chosen.deployment
-        if not self._first or pipeline is None or not self._is_ready("control"):
+        deployment = self._chosen.deployment
+        if self._first is None or not self._is_ready("control"):
             return
-        registry = Registry(self._paths)
-        if deployment is None or not parts.awaited(deployment.spec, registry):
-            self._first = False
+        if deployment is None or not parts.awaited(deployment.spec, Registry(self._paths)):
+            self._first = None
             return
-        run = first.on_its_way(self._paths, pipeline.path)
         try:
-            run = run or first.begin(self._control, pipeline.path, self._settings.root, self._key)
+            run, asked = self._first.begin()
         except Waiting:
             return
         except Failed as error:
-            self._line.say(f"{display(pipeline.path)} cannot be run: {error}")
+            self._line.say(f"the pipeline cannot be run: {error}")
         else:
-            self._line.say(f"run {run} makes the first version: llmops runs show {run}")
-        self._first = False
+            told = "makes the first version" if asked else "is on its way"
+            self._line.say(f"run {run} {told}: llmops runs events {run}")
+        self._first = None
 
     def _is_ready(self, name: str) -> bool:
         return any(k.part.name == name and k.state in ("ready", "elsewhere") for k in self._kept)
@@ -165,8 +169,17 @@ class Up:
                 part = parts.ui(settings, url, self._control, gateway)
             else:
                 part = parts.tensorboard(settings, url)
-            found.append(parts.after(part, lambda: self._is_ready("control"), "control"))
+            found.append(parts.after(part, self._before(name), "waits its turn"))
         return found
+
+    def _before(self, name: str) -> Callable[[], bool]:
+        """Whether a part's turn has come: what starts takes the time of what answers first."""
+        if name == "ui":
+            return lambda: self._is_ready("control")
+        return lambda: self._is_ready("control") and not self._is_starting("serve")
+
+    def _is_starting(self, name: str) -> bool:
+        return any(k.part.name == name and k.state == "starting" for k in self._kept)
 
     def _url(self, name: str, options: Options) -> str:
         """Of one that runs already, or where ours will listen."""

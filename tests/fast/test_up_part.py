@@ -16,15 +16,11 @@ LIVES = "import signal\nwhile True: signal.pause()"
 CRASHES = "import sys; print('error: the disk is full', file=sys.stderr); sys.exit(1)"
 ENDS = "pass"
 DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + LIVES
-LEAVES = (
-    """
+LEAVES = f"""
 import subprocess, sys
-child = subprocess.Popen([sys.executable, '-S', '-c', %r], start_new_session=True)
+child = subprocess.Popen([sys.executable, '-S', '-c', {LIVES!r}], start_new_session=True)
 print(child.pid, flush=True)
-"""
-    % LIVES
-    + LIVES
-)  # noqa: UP031
+{LIVES}"""
 
 
 class World:
