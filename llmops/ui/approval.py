@@ -29,6 +29,7 @@ def listen(ui: Ui) -> None:
         await ask.api.post(f"/runs/{run}/approve", body)
         word = "approved" if decision == "approve" else "rejected"
         ask.say(f"{stage or run} is {word}.")
+        ask.go(**ask.query)
 
     async def approve(ask: Ask) -> None:
         await tell(ask, "approve")

@@ -1,14 +1,16 @@
 """The kill switch: keeps everything from starting by itself until somebody ends it."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llmops.ui.button import act
 from llmops.ui.client import Problem
 from llmops.ui.figure import ago
-from llmops.ui.frame import Ask
 from llmops.ui.markup import Html, tag
 from llmops.ui.panel import trouble
+
+if TYPE_CHECKING:
+    from llmops.ui.frame import Ask
 
 _STILL = "No schedule fires and no queued run begins until the halt is ended."
 
@@ -43,21 +45,21 @@ def switch(halted: Mapping[str, Any] | None) -> Html:
     return tag("div", stop, also, class_="ll-actions")
 
 
-async def halt(ask: Ask) -> None:
+async def halt(ask: "Ask") -> None:
     await _halt(ask, stop_runs=False)
 
 
-async def halt_and_stop(ask: Ask) -> None:
+async def halt_and_stop(ask: "Ask") -> None:
     await _halt(ask, stop_runs=True)
 
 
-async def unhalt(ask: Ask) -> None:
+async def unhalt(ask: "Ask") -> None:
     await ask.api.post("/schedules/unhalt")
     ask.say("The halt is over: schedules fire, and queued runs begin.")
     ask.go(**ask.query)
 
 
-async def _halt(ask: Ask, *, stop_runs: bool) -> None:
+async def _halt(ask: "Ask", *, stop_runs: bool) -> None:
     done = await ask.api.post("/schedules/halt", {"why": ask.why, "stop_runs": stop_runs})
     stopped = done.get("stopped") or []
     told = f" Told to stop: {', '.join(stopped)}." if stopped else ""

@@ -2,18 +2,20 @@
 its reason, and one step back. Control decides; this shows what it would stand on."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from llmops.ui.button import act
 from llmops.ui.client import Problem
 from llmops.ui.evidence import Piece, lacks, verdict
-from llmops.ui.frame import Ask
 from llmops.ui.links import split_version, to_version
 from llmops.ui.markup import Html, joined, link, tag
 from llmops.ui.panel import card, warned
 from llmops.ui.state import badge
 from llmops.ui.table import href
+
+if TYPE_CHECKING:
+    from llmops.ui.frame import Ask
 
 ALWAYS = ("candidate", "production")
 """Aliases that are offered even before they exist."""
@@ -130,23 +132,23 @@ def rollback_button(name: str, alias: str, now: str, back: str | None) -> Html:
     )
 
 
-async def promote(ask: Ask) -> None:
+async def promote(ask: "Ask") -> None:
     """The act of a sheet's first button."""
     await _promote(ask, override=False)
 
 
-async def promote_override(ask: Ask) -> None:
+async def promote_override(ask: "Ask") -> None:
     await _promote(ask, override=True)
 
 
-async def promote_other(ask: Ask) -> None:
+async def promote_other(ask: "Ask") -> None:
     """Open the sheet of an alias that was typed in."""
     name = split_version(ask.value)
     if name is not None:
         ask.go(tab="models", model=name[0], version=name[1], to=ask.why.strip())
 
 
-async def rollback(ask: Ask) -> None:
+async def rollback(ask: "Ask") -> None:
     name, alias = _two(ask.value)
     done = await ask.api.post(
         f"/models/{quote(name, safe='')}/rollback", {"alias": alias, "why": ask.why}
@@ -155,7 +157,7 @@ async def rollback(ask: Ask) -> None:
     ask.go(tab="models", model=name)
 
 
-async def _promote(ask: Ask, *, override: bool) -> None:
+async def _promote(ask: "Ask", *, override: bool) -> None:
     version, alias = _two(ask.value)
     name = split_version(version) or ("", "")
     body = {"version": version, "alias": alias, "override": override, "why": ask.why}
@@ -164,7 +166,7 @@ async def _promote(ask: Ask, *, override: bool) -> None:
     ask.go(tab="models", model=name[0], version=name[1])
 
 
-def _say(ask: Ask, name: str, done: Mapping[str, Any]) -> None:
+def _say(ask: "Ask", name: str, done: Mapping[str, Any]) -> None:
     move = done.get("move")
     if not move:
         ask.say("Nothing moved: the alias named that version already.")

@@ -23,7 +23,7 @@ def schedules_table(schedules: Sequence[Schedule], halted: bool) -> Html:
     rows = [_row(one, halted) for one in schedules]
     nothing = empty(
         "Nothing starts by itself yet.",
-        "A pipeline that declares triggers does: by the calendar, after enough new pairs, or by a call.",
+        "A pipeline that declares triggers does: by the calendar, after new pairs, or by a call.",
     )
     return table(COLUMNS, rows, caption="schedules", nothing=nothing)
 

@@ -33,7 +33,7 @@ def version_page(
         "div",
         crumbs("models", "Models", (name, href({"tab": "models", "model": name})), (version, "")),
         title,
-        tag("div", left, right, class_="ll-halves"),
+        tag("div", left, right, class_="ll-halves" + (" ll-asks" if query.get("to") else "")),
         card("Lineage", lineage_view(version, lineage)),
         _data(found),
         card("Moves to and from it", moves_table(query, found["history"]))
