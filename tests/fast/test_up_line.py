@@ -46,7 +46,8 @@ def test_without_a_terminal_only_changes_are_told(kept: Kept) -> None:
     assert stream.getvalue() == "serve is ready\n"
 
 
-def test_on_a_terminal_a_line_tells_how_all_do(kept: Kept) -> None:
+def test_on_a_terminal_a_line_tells_how_all_do(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     stream = Terminal()
     StatusLine(stream).show([kept], "run 1: sft")
     assert stream.getvalue().endswith(
