@@ -4,10 +4,11 @@ Reads declarations only, and those again that changed. A file that cannot be rea
 that cannot work, is a reason, never an error: the others go on.
 """
 
+import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from llmops.errors import LlmopsError
 from llmops.spec.load import Loaded, Override, load_pipeline, load_recipe, resolve_path
@@ -33,14 +34,16 @@ class DeclaredTrigger:
     deployment: str = ""
     preferences: str = ""
 
-    def stored(self) -> dict[str, Any]:
-        """As the row of the trigger keeps it."""
-        return {
+    @cached_property
+    def stored(self) -> str:
+        """JSON, as the row of the trigger keeps it."""
+        values = {
             "trigger": self.trigger.model_dump(mode="json", exclude_unset=True),
             "limits": self.limits.model_dump(mode="json", exclude_none=True),
             "deployment": self.deployment,
             "preferences": self.preferences,
         }
+        return json.dumps(values, sort_keys=True)
 
 
 @dataclass(frozen=True)

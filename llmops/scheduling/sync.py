@@ -19,22 +19,25 @@ from llmops.store.tables import triggers
 _WHEN = ("cron", "timezone", "every", "feedback", "webhook")
 
 
-def sync(database: sa.Engine, found: Declared, now: int) -> None:
-    """Write what changed; nothing is written where nothing did. now: ms since 1970."""
+def sync(database: sa.Engine, found: Declared, now: int) -> list[sa.RowMapping]:
+    """Write what changed, nothing where nothing did; the rows as they are then. now: ms since
+    1970."""
     with reading(database) as connection:
-        if not _changes(_rows(connection), found, now):
-            return
+        rows = _rows(connection)
+    if not _changes(rows, found, now):
+        return list(rows.values())
     with writing(database) as connection:
         for id, values in _changes(_rows(connection), found, now).items():
             if "pipeline" in values:
                 connection.execute(sa.insert(triggers).values(id=id, **values))
             else:
                 connection.execute(sa.update(triggers).where(triggers.c.id == id).values(**values))
+        return list(_rows(connection).values())
 
 
-def heal(database: sa.Engine, now: int) -> None:
+def heal(database: sa.Engine, now: int) -> list[sa.RowMapping]:
     """Set back what lies later than the next time from now: the clock was ahead, and is right
-    again. What was due twice by that fires once (`firings_once`)."""
+    again. What was due twice by that fires once (`firings_once`). The rows as they are then."""
     with writing(database) as connection:
         for row in _rows(connection).values():
             if row["next_at"] is None or row["next_at"] <= now:
@@ -43,6 +46,7 @@ def heal(database: sa.Engine, now: int) -> None:
             if early is not None and early < row["next_at"]:
                 here = triggers.c.id == row["id"]
                 connection.execute(sa.update(triggers).where(here).values(next_at=early))
+        return list(_rows(connection).values())
 
 
 def trigger_of(row: sa.RowMapping) -> Trigger:
@@ -76,7 +80,7 @@ def _declared(one: DeclaredTrigger, row: sa.RowMapping | None, now: int) -> dict
     values: dict[str, Any] = {
         "file": one.file,
         "kind": one.trigger.kind,
-        "declared": json.dumps(one.stored(), sort_keys=True),
+        "declared": one.stored,
     }
     if row is None:
         return {**values, "pipeline": one.pipeline, "next_at": next_time(one.trigger, now)}
@@ -84,11 +88,17 @@ def _declared(one: DeclaredTrigger, row: sa.RowMapping | None, now: int) -> dict
     if row["gone"] is not None:
         seen.pop("gone", None)
         values |= {"gone": None, "seen": json.dumps(seen)}
-    before, after = (json.loads(text)["trigger"] for text in (row["declared"], values["declared"]))
-    moved = any(before.get(key) != after.get(key) for key in _WHEN)
-    if moved or (row["gone"] is not None and row["next_at"] is None):
+    if _moved(row["declared"], one.stored) or (row["gone"] is not None and row["next_at"] is None):
         values["next_at"] = next_time(one.trigger, now)
     return {key: value for key, value in values.items() if row[key] != value}
+
+
+def _moved(before: str, after: str) -> bool:
+    """Whether it is another calendar, or another kind of trigger."""
+    if before == after:
+        return False
+    was, is_now = (json.loads(text)["trigger"] for text in (before, after))
+    return any(was.get(key) != is_now.get(key) for key in _WHEN)
 
 
 def _gone(rows: Iterable[sa.RowMapping], found: Declared, now: int) -> dict[str, dict[str, Any]]:

@@ -18,7 +18,7 @@ from llmops.scheduling.firing import SKIPPED, Target, has_fired, record, start, 
 from llmops.scheduling.looks import Looks
 from llmops.scheduling.sync import heal, seen_of, sync, trigger_of
 from llmops.spec.settings import Settings
-from llmops.store.database import reading, writing
+from llmops.store.database import writing
 from llmops.store.paths import ProjectPaths
 from llmops.store.tables import triggers
 
@@ -37,16 +37,16 @@ class Triggers:
     def tick(self, database: sa.Engine) -> list[str]:
         """Fire what is due; the jobs that this made. Raises Failed when the database is away."""
         now = millis(self._clock.now())
-        sync(database, self._declarations.read(), now)
+        rows = sync(database, self._declarations.read(), now)
         if self._last is None or now < self._last:
-            heal(database, now)
+            rows = heal(database, now)
         self._last = now
         started: list[str] = []
-        for row in self._due(database, now):
+        for row in _due(rows, now):
             target = target_of(row, self._settings) if row["gone"] is None else Target()
             with writing(database) as connection:
                 started += self._take(connection, row, target, now)
-        return started + self._looks.tick(database, now)
+        return started + self._looks.tick(database, rows, now)
 
     @property
     def is_busy(self) -> bool:
@@ -56,11 +56,6 @@ class Triggers:
     def close(self) -> None:
         """End what it has under way."""
         self._looks.close()
-
-    def _due(self, database: sa.Engine, now: int) -> list[sa.RowMapping]:
-        query = sa.select(triggers).where(triggers.c.next_at <= now)
-        with reading(database) as connection:
-            return list(connection.execute(query.order_by(triggers.c.next_at)).mappings())
 
     def _take(
         self, connection: sa.Connection, due: sa.RowMapping, target: Target, now: int
@@ -97,6 +92,12 @@ class Triggers:
             record(connection, row["id"], fire.due, now, SKIPPED, held)
             return None
         return start(connection, self._paths, row, target, fire.due, now, fire.reason)
+
+
+def _due(rows: list[sa.RowMapping], now: int) -> list[sa.RowMapping]:
+    """The longest due first."""
+    due = [row for row in rows if row["next_at"] is not None and row["next_at"] <= now]
+    return sorted(due, key=lambda row: int(row["next_at"]))
 
 
 def _tell_gone(connection: sa.Connection, row: sa.RowMapping, now: int) -> None:

@@ -99,7 +99,7 @@ class Scheduled:
             started.extend(self.tick())
             return not self.triggers.is_busy
 
-        until(settled)
+        until(settled, 60)
         return started
 
     def counted(self, have: int, snapshot: str | None = None) -> None:

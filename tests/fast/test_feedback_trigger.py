@@ -133,6 +133,7 @@ def test_what_holds_it_back_is_told_once_each(scheduled: Scheduled) -> None:
     assert len(scheduled.after(60)) == 1
 
 
+@pytest.mark.slow
 def test_one_of_several_schedulers_counts_and_one_fires(scheduled: Scheduled, said: Said) -> None:
     scheduled.declare(THREE)
     vote(scheduled, said, 3)
@@ -144,7 +145,7 @@ def test_one_of_several_schedulers_counts_and_one_fires(scheduled: Scheduled, sa
         started.extend(job for one in others for job in one.tick(scheduled.database))
         return not any(one.is_busy for one in others)
 
-    until(counted)
+    until(counted, 60)
     scheduled.clock.move(10)
     started += [job for one in others for job in one.tick(scheduled.database)]
     assert len(started) == len(scheduled.jobs()) == 1
