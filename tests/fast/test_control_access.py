@@ -166,6 +166,7 @@ def test_a_body_without_a_length_is_counted(private: ControlProcess) -> None:
         for _ in range(40):
             yield b"x" * (1 << 16)
 
-    with private.client(headers={"content-type": "application/json"}) as client:
-        with contextlib.suppress(httpx.WriteError):  # it may hang up before all is sent
-            assert client.post("/plans", content=chunks()).status_code == 413
+    given = {"content-type": "application/json"}
+    # It may hang up before all is sent.
+    with private.client(headers=given) as client, contextlib.suppress(httpx.WriteError):
+        assert client.post("/plans", content=chunks()).status_code == 413

@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from llmops.control.problems import Refused
 from llmops.control.project import ProjectHeld
 from llmops.control.shape import Answer
+from llmops.errors import Failed
 from llmops.spec.reference import NAME
 
 router = APIRouter(tags=["hooks"])
@@ -60,4 +61,6 @@ async def call(
         found = await run_in_threadpool(answered)
     except Unsigned as error:
         raise Refused(403, "unsigned", error.what) from None
+    except Failed as error:
+        raise Refused(503, "away", error.what, where=error.where, fix=error.fix) from None
     return JSONResponse(found, 202 if found["outcome"] == "started" else 200)

@@ -3,7 +3,6 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
-from pydantic import Field
 
 from llmops.control import runs
 from llmops.control.access import may
@@ -63,7 +62,7 @@ class RunShown(Answer):
     graph: Graph
     resumable: bool
     stoppable: bool
-    tensorboard: str | None = Field(None, examples=["http://127.0.0.1:6006"])
+    tensorboard: str | None
 
 
 class Figure(Answer):

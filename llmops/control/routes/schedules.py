@@ -16,7 +16,7 @@ from llmops.spec.reference import NAME
 router = APIRouter(tags=["schedules"], dependencies=[may("read")])
 
 Pipeline = Annotated[str, Path(pattern=f"^{NAME}$", examples=["town"])]
-Trigger = Annotated[str, Path(pattern=f"^{NAME}$", examples=["cron"])]
+Trigger = Annotated[str, Path(pattern=f"^{NAME}$", examples=["feedback"])]
 
 
 class Firing(Answer):
