@@ -228,7 +228,7 @@ def _no_writing() -> Shown:
     return [gr.update(visible=False), gr.update(value=""), gr.update(visible=True)]
 
 
-_VOTE_FIRST = "Vote, then ask on: the conversation goes on with the better answer."
+_VOTE_FIRST = "Vote first, then ask on"
 _EMPTY = (
     "Ask a question.",
     "One answer: rate it, edit it, ask for another. Side by side: two answers, and you say which "

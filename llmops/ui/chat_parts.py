@@ -1,6 +1,7 @@
 """The components of the Chat tab, and where they stand."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -8,7 +9,8 @@ import gradio as gr
 from llmops.ui.markup import link
 from llmops.ui.panel import loading
 
-PLACEHOLDER = "Ask something. Enter sends, Shift+Enter begins a new line."
+SCRIPT = Path(__file__).with_name("chat.js")
+PLACEHOLDER = "Ask something"
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def parts() -> Parts:
             scale=0,
         )
     past = gr.HTML(loading("the chat"), elem_id="chat-past")
-    now = gr.HTML("", elem_id="chat-now")
+    now = gr.HTML("", elem_id="chat-now", js_on_load=SCRIPT.read_text(encoding="utf-8"))
     with gr.Column(elem_id="chat-composer") as composer:
         box = gr.Textbox(
             show_label=False,

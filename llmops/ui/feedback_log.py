@@ -64,9 +64,8 @@ def summary(stats: Sequence[Mapping[str, Any]], query: Mapping[str, str], export
 def _figures(one: Mapping[str, Any]) -> list[object]:
     said = one.get("feedback") or {}
     choice = said.get("choice") or {}
-    source = tag("span", one["source"], class_="ll-tag") if one.get("source") else None
     return [
-        joined(one.get("variant") or "–", " ", source),
+        joined(one.get("variant") or "–", _source(one)),
         to_version(one["version"]) if one.get("version") else "not in the log",
         _answers(one),
         number(one.get("users")),
@@ -75,6 +74,15 @@ def _figures(one: Mapping[str, Any]) -> list[object]:
         f"{choice['won']:.0f} : {choice['lost']:.0f}" if choice else "",
         number((said.get("edit") or {}).get("count")),
     ]
+
+
+def _source(one: Mapping[str, Any]) -> Html | None:
+    """That nobody real said it; its full name is in the tag's title."""
+    source = one.get("source")
+    if not source:
+        return None
+    kind = str(source).partition(":")[0]
+    return joined(" ", tag("span", kind, class_="ll-tag", title=source))
 
 
 def _answers(one: Mapping[str, Any]) -> Html:
@@ -159,12 +167,11 @@ def _row(title: str, key: str, values: Mapping[str, str], query: Mapping[str, st
 
 def _event(one: Mapping[str, Any]) -> list[object]:
     about = [one.get("variant"), " ", to_version(one["version"])] if one.get("version") else None
-    source = tag("span", one["source"], class_="ll-tag") if one.get("source") else None
     return [
         when(one["time"]),
         one["kind"],
         _open(one["inference"], what(one)),
-        joined(about, source),
+        joined(about, _source(one)),
     ]
 
 

@@ -33,7 +33,7 @@ Handler = Callable[..., Awaitable[Any] | AsyncIterator[Any]]
 Components = Sequence[Any]
 EVENT = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 """Of every listener: one plain request, nothing that flickers, and no endpoint for others."""
-STREAM = {**EVENT, "queue": True, "concurrency_limit": None}
+STREAM = {**EVENT, "queue": True, "concurrency_limit": None, "trigger_mode": "multiple"}
 """Of those that answer in parts; Gradio's queue carries them, as many at once as there are."""
 
 

@@ -66,7 +66,7 @@ def choices(models: list[Model]) -> list[tuple[str, str]]:
 
 def _title(one: Model) -> str:
     if one.kind == "deployment":
-        return "Whoever the traffic split picks"
+        return "The traffic split"
     if one.kind == "variant" and one.version:
         return f"{one.name} · {one.version}"
     return one.name

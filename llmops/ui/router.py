@@ -31,4 +31,4 @@ def add_router(
         listen: Any = getattr(router, one.event)
         outputs = [*one.outputs, router] if one.goes else one.outputs
         latest = "once" if one.event.startswith("tick_") else "always_last"
-        listen(one.handler, one.inputs, outputs, trigger_mode=latest, **one.options)
+        listen(one.handler, one.inputs, outputs, **{"trigger_mode": latest, **one.options})
