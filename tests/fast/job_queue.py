@@ -121,8 +121,9 @@ class Queue:
         return self.holder(run)
 
     def turning(self, killed: str = "never") -> "subprocess.Popen[bytes]":
-        """A dispatcher that is another process. killed: before, after or never."""
-        return subprocess.Popen([sys.executable, "-c", TURNING, killed], cwd=self.root)
+        """A dispatcher that is another process, and its group. killed: before, after or never."""
+        argv = [sys.executable, "-c", TURNING, killed]
+        return subprocess.Popen(argv, cwd=self.root, start_new_session=True)
 
     def close(self) -> None:
         self.dispatcher.close()

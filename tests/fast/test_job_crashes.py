@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 
 from llmops.errors import BadInput
-from llmops.scheduling.dispatch import LEASE_SECONDS, Dispatcher
+from llmops.scheduling.dispatch import Dispatcher
 from llmops.scheduling.holder import read_holder
+from llmops.scheduling.settle import LEASE_SECONDS
 from tests.conftest import run_llmops
 from tests.fast.job_queue import MOVE, Queue
 from tests.fast.town_project import rated, write_log
 from tests.processes import end_of
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -75,8 +77,9 @@ def test_a_run_outlives_its_dispatcher_and_is_adopted_by_the_next(queue: Queue) 
     job = queue.ask()
     with queue.hold():
         dispatcher = queue.turning()
+        until(lambda: queue.job(job.id).state == "running", seconds=30)
         holder = queue.in_its_middle(job.id)
-        dispatcher.kill()
+        os.killpg(dispatcher.pid, signal.SIGKILL)  # as a terminal's Ctrl-C: all of the group
         dispatcher.wait(30)
         queue.later = 10 * LEASE_SECONDS
         queue.tick()
@@ -103,7 +106,8 @@ def test_a_person_may_ask_for_what_has_died_again(queue: Queue) -> None:
             kill(queue.in_its_middle(job.id).pid)
             queue.until(job.id, "queued", "starting", "died")
         queue.until(job.id, "died")
-    queue.runs.resume(job.id, "cli:test")
+        queue.runs.resume(job.id, "cli:test")
+        kill(queue.in_its_middle(job.id).pid)
     assert (queue.ended(job.id).state, queue.moves()) == ("done", 1)
 
 
