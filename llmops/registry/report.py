@@ -154,6 +154,7 @@ def _entry(manifest: Manifest, aliases: dict[str, int], registry: Registry) -> d
         "created": manifest.created,
         "fingerprint": manifest.fingerprint,
         "lora_rank": manifest.lora_rank,
+        "metrics": manifest.metrics,
         "directory": display(registry.directory(manifest)),
     }
 

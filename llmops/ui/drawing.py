@@ -50,11 +50,11 @@ def draw(nodes: Sequence[Node], edges: Sequence[tuple[str, str]], *, title: str)
         width=width,
         height=height,
         class_="ll-drawing",
-        role="img",
+        role="group",
         aria_label=title,
     )
     shown = tag(
-        "div", picture, class_="ll-drawing-frame", tabindex="0", role="group", aria_label=title
+        "div", picture, class_="ll-drawing-frame", tabindex="0", role="region", aria_label=title
     )
     return Drawing(shown, len(by_id) - len(kept))
 

@@ -3,6 +3,7 @@
 import re
 
 from llmops.ui.markup import Html, joined, link, tag
+from llmops.ui.panel import empty
 from llmops.ui.table import href
 
 _VERSION = re.compile(r"([a-z0-9][a-z0-9._-]*):v([1-9][0-9]{0,8})")
@@ -53,6 +54,13 @@ def by(who: object) -> Html:
     if kind == "schedule" and rest:
         return joined("schedule ", to_schedule(rest))
     return joined(text)
+
+
+def not_there(tab: str, title: str, name: str) -> Html:
+    """In place of the page of something that is not there (any more)."""
+    back = link(f"See all there are in {title}", href({"tab": tab}))
+    told = empty(f"There is no {name}.", back)
+    return tag("div", crumbs(tab, title, (name, "")), told, class_="ll-stack")
 
 
 def crumbs(tab: str, title: str, *steps: tuple[str, str]) -> Html:

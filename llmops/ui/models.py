@@ -10,46 +10,62 @@ import gradio as gr
 from llmops.ui import promotion
 from llmops.ui.client import Problem
 from llmops.ui.frame import Ask, Ui
-from llmops.ui.markup import Html
+from llmops.ui.links import not_there
+from llmops.ui.markup import Html, tag
 from llmops.ui.panel import loading, trouble
 from llmops.ui.served import answering_with
 from llmops.ui.version import version_page
-from llmops.ui.versions import model_page, overview, serving_card
+from llmops.ui.versions import MODELS, by_model, model_page, overview, page, serving_card
 
 SECONDS = 10.0
-DRAWN = 8
-"""Models whose aliases are drawn over time on the first page; each has all of it on its own."""
 
 
 def build(ui: Ui) -> None:
-    page = gr.HTML(loading("models"), elem_id="models-page")
-    ui.on_show(load, outputs=[page])
-    ui.every(SECONDS, load, outputs=[page])
+    shown = gr.HTML(loading("models"), elem_id="models-page")
+    ui.on_show(load, outputs=[shown])
+    ui.every(SECONDS, load, outputs=[shown])
     ui.on_do("promote", promotion.promote)
     ui.on_do("promote_override", promotion.promote_override)
     ui.on_do("promote_other", promotion.promote_other)
     ui.on_do("rollback", promotion.rollback)
+    ui.on_do("deploy", deploy)
+    ui.on_do("stop_deployment", stop)
 
 
 async def load(ask: Ask) -> Html:
     """The page that the address bar names."""
     name, number = ask.query.get("model"), ask.query.get("version")
-    if not name:
-        return await _overview(ask)
-    if not number:
-        return await _model(ask, name)
-    return await _version(ask, name, number)
+    try:
+        if not name:
+            return await _overview(ask)
+        return await (_version(ask, name, number) if number else _model(ask, name))
+    except Problem as problem:
+        if problem.status not in (404, 422):
+            raise
+        what = f"version {name}:v{number}" if number else f"model {name}"
+        return not_there("models", "Models", what)
+
+
+async def deploy(ask: Ask) -> None:
+    """Serve a deployment that stands still; its state says when it is ready."""
+    done = await ask.api.post("/deploy", {"deployment": ask.value})
+    ask.say(tag("strong", f"{done['name']} is on its way."), "It is ready when its state says so.")
+    ask.go(**ask.query)
+
+
+async def stop(ask: Ask) -> None:
+    await ask.api.post(f"/deployments/{quote(ask.value, safe='')}/stop")
+    ask.say(f"{ask.value} ends what it is answering, and stops.")
+    ask.go(**ask.query)
 
 
 async def _overview(ask: Ask) -> Html:
     found, serving = await asyncio.gather(ask.api.get("/models"), _serving(ask))
-    aliased = {
-        str(one["version"]).rpartition(":")[0]: None for one in found["items"] if one["aliases"]
-    }
-    names = list(aliased)[:DRAWN]
+    models = by_model(found["items"])
+    names, _ = page(ask.query, list(models), MODELS)
     moves = await asyncio.gather(*(ask.api.get(f"{_path(name)}/history") for name in names))
     histories = {name: each["items"] for name, each in zip(names, moves, strict=True)}
-    return overview(found["items"], histories, serving)
+    return overview(ask.query, models, histories, serving)
 
 
 async def _serving(ask: Ask) -> Html:

@@ -13,7 +13,7 @@ from llmops.ui.approval import decide, listen
 from llmops.ui.client import Problem
 from llmops.ui.firings import LIMIT, firings
 from llmops.ui.frame import Ask, Ui
-from llmops.ui.links import by, crumbs, to_run, to_version
+from llmops.ui.links import by, crumbs, not_there, to_run, to_version
 from llmops.ui.markup import Html, joined, tag
 from llmops.ui.panel import card, loading, warned
 from llmops.ui.schedule import held, next_card, schedule_card, schedules_table
@@ -38,7 +38,12 @@ def build(ui: Ui) -> None:
 async def load(ask: Ask) -> Html:
     """The page that the address bar names."""
     id = ask.query.get("schedule")
-    return await (_one(ask, id) if id else _all(ask))
+    try:
+        return await (_one(ask, id) if id else _all(ask))
+    except Problem as problem:
+        if id is None or problem.status not in (400, 404, 422):
+            raise
+        return not_there("schedules", "Schedules", f"schedule {id}")
 
 
 async def run(ask: Ask) -> None:
@@ -90,7 +95,7 @@ async def _one(ask: Ask, id: str) -> Html:
     )
     one = next((one for one in found["items"] if one["id"] == id), None)
     if one is None:
-        raise Problem(f"there is no schedule {id}", fix="see all of them in Schedules")
+        raise Problem(f"there is no schedule {id}", status=404)
     halted = found.get("halted")
     return tag(
         "div",
@@ -136,5 +141,5 @@ def _path(id: str) -> str:
     """A schedule's id within an address of the API."""
     pipeline, slash, trigger = id.partition("/")
     if not slash:
-        raise Problem(f"there is no schedule {id}", fix="its name is PIPELINE/TRIGGER")
+        raise Problem(f"there is no schedule {id}", status=404)
     return f"{quote(pipeline, safe='')}/{quote(trigger, safe='')}"

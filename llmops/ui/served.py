@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from llmops.ui.button import act
 from llmops.ui.links import to_version
 from llmops.ui.markup import Html, joined, link, tag
 from llmops.ui.panel import empty
@@ -35,7 +36,8 @@ def answering_with(deployments: Sequence[Deployment], name: str, alias: str) -> 
 
 def _deployment(one: Deployment) -> Html:
     url = link(one["url"], one["url"]) if one.get("url") else None
-    head = tag("div", tag("strong", one["name"]), badge(str(one["status"])), url, class_="ll-row")
+    name = tag("div", tag("strong", one["name"]), badge(str(one["status"])), url, class_="ll-row")
+    head = tag("div", name, _button(one), class_="ll-switch")
     total = sum(variant.get("weight") or 0 for variant in one["variants"].values())
     rows = [_variant(name, variant, total) for name, variant in one["variants"].items()]
     trouble = [
@@ -59,6 +61,19 @@ def _deployment(one: Deployment) -> Html:
         experiment,
         class_="ll-deployment",
     )
+
+
+def _button(one: Deployment) -> Html | None:
+    """Serve it, or stop it; nothing for a file that does not load."""
+    name, file = str(one["name"]), str(one["file"])
+    if one["running"]:
+        question = f"Stop {name}? It ends what it is answering; then nobody is answered any more."
+        label = f"Stop {name}…"
+        return act("Stop…", "stop_deployment", name, confirm=question, aria_label=label)
+    if one["status"] == "broken":
+        return None
+    question = f"Serve {name} ({file})?\nIt takes its share of this machine until it is stopped."
+    return act("Serve…", "deploy", file, confirm=question, aria_label=f"Serve {name}…")
 
 
 def _variant(name: str, variant: Mapping[str, Any], total: float) -> Html:

@@ -1,10 +1,10 @@
 """The models of a project, and one of them: aliases, versions a page at a time, history."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from llmops.ui.evidence import by_version, outcome
-from llmops.ui.figure import size
+from llmops.ui.figure import number
 from llmops.ui.links import by, crumbs, to_model, to_version
 from llmops.ui.markup import Html, joined, link, tag
 from llmops.ui.panel import card, empty
@@ -15,24 +15,45 @@ from llmops.ui.table import href, pager, table
 from llmops.ui.timeline import moves_table, since, timeline
 
 ROWS = 10
+MODELS = 12
+METRICS = 2
 Version = Mapping[str, Any]
 Move = Mapping[str, Any]
+T = TypeVar("T")
+
+
+def by_model(versions: Sequence[Version]) -> dict[str, list[Version]]:
+    """Those with aliases come first. versions: of all models, oldest first."""
+    found: dict[str, list[Version]] = {}
+    for one in versions:
+        found.setdefault(str(one["version"]).rpartition(":")[0], []).append(one)
+    named = {name for name, of in found.items() if any(one["aliases"] for one in of)}
+    return {name: found[name] for name in sorted(found, key=lambda name: (name not in named, name))}
 
 
 def overview(
-    versions: Sequence[Version], histories: Mapping[str, Sequence[Move]], serving: Html
+    query: Mapping[str, str],
+    models: Mapping[str, Sequence[Version]],
+    histories: Mapping[str, Sequence[Move]],
+    serving: Html,
 ) -> Html:
-    """All models. versions: of all of them, oldest first; histories: moves of aliases, by model;
-    serving: the card of what is served."""
-    by_name: dict[str, list[Version]] = {}
-    for one in versions:
-        by_name.setdefault(str(one["version"]).rpartition(":")[0], []).append(one)
-    if not by_name:
-        return tag("div", _no_models(), serving, class_="ll-stack")
-    order = sorted(by_name, key=lambda name: (not histories.get(name), name))
-    models = [_model(name, by_name[name], histories.get(name) or ()) for name in order]
+    """A page of models. histories: moves of aliases, by model; serving: the card of what is
+    served."""
     title = tag("h2", "Models", class_="ll-title")
-    return tag("div", title, tag("div", models, class_="ll-grid"), serving, class_="ll-stack")
+    if not models:
+        return tag("div", title, _no_models(), serving, class_="ll-stack")
+    names, following = page(query, list(models), MODELS)
+    cards = [_model(name, models[name], histories.get(name) or ()) for name in names]
+    listed = joined(tag("div", cards, class_="ll-grid"), pager(query, following))
+    return tag("div", title, listed, serving, class_="ll-stack")
+
+
+def page(query: Mapping[str, str], items: list[T], rows: int) -> tuple[list[T], str | None]:
+    """The part that `after` asks for, and what to ask for the part that follows."""
+    text = query.get("after", "")
+    first = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
+    more = str(first + rows) if first + rows < len(items) else None
+    return items[first : first + rows], more
 
 
 def serving_card(deployments: Sequence[Mapping[str, Any]]) -> Html:
@@ -125,15 +146,21 @@ def _versions(
 ) -> Html:
     """A page, the newest first."""
     pieces = by_version(evidence)
-    text = query.get("after", "")
-    first = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
-    newest = list(reversed(versions))
-    rows = [_row(one, pieces.get(str(one["version"]), [])) for one in newest[first : first + ROWS]]
-    following = str(first + ROWS) if first + ROWS < len(newest) else None
-    columns = ("Version", "Named by", "Made by", "Trained from", "Evidence", "Size", "Created")
+    newest, following = page(query, list(reversed(versions)), ROWS)
+    rows = [_row(one, pieces.get(str(one["version"]), [])) for one in newest]
+    columns = ("Version", "Named by", "Made by", "From", "Training", "Evidence", "Created")
     return joined(
         table(columns, rows, caption="versions, the newest first"), pager(query, following)
     )
+
+
+def _metrics(metrics: Mapping[str, float]) -> Html:
+    """The first two, as its manifest has them; all are on the version's page."""
+    shown = [
+        joined(tag("span", name, class_="ll-quiet"), " ", number(value))
+        for name, value in list(metrics.items())[:METRICS]
+    ]
+    return joined([joined(tag("br") if i else None, one) for i, one in enumerate(shown)])
 
 
 def _row(one: Version, pieces: Sequence[Mapping[str, Any]]) -> tuple[object, ...]:
@@ -144,7 +171,7 @@ def _row(one: Version, pieces: Sequence[Mapping[str, Any]]) -> tuple[object, ...
         else "",
         how(one),
         to_version(one["parent"]) if one["parent"] else "",
+        _metrics(one.get("metrics") or {}),
         outcome(pieces),
-        size(one["size"]),
         stamp(one["created"]),
     )

@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from llmops.ui.evidence import told
+from llmops.ui.links import not_there
 from llmops.ui.markup import Html, joined
 from llmops.ui.promotion import aliases_card, rollback_button, sheet
 from llmops.ui.served import answering_with, served
 from llmops.ui.version import leads, version_page
-from llmops.ui.versions import model_page, overview
+from llmops.ui.versions import MODELS, by_model, model_page, overview
 from tests.fast.test_ui_words import Read
 
 EVIL = "<script>window.owned = 1</script>\"'><img src=x onerror=alert(1)>"
@@ -76,6 +77,12 @@ def test_a_rollback_says_from_what_to_what() -> None:
     assert "data-why" in shown
 
 
+def test_a_page_of_something_that_is_gone_leads_back() -> None:
+    shown = not_there("models", "Models", EVIL)
+    assert 'href="?tab=models"' in shown
+    assert "<img" not in shown
+
+
 def test_without_anything_before_there_is_no_rollback() -> None:
     assert " disabled" in rollback_button("town", "production", "town:v3", None)
 
@@ -103,19 +110,29 @@ def test_versions_come_a_page_at_a_time_newest_first() -> None:
 
 
 def test_a_project_without_models_says_how_to_get_one() -> None:
-    assert "There is no model yet." in overview([], {}, Html(""))
+    assert "There is no model yet." in overview({}, {}, {}, Html(""))
 
 
 def test_models_with_aliases_come_first() -> None:
     base = version() | {"version": "alpha:v1"}
     moves = [{"time": "2026-11-20T10:00:00+00:00", "alias": "production", "version": "town:v3",
               "before": None, "why": "", "by": ""}]  # fmt: skip
-    shown = overview([base, version(aliases=["production"])], {"town": moves}, Html(""))
+    models = by_model([base, version(aliases=["production"])])
+    shown = overview({}, models, {"town": moves}, Html(""))
     assert shown.index("model=town") < shown.index("model=alpha")
 
 
+def test_many_models_come_a_page_at_a_time() -> None:
+    models = by_model([version() | {"version": f"m{n:02}:v1"} for n in range(MODELS + 1)])
+    first = overview({"tab": "models"}, models, {}, Html(""))
+    assert "model=m00" in first
+    assert "model=m12" not in first
+    assert "after=12" in first
+    assert "model=m12" in overview({"after": "12"}, models, {}, Html(""))
+
+
 DEPLOYMENT = {
-    "name": "town", "running": True, "status": "ready", "url": "http://127.0.0.1:8000",
+    "name": "town", "file": "serving/town.yaml", "running": True, "status": "ready", "url": "http://127.0.0.1:8000",
     "variants": {
         "control": {"model": "town@production", "version": "town:v2", "weight": 3.0},
         "candidate": {"model": "town@candidate", "version": None, "weight": 1.0},
@@ -129,6 +146,14 @@ def test_what_is_served_tells_shares_of_the_traffic() -> None:
     assert "75%" in shown
     assert "25%" in shown
     assert "candidate: another base" in shown
+
+
+def test_what_runs_can_be_stopped_and_what_stands_still_be_served() -> None:
+    assert acts(served([DEPLOYMENT])) == ["stop_deployment"]
+    stopped = DEPLOYMENT | {"running": False, "status": "stopped"}
+    assert 'data-value="serving/town.yaml"' in served([stopped])
+    assert acts(served([stopped])) == ["deploy"]
+    assert acts(served([stopped | {"status": "broken"}])) == []
 
 
 def test_who_serves_an_alias_is_known() -> None:

@@ -18,7 +18,8 @@ Number = Annotated[int, Path(ge=1, le=2**31 - 1, examples=[3])]
 
 
 class Version(Answer):
-    """As `llmops models list --json`. size: bytes; created: ISO 8601, UTC."""
+    """As `llmops models list --json`. size: bytes; created: ISO 8601, UTC; metrics: of its
+    training."""
 
     version: str
     kind: str
@@ -30,6 +31,7 @@ class Version(Answer):
     created: str
     fingerprint: str | None
     lora_rank: int | None
+    metrics: dict[str, float]
 
 
 class ModelShown(Answer):
