@@ -223,6 +223,17 @@ def bench_up(rounds: int) -> None:
     table(f"From `llmops up` to the first answer, {rounds} rounds", rows)
 
 
+def bench_control(rounds: int) -> None:
+    """What the control process costs: idle, and while twenty people look. rounds: tens of
+    seconds."""
+    from benchmarks.control import ControlBench, rows
+
+    with tempfile.TemporaryDirectory() as folder:
+        bench = ControlBench(Path(folder) / "town")
+        bench.prepare()
+        table(f"The control process, {10 * rounds} s idle", rows(bench, 10.0 * rounds))
+
+
 BENCHES = {
     "experiments": (bench_experiments, 2000),
     "threads": (bench_threads, 3),
@@ -235,6 +246,7 @@ BENCHES = {
     "gateway": (bench_gateway, 5),
     "swap": (bench_swap, 5),
     "up": (bench_up, 3),
+    "control": (bench_control, 6),
 }
 
 
