@@ -107,9 +107,9 @@ class Kept:
     def kill(self) -> None:
         """End it now, and all that it started."""
         if self._process is not None:
-            self._process.send(signal.SIGKILL, 0.0)
-            if self._process.poll() is None:
-                self._process.send(signal.SIGKILL, 0.0)
+            if self._process.signalled is None:
+                self._process.send(signal.SIGTERM, self.part.grace)
+            self._process.send(signal.SIGTERM)  # the second one makes its guard kill everything
 
     def _begin(self, now: float) -> None:
         held = self.part.holder()

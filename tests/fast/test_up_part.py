@@ -15,7 +15,9 @@ from llmops.up.part import SILENT_SECONDS, Kept, Part
 LIVES = "import signal\nwhile True: signal.pause()"
 CRASHES = "import sys; print('error: the disk is full', file=sys.stderr); sys.exit(1)"
 ENDS = "pass"
-DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + LIVES
+DEAF = (
+    "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('1', flush=True)\n" + LIVES
+)
 LEAVES = f"""
 import subprocess, sys
 child = subprocess.Popen([sys.executable, '-S', '-c', {LIVES!r}], start_new_session=True)
@@ -183,35 +185,44 @@ def test_stopping_waits_for_its_end(world: World) -> None:
 
 def test_one_that_does_not_end_is_made_to(world: World) -> None:
     kept = world.part(DEAF, grace=0.2)
-    world.answer = "ready"
-    step_until(kept, "ready")
+    kept.step()
+    until(lambda: said_number(kept))
     kept.stop()
     until(kept.gone)
 
 
 def test_killing_ends_it_at_once(world: World) -> None:
-    kept = world.part(DEAF)
+    kept = world.part(DEAF, grace=1000.0)
     kept.step()
+    until(lambda: said_number(kept))
     kept.stop()
     kept.kill()
     until(kept.gone)
 
 
 @pytest.mark.parametrize("group", [True, False])
+@pytest.mark.parametrize("way", [Kept.stop, Kept.kill])
 def test_what_it_starts_in_sessions_of_its_own_outlives_it_only_when_told(
-    world: World, group: bool
+    world: World, group: bool, way: Callable[[Kept], None]
 ) -> None:
     kept = world.part(LEAVES, group=group)
     kept.step()
-    until(lambda: kept.part.log.read_text().strip().isdigit())
-    child = int(kept.part.log.read_text())
-    kept.stop()
+    until(lambda: said_number(kept))
+    child = said_number(kept)
+    assert child is not None
+    way(kept)
     until(kept.gone)
     try:
         assert exists(child) is group
     finally:
         if group:
             os.kill(child, signal.SIGKILL)
+
+
+def said_number(kept: Kept) -> int | None:
+    """What a program says once it is there."""
+    text = kept.part.log.read_text()
+    return int(text) if text.endswith("\n") else None
 
 
 def exists(pid: int) -> bool:
