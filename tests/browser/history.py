@@ -129,8 +129,11 @@ class History:
         return logged.event(0, **(given | said))
 
 
-def write_history(root: Path, before: str, versions: tuple[str, str], visits: int) -> None:
+def write_history(
+    root: Path, before: str, versions: tuple[str, str], visits: int, *, hostile: bool
+) -> None:
     """As a gateway leaves it that has ended: in the journal, for an ingester to find."""
     paths = ProjectPaths(root)
     history = History(load_identity(paths.secret), before, versions)
-    logged.write(paths, [*history.records(visits), *history.hostile()], "town-history")
+    bad = history.hostile() if hostile else ()
+    logged.write(paths, [*history.records(visits), *bad], "town-history")

@@ -5,6 +5,7 @@ product dates by its clock is set back afterwards (`_aged`), so that a history l
 
 import io
 import json
+from collections.abc import Sequence
 from contextlib import chdir
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +24,7 @@ from llmops.runner.start import start_run
 from llmops.spec.settings import load_settings
 from llmops.stages.catalog import KINDS
 from llmops.starter import copy_starter
+from llmops.store.digest import sha256_file
 from llmops.store.paths import ProjectPaths
 from tests.browser.history import write_history
 from tests.browser.hostile import HOSTILE, NAME
@@ -48,6 +50,12 @@ DEPLOYMENT: dict[str, Any] = {
         "simulated": True,
     },
 }
+LEGACY = f"""\
+name: legacy
+backend: {{kind: openai, url: "http://127.0.0.1:9"}}
+variants: {{old: {{upstream: {json.dumps(NAME)}}}}}
+listen: {{port: 0}}
+"""
 TRIGGERS = """\
 triggers:
   - {name: weekly, cron: "0 3 * * 1", timezone: Europe/Berlin, approval: true}
@@ -66,8 +74,9 @@ triggers:
 """
 
 
-def make_project(root: Path) -> None:
-    """Everything that needs no server. `serve_from` says what its deployment stands before."""
+def make_project(root: Path, *, hostile: bool = True) -> None:
+    """Everything that needs no server. `serve_from` says what its deployment stands before.
+    hostile: with texts that would harm who shows them carelessly."""
     copy_starter(root)
     with (root / "pipelines" / "town.yaml").open("a", encoding="utf-8") as file:
         file.write(TRIGGERS)
@@ -75,9 +84,11 @@ def make_project(root: Path) -> None:
     _edit(root / "recipes" / "preferences.yaml", "min_pairs: 100", "min_pairs: 10")
     _edit(root / "recipes" / "simulate.yaml", "visits: 1500", "visits: 150")
     serve_from(root, "http://127.0.0.1:9")
-    _versions(root)
+    if hostile:
+        (root / "serving" / "legacy.yaml").write_text(LEGACY, encoding="utf-8")
+    _versions(root, HOSTILE if hostile else ("", ": it stammers"))
     _routes(root)
-    write_history(root, "town:v1", ("town:v2", "town:v3"), VISITS)
+    write_history(root, "town:v1", ("town:v2", "town:v3"), VISITS, hostile=hostile)
     context = Context(load_settings(root))
     with chdir(root):
         start_run(
@@ -90,13 +101,11 @@ def make_project(root: Path) -> None:
 
 
 def serve_from(root: Path, url: str) -> None:
-    """Let the deployments stand before a backend."""
-    backend = {"kind": "openai", "url": url}
-    write = (root / "serving" / "town.yaml").write_text
-    write(yaml.safe_dump({**DEPLOYMENT, "backend": backend}, sort_keys=False), encoding="utf-8")
-    legacy = {"name": "legacy", "backend": backend, "variants": {"old": {"upstream": NAME}}}
-    text = yaml.safe_dump({**legacy, "listen": {"port": 0}}, sort_keys=False)
-    (root / "serving" / "legacy.yaml").write_text(text, encoding="utf-8")
+    """Let the deployment stand before a backend."""
+    text = yaml.safe_dump(
+        {**DEPLOYMENT, "backend": {"kind": "openai", "url": url}}, sort_keys=False
+    )
+    (root / "serving" / "town.yaml").write_text(text, encoding="utf-8")
 
 
 def _edit(file: Path, before: str, after: str) -> None:
@@ -105,8 +114,9 @@ def _edit(file: Path, before: str, after: str) -> None:
     file.write_text(text.replace(before, after), encoding="utf-8")
 
 
-def _versions(root: Path) -> None:
-    """town-base:v1 and v2, town:v1 to v4; their runs; what moved which alias."""
+def _versions(root: Path, said: Sequence[str]) -> None:
+    """town-base:v1 and v2, town:v1 to v4; their runs; what moved which alias. said: an error and a
+    reason that somebody gave."""
     registry = Registry(ProjectPaths(root))
     town = PastRun(root, "pipelines/town.yaml", 13.0)
     town.done("base", 3.2, "town-base:v1")
@@ -115,30 +125,34 @@ def _versions(root: Path) -> None:
     for stage, output in (("anchor", "town:v1"), ("first", "town:v1"), ("traffic", None)):
         town.done(stage, 0.1, output)
     town.done("pairs", 2.0)
-    town.failed("dpo", DPO, 0.4, 31.0, f"RuntimeError: out of memory {HOSTILE[0]}")
+    town.failed("dpo", DPO, 0.4, 31.0, f"RuntimeError: out of memory {said[0]}")
     failed = town.end("failed")
     _add(registry, root, 13.0, "town-base", "base", fill=1)
     _add(registry, root, 13.0, "town-base", "cpt", fill=2, run=failed, parent="town-base:v1")
     _add(registry, root, 13.0, "town", "sft", fill=3, run=failed, parent="town-base:v2")
     _move(root, "anchor", 1, 13.0, "what rounds start from", by=f"run {failed}")
     _move(root, "production", 1, 13.0, "the first that answers", by=f"run {failed}")
-    for number, days in ((2, 9.0), (3, 5.2), (4, 0.6)):
-        run = PastRun(root, "recipes/dpo.yaml", days, by="schedule:town/feedback")
-        for reused in run.log.record.stages[:-1]:
-            run.log.stage(reused.name, "reused", output="town:v1", digest="0" * 64)
-        last = run.log.record.stages[-1].name
-        run.trained(last, DPO, f"town:v{number}", 48.0)
-        _add(
-            registry, root, days, "town", "dpo", fill=number, run=run.end("done"), parent="town:v1"
-        )
-        if number < 4:
-            _evidence(root, number, days - 0.01, passed=True)
-    _move(root, "candidate", 2, 8.9, "evaluation passed", by="run")
-    _move(root, "production", 2, 8.0, "experiment: better", by="run")
+    runs = {n: _round(registry, root, n, days) for n, days in ((2, 9.0), (3, 5.2), (4, 0.6))}
+    for number, run in runs.items():
+        _evidence(root, number, run)
+    told = "town.correct 93.0%, town.terse 96.5%; gate: 2 of 2 met"
+    won = "better: thumbs: gain [+0.021, +0.394] is above 0"
+    _move(root, "candidate", 2, 8.9, told, by=f"run {runs[2]}")
+    _move(root, "production", 2, 8.0, won, by=f"run {runs[2]}")
     _move(root, "production", 3, 6.5, "tried by hand", by="cli:mara")
-    _move(root, "production", 2, 6.4, f"rollback from town:v3: {HOSTILE[1]}", by="cli:mara")
-    _move(root, "candidate", 3, 5.1, "evaluation passed", by="run")
-    _evidence(root, 4, 0.5, passed=False)
+    _move(root, "production", 2, 6.4, f"rollback from town:v3{said[1]}", by="cli:mara")
+    _move(root, "candidate", 3, 5.1, told, by=f"run {runs[3]}")
+
+
+def _round(registry: Registry, root: Path, number: int, days: float) -> str:
+    """The run that made town:vN."""
+    run = PastRun(root, "recipes/dpo.yaml", days, by="schedule:town/feedback")
+    for reused in run.log.record.stages[:-1]:
+        run.log.stage(reused.name, "reused", output="town:v1", digest="0" * 64)
+    run.trained(run.log.record.stages[-1].name, DPO, f"town:v{number}", 48.0)
+    id = run.end("done")
+    _add(registry, root, days, "town", "dpo", fill=number, run=id, parent="town:v1")
+    return id
 
 
 def _add(
@@ -154,7 +168,8 @@ def _add(
 ) -> None:
     source = root / ".made" / f"{name}-{stage}-{fill}"
     full = stage != "dpo"
-    data = [DataUsed(path=f"recipes/data/town_{stage}.jsonl", sha256="1" * 64, samples=576)]
+    file = Path(f"recipes/data/town_{stage}.jsonl")
+    used = root / file
     recipe = f"recipes/{stage}.yaml"
     draft = Draft(
         name=name,
@@ -172,16 +187,18 @@ def _add(
             recipe=recipe,
             resolved=yaml.safe_load((root / recipe).read_text("utf-8")),
             parent=parent,
-            data=[] if stage == "base" else data,
+            data=[]
+            if stage == "base"
+            else [DataUsed(path=str(file), sha256=sha256_file(used), samples=576)],
             engine="llamafactory",
             engine_version="0.9.5",
         ),
     )
     made = write_full(source, fill) if full else write_adapter(source, "town:v1", rank=8, fill=fill)
     manifest = registry.add(draft, made)
-    file = registry.directory(manifest) / "manifest.json"
-    file.chmod(0o644)
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"created": _ago(days)}))
+    written = registry.directory(manifest) / "manifest.json"
+    written.chmod(0o644)
+    written.write_text(json.dumps(json.loads(written.read_text()) | {"created": _ago(days)}))
 
 
 def _move(root: Path, alias: str, number: int, days: float, why: str, *, by: str) -> None:
@@ -190,23 +207,26 @@ def _move(root: Path, alias: str, number: int, days: float, why: str, *, by: str
     _aged(paths.aliases("town"), days)
 
 
-def _evidence(root: Path, number: int, days: float, *, passed: bool) -> None:
-    paths = ProjectPaths(root)
-    share = 0.93 if passed else 0.61
-    missing = [] if passed else ["town.correct is 61.1%, at most 10 points below 92.0% was asked"]
+def _evidence(root: Path, number: int, run: str) -> None:
+    """What an evaluation found after that round; the last one did not pass."""
+    passed = number < 4
+    figures = "town.correct 93.0%, town.terse 96.5%; gate: 2 of 2 met"
+    if not passed:
+        figures = "town.correct 61.1%, town.terse 97.2%; gate: 1 of 2 met"
+    missing = ["town.correct is 61.1%, more than 10 points below the 92.0% of town:v1"]
     piece = Evidence(
         id=f"evidence:town:v{number}/check-{number:016d}",
-        time=_ago(days),
+        time=_ago({2: 8.95, 3: 5.15, 4: 0.55}[number]),
         kind="evaluation",
         version=f"town:v{number}",
         against="town:v1",
         passed=passed,
-        summary=f"town.correct {share:.1%}, town.terse 96.5%; gate: {1 + passed} of 2 met",
-        missing=missing,
+        summary=figures,
+        missing=[] if passed else missing,
         digest="2" * 64,
-        by="run",
+        by=f"run {run}",
     )
-    EvidenceLog(paths).add(piece)
+    EvidenceLog(ProjectPaths(root)).add(piece)
 
 
 def _aged(file: Path, days: float) -> None:

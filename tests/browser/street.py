@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -125,29 +126,53 @@ def _environment() -> dict[str, str]:
 
 
 @contextmanager
-def street(root: Path, *, live: bool = False, without: Collection[str] = ()) -> Iterator[Street]:
-    """Started, and stopped at the end whatever became of it. without: `control`, `ui`."""
+def street(
+    root: Path, *, live: bool = False, hostile: bool = True, without: Collection[str] = ()
+) -> Iterator[Street]:
+    """Started, and stopped at the end whatever became of it. hostile: as in make_project, of a
+    project that is new; without: `control`, `ui`."""
     made = not (root / "llmops.toml").exists()
     if made:
-        make_project(root)
+        with ThreadPoolExecutor(1) as elsewhere:  # Playwright's loop runs in the tests' thread
+            elsewhere.submit(make_project, root, hostile=hostile).result()
     found = Street(root, root.with_name(f"{root.name}.log"))
     found.logs.mkdir(exist_ok=True)
     with ExitStack() as stack:
-        backend = BackendServer()
-        backend.answer = Townsfolk(0.03).answer
-        stack.enter_context(backend.running())
-        serve_from(root, backend.url)
+        serve_from(root, stack.enter_context(_backend()))
         stack.callback(_stop_all, found)
         _start_gateway(found)
         if made:
-            _use(found)
+            _use(found, ["simulate", "eval"] if hostile else ["eval"])
         if "control" not in without:
             _start_control(found)
+            if made:
+                _decide(found)
         if "ui" not in without:
             _start_ui(found)
         if live:
             found.start_live()
         yield found
+
+
+@contextmanager
+def _backend() -> Iterator[str]:
+    """The URL of what stands for the model; in a thread of its own, for the same reason."""
+    backend, ready, over = BackendServer(), threading.Event(), threading.Event()
+    backend.answer = Townsfolk(0.03).answer
+
+    def serve() -> None:
+        with backend.running():
+            ready.set()
+            over.wait()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        assert ready.wait(START_SECONDS)
+        yield backend.url
+    finally:
+        over.set()
+        thread.join()
 
 
 def _start_gateway(found: Street) -> None:
@@ -164,13 +189,19 @@ def _start_gateway(found: Street) -> None:
         raise AssertionError(f"gateway: {error}\n{found.said('gateway')[-4000:]}") from error
 
 
-def _use(found: Street) -> None:
-    """What needs a server: simulated users, then an evaluation of the candidate, as runs."""
-    ways = ["recipes/simulate.yaml"], ["recipes/eval.yaml"]
-    for number, target in enumerate(ways):
-        process = found.start(f"use-{number}", "-m", "llmops", "run", *target)
+def _use(found: Street, recipes: list[str]) -> None:
+    """What needs a server: simulated users, an evaluation of the candidate; as runs."""
+    for recipe in recipes:
+        process = found.start(recipe, "-m", "llmops", "run", f"recipes/{recipe}.yaml")
         code = process.wait(START_SECONDS)
-        assert code == 0, found.said(f"use-{number}")[-4000:]
+        assert code == 0, found.said(recipe)[-4000:]
+
+
+def _decide(found: Street) -> None:
+    """What needs control: a run that waits for a person, a schedule that somebody paused."""
+    found.api("POST", "/schedules/pairs/monthly/run")
+    until(lambda: found.api("GET", "/approvals")["items"], START_SECONDS)
+    found.api("POST", "/schedules/weekly/cron/pause", json={"why": "the team is away"})
 
 
 def _start_control(found: Street) -> None:

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 def ask(panel: Locator, question: str, seen_as: str | None = None) -> Locator:
     """Its last turn, once the answer is whole. seen_as: the question as it is shown."""
-    box = panel.get_by_placeholder("Ask something")
+    box = panel.locator("#chat-box textarea")
     box.fill(question)
     send(box)
     turn = panel.locator("#chat-now article").filter(has_text=seen_as or question)
@@ -95,7 +95,7 @@ def test_a_conversation_is_found_again(town: Street, page: Page) -> None:
 
 def test_an_answer_that_is_being_written_can_be_stopped(town: Street, page: Page) -> None:
     panel = open_tab(page, town.ui, "chat")
-    box = panel.get_by_placeholder("Ask something")
+    box = panel.locator("#chat-box textarea")
     box.fill("slow words please")
     box.press("Enter")
     panel.get_by_role("button", name="Stop").click()

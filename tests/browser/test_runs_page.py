@@ -28,7 +28,7 @@ def live(town: Street) -> Iterator[str]:
 def test_a_run_in_hand_is_followed_and_stopped(town: Street, page: Page, live: str) -> None:
     panel = open_tab(page, town.ui, "runs", run=live)
     progress = panel.locator("#run-progress")
-    expect(progress).to_contain_text("of 600")
+    expect(progress).to_contain_text("of 3,000")
     first = progress.inner_text()
     expect(progress).not_to_have_text(first)  # without anybody touching the page
     panel.locator("#run-stop").click()

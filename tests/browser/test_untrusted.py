@@ -92,10 +92,10 @@ def test_every_tab_beside_all_of_it_is_as_it_should_be(
         ("runs", "state"),
         ("models", "model"),
         ("chat", "chat"),
-        ("feedback", "q"),
+        ("feedback", "id"),
         ("experiments", "experiment"),
-        ("schedules", "pipeline"),
-        ("train", "target"),
+        ("schedules", "schedule"),
+        ("train", "file"),
     ],
 )
 def test_an_address_is_text(town: Street, page: Page, seen: Seen, tab: str, key: str) -> None:

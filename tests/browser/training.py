@@ -2,7 +2,7 @@
 the files that LLaMA-Factory writes (trainer_log.jsonl), with made-up figures. No engine runs here;
 runs of the real one are looked at in tests/engine.
 
-    python -m tests.browser.training ROOT RUN     a run in hand: writes a step every half second
+    python -m tests.browser.training ROOT RUN     a run in hand: writes a step every second
                                                   until SIGTERM, as a training that is watched
 """
 
@@ -165,23 +165,23 @@ def _append(path: Path, line: dict[str, Any]) -> None:
         file.write(json.dumps(line) + "\n")
 
 
-def live(root: Path, seconds: float = 0.5) -> None:
+def live(root: Path, seconds: float = 1.0) -> None:
     """A turn of the loop in hand, until SIGTERM, which ends it as interrupted."""
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    run = PastRun(root, "pipelines/town.yaml", 0.002, by="schedule:town/feedback")
+    run = PastRun(root, "pipelines/town.yaml", 0.012, by="schedule:town/feedback")
     for stage in ("base", "cpt", "sft", "anchor", "first"):
         run.log.stage(stage, "reused", output="town:v1")
     run.done("traffic", 62.0)
     run.done("pairs", 4.0, "preferences:town@1")
-    curve = Curve(600, 4, DPO.loss, DPO.rate, accuracies=True, tokens_per_s=4_200.0)
+    curve = Curve(3_000, 10, DPO.loss, DPO.rate, accuracies=True, tokens_per_s=4_200.0)
     draw = random.Random(1)
-    begun = range(curve.every, 200, curve.every)
+    begun = range(curve.every, 1_000, curve.every)
     paths = run.log.paths.attempt("dpo", 1)
     run.log.stage("dpo", "running", attempt=1)
     write_attempt(paths, [curve.line(step, draw) for step in begun], error=None)
     print(run.id, flush=True)
-    for step in range(200, curve.total + 1, curve.every):
+    for step in range(1_000, curve.total + 1, curve.every):
         if stop.wait(seconds):
             break
         line = curve.line(step, draw)
