@@ -19,8 +19,9 @@ DEAF = (
     "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('1', flush=True)\n" + LIVES
 )
 LEAVES = f"""
-import subprocess, sys
+import signal, subprocess, sys
 child = subprocess.Popen([sys.executable, '-S', '-c', {LIVES!r}], start_new_session=True)
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
 print(child.pid, flush=True)
 {LIVES}"""
 
@@ -205,7 +206,7 @@ def test_killing_ends_it_at_once(world: World) -> None:
 def test_what_it_starts_in_sessions_of_its_own_outlives_it_only_when_told(
     world: World, group: bool, way: Callable[[Kept], None]
 ) -> None:
-    kept = world.part(LEAVES, group=group)
+    kept = world.part(LEAVES, group=group, grace=0.2)
     kept.step()
     until(lambda: said_number(kept))
     child = said_number(kept)
