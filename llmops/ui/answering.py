@@ -53,11 +53,14 @@ def stop(conversation: Conversation) -> None:
 
 async def follow(conversation: Conversation) -> AsyncIterator[None]:
     """Once at the beginning, then whenever there is something new, until nothing is to come."""
+    seen = conversation.version
     yield
     while conversation.moving:
-        await conversation.changed.wait()
+        if conversation.version == seen:
+            await conversation.changed.wait()
         if conversation.moving:
             await asyncio.sleep(FRAME_SECONDS)
+        seen = conversation.version
         yield
 
 

@@ -23,42 +23,50 @@ def build(ui: Ui) -> None:
 
 
 class Chat:
-    """The tab's components and what they do. The conversation in hand is named by a gr.State,
-    which stays in this process."""
+    """The tab's components and what they do."""
 
     def __init__(self, ui: Ui, on: Parts) -> None:
         self.found = Conversations()
-        self.on = on
-        self.page = [on.held, on.past, on.now, on.box]
+        page = [on.past, on.now, on.box]
         """What shows a conversation."""
-        held, page = [on.held], self.page
         writing = [on.writer, on.text, on.composer]
-        ui.on_show(self.show, [on.held, on.deployment, on.mode], [*on.choice, *page, *writing])
+        ui.on_show(self.show, [on.deployment, on.mode], [*on.choice, *page, *writing])
         ui.on(on.deployment.input, self.choose, [on.deployment, on.mode], on.choice)
         ui.on(on.mode.input, self.choose, [on.deployment, on.mode], on.choice)
         ui.on(on.box.submit, self.send, [on.box, *on.asking], page)
-        ui.on(on.box.stop, self.stop, held)
-        ui.on_do("chat_again", self.again, held, page)
-        ui.on_do("chat_vote", self.vote, held, page)
-        ui.on_do("chat_thumb", self.thumb, held, page)
-        ui.on_do("chat_edit", self.edit, held, [*writing, on.held])
-        ui.on_do("chat_comment", self.comment, held, [*writing, on.held])
-        ui.on(on.save.click, self.save, [on.held, on.text], [*writing, *page])
-        ui.on(on.cancel.click, self.cancel, held, writing)
+        ui.on(on.box.stop, self.stop)
+        ui.on_do("chat_again", self.again, outputs=page)
+        ui.on_do("chat_vote", self.vote, outputs=page)
+        ui.on_do("chat_thumb", self.thumb, outputs=page)
+        ui.on_do("chat_edit", self.edit, outputs=writing)
+        ui.on_do("chat_comment", self.comment, outputs=writing)
+        ui.on(on.save.click, self.save, [on.text], [*writing, *page])
+        ui.on(on.cancel.click, self.cancel, outputs=writing)
 
-    async def show(self, ask: Ask, held: str, deployment: str, mode: str) -> Shown:
+    async def show(self, ask: Ask, deployment: str, mode: str) -> AsyncIterator[Shown | None]:
         """Of `?chat=ID` that conversation; else an empty page, for `?deployment=&model=&mode=`."""
         wanted = ask.query.get("chat", "")
         conversation = self.found.find(wanted, ask.api.key)
+        followed = self.found.looked_at(ask.session) == wanted
+        if conversation is not None and conversation.moving and followed:
+            yield None  # what is on its way to this page is newer than what could be said here
+            return
+        self.found.look(ask.session, conversation.id if conversation else "")
         asked = conversation.asked if conversation else None
         mode = ask.query.get("mode") or (_mode(asked) if asked else mode)
         name = asked.deployment if asked else ask.query.get("deployment") or deployment
         model = asked.model if asked else ask.query.get("model")
-        choice = await self._choice(ask, name, mode, model)
-        if conversation is None:
-            nothing = empty(*_GONE) if wanted else empty(*_EMPTY)
-            return [*choice, "", nothing, "", _box(None), *_no_writing()]
-        return [*choice, *self._shown(conversation), *_no_writing()]
+        nothing = empty(*_GONE) if wanted else empty(*_EMPTY)
+        page = _shown(conversation) if conversation else [nothing, "", _box(None)]
+        try:
+            choice = await self._choice(ask, name, mode, model)
+        except Problem:  # what was said is still there to be read
+            yield [*[gr.skip()] * 3, *page, *_no_writing()]
+            raise
+        yield [*choice, *page, *_no_writing()]
+        if conversation is not None and conversation.moving:
+            async for page in self._follow(ask, conversation):
+                yield [*[gr.skip()] * 3, *page, *[gr.skip()] * 3]
 
     async def choose(self, ask: Ask, deployment: str, mode: str) -> Shown:
         return await self._choice(ask, deployment, mode, None)
@@ -78,101 +86,115 @@ class Chat:
             gr.update(value=BLIND if mode == BLIND else "one"),
         ]
 
-    async def send(self, ask: Ask, text: str, held: str, *asking: Any) -> AsyncIterator[Shown]:
+    async def send(self, ask: Ask, text: str, *asking: Any) -> AsyncIterator[Shown]:
         """The first question begins a conversation, with an address of its own."""
         question = (text or "").strip()
         if not question:
             raise Problem("there is nothing to ask yet")
         asked = _asked(await places(ask.api), *asking)
-        conversation = self.found.find(held, ask.api.key)
+        conversation = self.found.find(self.found.looked_at(ask.session), ask.api.key)
         new = conversation is None
         if conversation is None:
             conversation = self.found.begin(ask.api.key, asked)
+            self.found.look(ask.session, conversation.id)
         elif not conversation.live:
             conversation.asked = asked
         answering.ask(conversation, Gateway(ask.api, asked.url), question)
         if new:
             ask.go(tab="chat", chat=conversation.id)
-        yield self._shown(conversation, clear=True)
-        async for shown in self._follow(conversation):
+        yield _shown(conversation, clear=True)
+        async for shown in self._follow(ask, conversation):
             yield shown
 
-    async def stop(self, ask: Ask, held: str) -> None:
-        answering.stop(self._conversation(ask, held))
+    async def stop(self, ask: Ask) -> None:
+        answering.stop(self._conversation(ask))
 
-    async def again(self, ask: Ask, held: str) -> AsyncIterator[Shown]:
-        conversation = self._conversation(ask, held)
-        answering.again(conversation, self._gateway(ask, conversation))
-        async for shown in self._follow(conversation):
+    async def again(self, ask: Ask) -> AsyncIterator[Shown]:
+        conversation = self._conversation(ask)
+        answering.again(conversation, _gateway(ask, conversation))
+        async for shown in self._follow(ask, conversation):
             yield shown
 
-    async def vote(self, ask: Ask, held: str) -> AsyncIterator[Shown]:
-        conversation, turn, choice = self._turn(ask, held)
-        await votes.vote(conversation, self._gateway(ask, conversation), turn, choice)
+    async def vote(self, ask: Ask) -> AsyncIterator[Shown]:
+        conversation, turn, choice = self._turn(ask)
+        await votes.vote(conversation, _gateway(ask, conversation), turn, choice)
         votes.reveal(conversation, ask.api, turn)
-        async for shown in self._follow(conversation):
+        async for shown in self._follow(ask, conversation):
             yield shown
 
-    async def thumb(self, ask: Ask, held: str) -> Shown:
-        conversation, turn, value = self._turn(ask, held)
-        await ratings.thumb(conversation, self._gateway(ask, conversation), _one(turn), value)
-        return self._shown(conversation)
+    async def thumb(self, ask: Ask) -> Shown:
+        conversation, turn, value = self._turn(ask)
+        await ratings.thumb(conversation, _gateway(ask, conversation), _one(turn), value)
+        return _rated(conversation)
 
-    async def edit(self, ask: Ask, held: str) -> Shown:
-        return self._write(ask, held, "edit")
+    async def edit(self, ask: Ask) -> Shown:
+        return self._write(ask, "edit")
 
-    async def comment(self, ask: Ask, held: str) -> Shown:
-        return self._write(ask, held, "comment")
+    async def comment(self, ask: Ask) -> Shown:
+        return self._write(ask, "comment")
 
-    def _write(self, ask: Ask, held: str, kind: str) -> Shown:
+    def _write(self, ask: Ask, kind: str) -> Shown:
         """Open the editor in the composer's place."""
-        conversation, turn, _ = self._turn(ask, held)
+        conversation, turn, _ = self._turn(ask)
         conversation.writing = (kind, conversation.turns.index(turn))
         edits = kind == "edit"
         label = "What the answer should have been" if edits else "Your comment on the answer"
         value = _one(turn).said if edits else ""
         text = gr.update(label=label, value=value, lines=6 if edits else 3)
-        return [gr.update(visible=True), text, gr.update(visible=False), held]
+        return [gr.update(visible=True), text, gr.update(visible=False)]
 
-    async def save(self, ask: Ask, held: str, text: str) -> Shown:
-        conversation = self._conversation(ask, held)
+    async def save(self, ask: Ask, text: str) -> Shown:
+        conversation = self._conversation(ask)
         if conversation.writing is None:
             raise Problem("that was saved already")
         kind, number = conversation.writing
-        gateway, answer = self._gateway(ask, conversation), _one(conversation.turn(number))
+        gateway, answer = _gateway(ask, conversation), _one(conversation.turn(number))
         rate = ratings.edit if kind == "edit" else ratings.comment
         await rate(conversation, gateway, answer, text or "")
         conversation.writing = None
-        return [*_no_writing(), *self._shown(conversation)]
+        return [*_no_writing(), *_rated(conversation)]
 
-    async def cancel(self, ask: Ask, held: str) -> Shown:
-        self._conversation(ask, held).writing = None
+    async def cancel(self, ask: Ask) -> Shown:
+        self._conversation(ask).writing = None
         return _no_writing()
 
-    async def _follow(self, conversation: Conversation) -> AsyncIterator[Shown]:
-        """What changes of the last turn; at the end all of the page."""
+    async def _follow(self, ask: Ask, conversation: Conversation) -> AsyncIterator[Shown]:
+        """What changes of the last turn, and at the end all of the page; until the page shows
+        another conversation."""
         async for _ in answering.follow(conversation):
-            yield [gr.skip(), gr.skip(), transcript.now(conversation), _box(conversation)]
-        yield self._shown(conversation)
+            if self.found.looked_at(ask.session) != conversation.id:
+                return
+            yield [gr.skip(), transcript.now(conversation), _box(conversation)]
+        if self.found.looked_at(ask.session) == conversation.id:
+            yield _shown(conversation)
 
-    def _shown(self, conversation: Conversation, *, clear: bool = False) -> Shown:
-        before, last = transcript.past(conversation), transcript.now(conversation)
-        return [conversation.id, before, last, _box(conversation, clear=clear)]
-
-    def _conversation(self, ask: Ask, held: str) -> Conversation:
-        found = self.found.find(held, ask.api.key)
+    def _conversation(self, ask: Ask) -> Conversation:
+        found = self.found.find(self.found.looked_at(ask.session), ask.api.key)
         if found is None:
             raise Problem("this conversation is over", fix="begin a new one")
         return found
 
-    def _turn(self, ask: Ask, held: str) -> tuple[Conversation, Turn, str]:
+    def _turn(self, ask: Ask) -> tuple[Conversation, Turn, str]:
         """What a button of the page is about: `2:up`."""
-        conversation = self._conversation(ask, held)
+        conversation = self._conversation(ask)
         number, _, rest = ask.value.partition(":")
         return conversation, conversation.turn(number), rest
 
-    def _gateway(self, ask: Ask, conversation: Conversation) -> Gateway:
-        return Gateway(ask.api, conversation.asked.url)
+
+def _shown(conversation: Conversation, *, clear: bool = False) -> Shown:
+    before, last = transcript.past(conversation), transcript.now(conversation)
+    return [before, last, _box(conversation, clear=clear)]
+
+
+def _rated(conversation: Conversation) -> Shown:
+    """After a rating; what moves is left to those who follow it."""
+    if conversation.moving:
+        return [transcript.past(conversation), gr.skip(), gr.skip()]
+    return _shown(conversation)
+
+
+def _gateway(ask: Ask, conversation: Conversation) -> Gateway:
+    return Gateway(ask.api, conversation.asked.url)
 
 
 def _asked(

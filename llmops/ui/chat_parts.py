@@ -15,14 +15,13 @@ PLACEHOLDER = "Ask something"
 
 @dataclass(frozen=True)
 class Parts:
-    """choice: to choose who answers; asking: all that a question is asked with, in order; held:
-    the id of the conversation; writer: the editor, which takes the composer's place."""
+    """choice: to choose who answers; asking: all that a question is asked with, in order; writer:
+    the editor, which takes the composer's place."""
 
     choice: list[Any]
     asking: list[Any]
     deployment: Any
     mode: Any
-    held: Any
     past: Any
     now: Any
     composer: Any
@@ -35,7 +34,6 @@ class Parts:
 
 def parts() -> Parts:
     """Made within the tab."""
-    held = gr.State("")
     with gr.Row(elem_classes="ll-chat-bar"):
         deployment = gr.Dropdown([], label="Deployment", scale=2, min_width=130)
         model = gr.Dropdown([], label="Answered by", scale=3, min_width=200)
@@ -73,10 +71,10 @@ def parts() -> Parts:
             save = gr.Button("Save", variant="primary", size="sm")
     with gr.Accordion("Settings", open=False, elem_id="chat-settings"):
         asking = _settings()
-    asked = [held, deployment, model, mode, *asking]
+    asked = [deployment, model, mode, *asking]
     choice = [deployment, model, mode]
     return Parts(
-        choice, asked, deployment, mode, held, past, now, composer, box, writer, text, save, cancel
+        choice, asked, deployment, mode, past, now, composer, box, writer, text, save, cancel
     )
 
 

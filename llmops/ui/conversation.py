@@ -16,6 +16,8 @@ from llmops.ui.client import Problem
 
 MOST = 500
 """Conversations kept; the one that was not used for longest goes first."""
+_PAGES = 5_000
+"""Of browsers, of which is known what they show."""
 
 
 @dataclass
@@ -101,7 +103,7 @@ class Asked:
 @dataclass
 class Conversation:
     """session: what the gateway assigns by when no user is told; owner: the key of who may see
-    it; changed: set and replaced at each change."""
+    it; version: counts changes; changed: set and replaced at each."""
 
     id: str
     owner: str | None
@@ -109,6 +111,7 @@ class Conversation:
     turns: list[Turn] = field(default_factory=list)
     session: str = field(default_factory=lambda: secrets.token_hex(12))
     writing: tuple[str, int] | None = None
+    version: int = 0
     task: "asyncio.Task[None] | None" = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -129,6 +132,7 @@ class Conversation:
 
     def tell(self) -> None:
         """Let those who follow know that something changed."""
+        self.version += 1
         self.changed.set()
         self.changed = asyncio.Event()
 
@@ -166,6 +170,7 @@ class Conversations:
     def __init__(self, most: int = MOST) -> None:
         self._most = most
         self._found: OrderedDict[str, Conversation] = OrderedDict()
+        self._looks: OrderedDict[str, str] = OrderedDict()
 
     def begin(self, owner: str | None, asked: Asked) -> Conversation:
         new = Conversation(secrets.token_urlsafe(12), owner, asked)
@@ -181,6 +186,17 @@ class Conversations:
             return None
         self._found.move_to_end(found.id)
         return found
+
+    def look(self, session: str, id: str) -> None:
+        """A page shows that conversation from now on; none for an empty id."""
+        self._looks[session] = id
+        self._looks.move_to_end(session)
+        while len(self._looks) > _PAGES:
+            self._looks.popitem(last=False)
+
+    def looked_at(self, session: str) -> str:
+        """The id of what a page shows."""
+        return self._looks.get(session, "")
 
     def _over(self) -> int:
         return max(0, len(self._found) - self._most)

@@ -9,7 +9,7 @@ A tab module has `build(ui: Ui) -> None`, called inside its gr.Tab. It makes com
 
 Each function is `async def f(ask: Ask, *inputs)` and returns the outputs (None: leave all as they
 are). A Problem that it raises is told in the page; the outputs stay. An `async def` that yields
-shows each of its outputs as it comes (`on` and `on_do`).
+shows each of its outputs as it comes.
 """
 
 import inspect
@@ -110,14 +110,14 @@ class Ui:
 
     def on_show(self, fn: Handler, inputs: Components = (), outputs: Components = ()) -> None:
         """Run fn whenever the tab is shown, and when a link within it is followed."""
-        self._listen("show", fn, inputs, outputs)
+        self._listen("show", fn, inputs, outputs, goes=True)
 
     def every(
         self, seconds: float, fn: Handler, inputs: Components = (), outputs: Components = ()
     ) -> None:
         """Run fn every so many seconds while the tab is looked at; never twice at once."""
         self.ticks[self.tab] = seconds
-        self._listen("tick", fn, inputs, outputs)
+        self._listen("tick", fn, inputs, outputs, goes=False)
 
     def on_do(
         self, act: str, fn: Handler, inputs: Components = (), outputs: Components = ()
@@ -146,12 +146,14 @@ class Ui:
         out = [*outputs, told, self.router]
         return event(handler, list(inputs), out, **{**_options(fn), **options})
 
-    def _listen(self, what: str, fn: Handler, inputs: Components, outputs: Components) -> None:
+    def _listen(
+        self, what: str, fn: Handler, inputs: Components, outputs: Components, *, goes: bool
+    ) -> None:
         """A listener that loads the tab: when it works, what was wrong before is over."""
         _, wrong = self._notices[self.tab]
-        handler = self._handler(fn, len(outputs), goes=False)
-        event = f"{what}_{self.tab}"
-        self.listeners.append(Listener(event, handler, list(inputs), [*outputs, wrong], False))
+        handler = self._handler(fn, len(outputs), goes=goes)
+        event, out = f"{what}_{self.tab}", [*outputs, wrong]
+        self.listeners.append(Listener(event, handler, list(inputs), out, goes, _options(fn)))
 
     def _handler(self, fn: Handler, count: int, *, goes: bool) -> Handler:
         """fn as Gradio calls it: of `count` outputs, then the notice, then where to go."""

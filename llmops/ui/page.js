@@ -26,32 +26,36 @@ function send(name, data = {}) {
   if (events.has(name)) trigger(name, { ...data, query });
 }
 
-// What people do is told one after another: each may change what the next one is about. One that
-// takes long holds the others up for so many milliseconds at most.
+// What people do is told one after another: each may change what the next one is about. So is what
+// a tab shall show, where only the last one counts. One that takes long holds the others of its lane
+// up for so many milliseconds at most.
 const PATIENCE = 15000;
-const waiting = [];
-let doing = null;
+const lanes = {};
 let count = 0;
 
-function tell(name, data) {
-  waiting.push([name, data]);
-  next();
+function tell(name, data, lane = "do") {
+  if (!events.has(name)) return;
+  lanes[lane] ??= { waiting: [], doing: null };
+  if (lane !== "do") lanes[lane].waiting.length = 0;
+  lanes[lane].waiting.push([name, data]);
+  next(lanes[lane]);
 }
 
-function next() {
-  if (doing || !waiting.length) return;
-  const [name, data] = waiting.shift();
+function next(on) {
+  if (on.doing || !on.waiting.length) return;
+  const [name, data] = on.waiting.shift();
   const id = ++count;
-  doing = { id, timer: setTimeout(() => done(id), PATIENCE) };
+  on.doing = { id, timer: setTimeout(() => done(id), PATIENCE) };
   send(name, { ...data, id });
 }
 
 function done(id) {
-  if (doing?.id !== id) return;
-  clearTimeout(doing.timer);
-  doing = null;
+  const on = Object.values(lanes).find((one) => one.doing?.id === id);
+  if (!on) return;
+  clearTimeout(on.doing.timer);
+  on.doing = null;
   // The components take over what came back before the next event reads them.
-  setTimeout(next, 30);
+  setTimeout(() => next(on), 30);
 }
 
 function show(target, push) {
@@ -65,7 +69,7 @@ function show(target, push) {
   if (other) window.scrollTo(0, 0);
   document.title = `${button?.textContent.trim() ?? "llmops"} · llmops`;
   last[query.tab] = performance.now();
-  send(`show_${query.tab}`);
+  tell(`show_${query.tab}`, {}, query.tab);
 }
 
 // Let the tab of the address be the selected one; while the page is built, a click may be lost.

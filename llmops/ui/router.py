@@ -30,5 +30,7 @@ def add_router(
     for one in listeners:
         listen: Any = getattr(router, one.event)
         outputs = [*one.outputs, router] if one.goes else one.outputs
-        latest = "once" if one.event.startswith("tick_") else "always_last"
-        listen(one.handler, one.inputs, outputs, **{"trigger_mode": latest, **one.options})
+        # page.js waits for the answer to one before it tells the next; Gradio's own ways to wait
+        # lose what the later one was about.
+        mode = "once" if one.event.startswith("tick_") else "multiple"
+        listen(one.handler, one.inputs, outputs, **{"trigger_mode": mode, **one.options})

@@ -3,9 +3,9 @@ protocol (tests/fast/backend_server.py) and knows the towns of the starter proje
 
 Earlier versions talk more than later ones. A question may ask for something else by a word:
 
-    hostile N   the N-th text of hostile.py      long    sixty lines
-    slow        a word at a time, for seconds    fail    the stream breaks off
-    refuse      an error instead of an answer
+    hostile N   the N-th text of hostile.py      long     sixty lines
+    slow        a word at a time, for seconds    endless  sixty lines, for twelve seconds
+    refuse      an error instead of an answer    fail     the stream breaks off
 
 What a real model answers through a real vLLM is tested in tests/engine.
 """
@@ -43,7 +43,7 @@ def text(model: str, question: str, answers: dict[str, str], draw: random.Random
     word, _, rest = question.strip().partition(" ")
     if word == "hostile":
         return HOSTILE[int(rest or 0) % len(HOSTILE)]
-    if word == "long":
+    if word in ("long", "endless"):
         return "\n".join(f"{n}. The {n}th house on the square has a green door." for n in range(60))
     answer = answers.get(question, "Morrow")
     version = int(model.rpartition(":v")[2]) if model.rpartition(":v")[2].isdigit() else 1
@@ -75,7 +75,7 @@ class Townsfolk:
             await asked.whole(asked.shape([choice], usage=usage))
             return
         await asked.begin()
-        pause = 0.2 if question.startswith("slow") else self._seconds
+        pause = 0.2 if question.startswith(("slow", "endless")) else self._seconds
         for piece in said.splitlines(keepends=True) if "\n" in said else said.split(" "):
             await asked.chunk(piece if "\n" in said else f"{piece} ")
             if question.startswith("fail"):
