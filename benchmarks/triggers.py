@@ -24,8 +24,8 @@ DAY = 86_400_000
 BEGIN = 1_760_000_000_000
 COLUMNS = 'id, time, received, deployment, inference, kind, value, "user"'
 ROWS = f"""
-SELECT 'event-' || n, {BEGIN} + n * 100, {BEGIN} + n * 100 + 900, 'town',
-       'inference-' || (n / 3), 'thumbs', n % 2, 'user-' || (n % 5000)
+SELECT substr(CAST(100000000 + n AS TEXT), 2), {BEGIN} + n * 100, {BEGIN} + n * 100 + 900, 'town',
+       substr(CAST(100000000 + n / 3 AS TEXT), 2), 'thumbs', n % 2, 'user ' || (n / 50 % 5000)
 """
 SERIES = {
     "sqlite": f"FROM (WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s"
