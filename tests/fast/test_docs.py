@@ -65,7 +65,7 @@ def test_settings_samples_load(page: str, text: str, tmp_path: Path) -> None:
 
 def documented_commands() -> list[str]:
     """Every `llmops COMMAND [SUBCOMMAND]` of the docs."""
-    groups = {"engines", "runs", "models", "keys", "feedback", "experiments"}
+    groups = {"engines", "runs", "schedule", "models", "keys", "feedback", "experiments"}
     found = set()
     for page in PAGES:
         for first, second in re.findall(
