@@ -42,6 +42,7 @@ class Project:
         self.run_list = Runs(self)
         self.dashboard = Dashboard(self)
         self.threads: list[threading.Thread] = []
+        self._own = threading.local()
         self._opening = threading.Lock()
         self._database: sa.Engine | None = None
 
@@ -70,9 +71,13 @@ class Project:
 
     @property
     def schedules(self) -> "Schedules":
+        """Of each thread its own: what they remember of files is not shared."""
         from llmops.scheduling.schedules import Schedules
 
-        return Schedules(self.settings, self.database, self.clock)
+        found: Schedules | None = getattr(self._own, "schedules", None)
+        if found is None:
+            found = self._own.schedules = Schedules(self.settings, self.database, self.clock)
+        return found
 
     def close(self) -> None:
         self.deployer.close()
