@@ -1,11 +1,13 @@
 """The Chat tab as it is used, through the real gateway: streams, ratings, blind votes; and texts
 that would do something, if a page took them for more than text."""
 
+import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, Response, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.conftest import NARROW, Seen, window
 from tests.browser.hostile import HOSTILE
@@ -131,16 +133,61 @@ def test_an_error_of_the_gateway_is_a_message(
     answered(page, QUESTION)
 
 
-def test_a_blind_vote_is_kept_and_only_then_names_are_told(town: Street, page: Page) -> None:
-    before = last(town, "choice")
+LISTEN = """
+window.heard = [];
+const real = window.fetch;
+window.fetch = async (...asked) => {
+  const answer = await real(...asked);
+  const reader = answer.clone().body?.pipeThrough(new TextDecoderStream()).getReader();
+  (async () => {
+    for (let part; reader && !(part = await reader.read()).done; ) window.heard.push(part.value);
+  })().catch(() => {});
+  return answer;
+};
+const Source = window.EventSource;
+window.EventSource = class extends Source {
+  constructor(...asked) {
+    super(...asked);
+    this.addEventListener("message", (event) => window.heard.push(`data: ${event.data}\n`));
+  }
+};
+"""
+"""Everything that the page hears from its server."""
+
+
+def test_before_a_blind_vote_the_page_hears_neither_names_nor_ids(town: Street, page: Page) -> None:
+    page.add_init_script(LISTEN)
     open_tab(page, town.ui, "chat", mode="blind")
     expect(page.get_by_label("Answered by")).to_have_count(0)
-    heard: list[Response] = []
-    page.on("response", lambda one: heard.append(one))
+    page.evaluate("window.heard = []")
+    compared(page, QUESTION)
+    heard = "".join(page.evaluate("window.heard"))
+    assert re.findall(r"chatcmpl|[0-9a-v]{40}|side_by_side|inference", heard) == []
+    turns = [text for text in strings(heard) if "ll-turn" in text]
+    assert len(turns) > 2
+    shown = [*turns, page.locator("#chat-now").evaluate("it => it.outerHTML")]
+    assert [text for text in shown if re.search(r"town:v|candidate|control", text)] == []
+
+
+def strings(heard: str) -> Iterator[str]:
+    """All strings in the JSON of server-sent events."""
+    for line in heard.splitlines():
+        if line.startswith("data: {"):
+            yield from _strings(json.loads(line.removeprefix("data: ")))
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _strings(one)
+
+
+def test_a_blind_vote_is_kept_and_then_names_are_told(town: Street, page: Page) -> None:
+    before = last(town, "choice")
+    open_tab(page, town.ui, "chat", mode="blind")
     turn = compared(page, QUESTION)
-    secrets = re.compile(r"town:v\d|candidate|control(?!:)|chatcmpl|[0-9a-v]{40}")
-    told = [text for text in map(_text, heard) if secrets.search(_shown(text))]
-    assert (told, secrets.findall(page.locator("#chat-now").inner_html())) == ([], [])
     turn.get_by_role("button", name="B is better").click()
     expect(turn.locator(".ll-whose")).to_have_count(2)
     event = new(town, "choice", before)
@@ -150,17 +197,6 @@ def test_a_blind_vote_is_kept_and_only_then_names_are_told(town: Street, page: P
     assert {one["variant"] for one in pair} == {"control", "candidate"}
     names = [f"{one['variant']} {one['version']}" for one in pair]
     assert [" ".join(name.split()) for name in turn.locator(".ll-whose").all_inner_texts()] == names
-
-
-def _text(response: Response) -> str:
-    if response.request.resource_type not in ("fetch", "xhr", "eventsource"):
-        return ""
-    return response.text()
-
-
-def _shown(text: str) -> str:
-    """What a response brought of the conversation: its parts that hold its markup."""
-    return "\n".join(line for line in text.splitlines() if "ll-turn" in line)
 
 
 @pytest.mark.parametrize(
