@@ -66,6 +66,7 @@ def create_app(client: Client, *, login: bool = False, loopback: bool = True) ->
         ssr_mode=False,
         pwa=False,
         mcp_server=False,
+        app_kwargs={"openapi_url": None},
         show_error=False,
         allowed_paths=[],
         max_file_size=1,

@@ -115,7 +115,7 @@ def _waits(run: Mapping[str, Any]) -> Html | None:
     if run["state"] == "approval" or job.get("state") == "approval":
         return _asks(name, "", "This run starts once a person agrees.")
     for stage in run.get("stages") or []:
-        if stage["state"] == "waiting" and "approve" in str(stage.get("error") or ""):
+        if stage["state"] == "waiting" and "a person must agree" in str(stage.get("error")):
             words = f"{stage['name']}: {stage['error']}"
             return _asks(name, str(stage["name"]), words)
     return None
@@ -179,8 +179,12 @@ def _progress(items: Sequence[Mapping[str, Any]], total: int) -> str:
         return "no step yet"
     last = items[-1]
     told = f"step {last['step']:,} of {total:,}" if total else f"step {last['step']:,}"
-    epoch = last.get("epoch")
-    return told + (f", epoch {number(float(epoch))}" if epoch is not None else "")
+    epoch, elapsed, step = last.get("epoch"), last.get("elapsed_s"), last["step"]
+    if epoch is not None:
+        told += f", epoch {number(float(epoch))}"
+    if elapsed and 0 < step < total:
+        told += f", about {span(elapsed / step * (total - step))} left"
+    return told
 
 
 def log_tail(stage: str, text: str) -> Html:
