@@ -12,7 +12,7 @@ from llmops.ui.state import badge
 _WORDS = {
     "run": ("live", "to run"),
     "pending": ("warn", "waits for those before"),
-    "reused": ("good", "up to date"),
+    "reuse": ("good", "up to date"),
     "cached": ("good", "up to date"),
 }
 MOST_REASONS = 4

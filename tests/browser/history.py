@@ -4,6 +4,7 @@ a gateway had been there. Some of what they were told, and some of what they say
 """
 
 import random
+import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,16 +26,19 @@ class History:
     """Records, oldest first. before: what answered until the experiment began, five days ago;
     versions: of its control and its candidate."""
 
-    def __init__(self, identity: Identity, before: str, versions: tuple[str, str]) -> None:
+    def __init__(
+        self, identity: Identity, before: str, versions: tuple[str, str], seed: int
+    ) -> None:
         self._identity = identity
         self._before = before
         self._versions = versions
         self._answers = known()
-        self._draw = random.Random(11)
+        self._draw = random.Random(seed)
         self._now = time.time()
 
-    def records(self, visits: int) -> Iterator[dict[str, Any]]:
-        times = sorted(self._now - self._draw.random() ** 1.5 * 14 * DAY for _ in range(visits))
+    def records(self, days: float) -> Iterator[dict[str, Any]]:
+        visits = max(200, int(50 * days))
+        times = sorted(self._now - self._draw.random() ** 1.5 * days * DAY for _ in range(visits))
         for number, at in enumerate(times):
             user = f"user-{int(USERS * self._draw.random() ** 1.6)}"
             yield from (self._vote if number % 3 == 0 else self._visit)(at, user, number)
@@ -130,10 +134,17 @@ class History:
 
 
 def write_history(
-    root: Path, before: str, versions: tuple[str, str], visits: int, *, hostile: bool
+    root: Path,
+    before: str,
+    versions: tuple[str, str],
+    *,
+    days: float = 14.0,
+    hostile: bool = False,
 ) -> None:
-    """As a gateway leaves it that has ended: in the journal, for an ingester to find."""
+    """As a gateway leaves it that has ended: in the journal, for an ingester to find. days: until
+    now, with fifty visits on each, at least 200."""
     paths = ProjectPaths(root)
-    history = History(load_identity(paths.secret), before, versions)
+    history = History(load_identity(paths.secret), before, versions, int(10 * days))
     bad = history.hostile() if hostile else ()
-    logged.write(paths, [*history.records(visits), *bad], "town-history")
+    writer = f"town-history-{secrets.token_hex(2)}"
+    logged.write(paths, [*history.records(days), *bad], writer)

@@ -50,3 +50,20 @@ def confirm(page: Page, label: str, why: str = "") -> None:
         dialog.get_by_role("textbox").fill(why)
     dialog.get_by_role("button", name=label.removesuffix("…")).click()
     expect(dialog).to_have_count(0)
+
+
+def ask(panel: Locator, question: str) -> Locator:
+    """Send it in the Chat tab; its turn, once the answer is whole."""
+    box = panel.locator("#chat-box textarea")
+    box.fill(question)
+    for _ in range(10):  # a question that comes as the last answer ends is not taken
+        box.press("Enter")
+        try:
+            expect(box).to_have_value("", timeout=2000)
+            break
+        except AssertionError:
+            continue
+    turn = panel.locator("#chat-now article").filter(has_text=question)
+    expect(turn).to_be_visible()
+    expect(panel.locator("#chat-now [aria-busy=true]")).to_have_count(0)
+    return turn

@@ -32,7 +32,6 @@ from tests.browser.training import CPT, DPO, SFT, PastRun
 from tests.fast.models_on_disk import write_adapter, write_full
 from tests.fast.served import GOLDEN
 
-VISITS = 700
 DEPLOYMENT: dict[str, Any] = {
     "name": "town",
     "listen": {"port": 0},
@@ -88,7 +87,7 @@ def make_project(root: Path, *, hostile: bool = True) -> None:
         (root / "serving" / "legacy.yaml").write_text(LEGACY, encoding="utf-8")
     _versions(root, HOSTILE if hostile else ("", ": it stammers"))
     _routes(root)
-    write_history(root, "town:v1", ("town:v2", "town:v3"), VISITS, hostile=hostile)
+    write_history(root, "town:v1", ("town:v2", "town:v3"), hostile=hostile)
     context = Context(load_settings(root))
     with chdir(root):
         start_run(

@@ -27,6 +27,7 @@ import httpx
 
 from llmops.serving.state import read_state
 from llmops.store.paths import ProjectPaths
+from tests.browser.history import write_history
 from tests.browser.project import make_project, serve_from
 from tests.browser.townsfolk import Townsfolk
 from tests.conftest import ROOT, run_llmops
@@ -48,6 +49,7 @@ class Street:
     control: str = ""
     ui: str = ""
     processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+    commands: dict[str, tuple[object, ...]] = field(default_factory=dict)
 
     @property
     def paths(self) -> ProjectPaths:
@@ -73,6 +75,7 @@ class Street:
 
     def start(self, name: str, *argv: object, cwd: Path | None = None) -> "subprocess.Popen[bytes]":
         """A process of the street, in a group of its own; ended with the street."""
+        self.commands[name] = argv
         with (self.logs / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, *map(str, argv)],
@@ -92,6 +95,11 @@ class Street:
         process = self.start("live", "-m", "tests.browser.training", self.root, cwd=ROOT)
         until(lambda: len(self.said("live").split()) > before, START_SECONDS, process)
         return self.said("live").split()[-1]
+
+    def restart(self, name: str) -> None:
+        """Start `control` or `ui` again, where it was."""
+        self.start(name, *self.commands[name])
+        self.await_url(name, getattr(self, name), "/healthz")
 
     def stop(self, name: str, number: int = signal.SIGTERM, seconds: float = 20.0) -> None:
         process = self.processes.pop(name)
@@ -202,6 +210,11 @@ def _decide(found: Street) -> None:
     found.api("POST", "/schedules/pairs/monthly/run")
     until(lambda: found.api("GET", "/approvals")["items"], START_SECONDS)
     found.api("POST", "/schedules/weekly/cron/pause", json={"why": "the team is away"})
+    with ThreadPoolExecutor(1) as elsewhere:  # as above
+        today = elsewhere.submit(
+            write_history, found.root, "town:v1", ("town:v2", "town:v3"), days=0.3
+        )
+        today.result()
 
 
 def _start_control(found: Street) -> None:

@@ -1,14 +1,14 @@
 """What models and users write does nothing in any page: it runs no script, loads no image, makes no
-link, and changes nothing around it. It is shown as what it is: text."""
+link, and changes nothing around it. It is shown as what it is: text. (Of answers and questions
+test_chat.py says so, of the log test_feedback.py.)"""
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Seen
 from tests.browser.hostile import HOST, HOSTILE, NAME
 from tests.browser.pages import NAMES, address, click_tab, open_tab
 from tests.browser.street import Street
-from tests.browser.test_chat_page import ask
 from tests.browser.test_runs_page import run_of
 
 pytestmark = pytest.mark.slow
@@ -27,35 +27,6 @@ def inert(page: Page, seen: Seen) -> None:
     assert seen.abroad == []
     expect(page.locator("body")).to_be_visible()
     expect(page.get_by_role("heading", name="You are logged out")).to_have_count(0)
-
-
-def first_line(text: str) -> str:
-    """As far as it is shown without marks for what is invisible."""
-    return text.replace("```html\n", "").splitlines()[0].split("\u202e")[0][:60].strip()
-
-
-def answered(panel: Locator, question: str, text: str) -> None:
-    expect(ask(panel, question)).to_contain_text(first_line(text))
-
-
-def test_answers_are_text(town: Street, page: Page, seen: Seen) -> None:
-    panel = open_tab(page, town.ui, "chat")
-    for number, text in enumerate(HOSTILE):
-        answered(panel, f"hostile {number}", text)
-        inert(page, seen)
-
-
-def test_answers_side_by_side_are_text(town: Street, page: Page, seen: Seen) -> None:
-    panel = open_tab(page, town.ui, "chat", mode="blind")
-    answered(panel, "hostile 1", HOSTILE[1])
-    inert(page, seen)
-
-
-def test_questions_are_text(town: Street, page: Page, seen: Seen) -> None:
-    panel = open_tab(page, town.ui, "chat")
-    for text in HOSTILE:
-        ask(panel, text.replace("\u0000", ""), seen_as=first_line(text))
-        inert(page, seen)
 
 
 def test_the_error_of_a_run_is_text(town: Street, page: Page, seen: Seen) -> None:

@@ -1,0 +1,78 @@
+"""The Train tab as it is used: the form and the text are one, the plan comes before the start,
+and a run is started, waits for a person, and goes on. No engine runs here: see tests/engine."""
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.pages import confirm, open_tab, shown
+from tests.browser.street import Street
+from tests.waiting import until
+
+pytestmark = pytest.mark.slow
+FIELD = "#f-args-learning_rate"
+
+
+def text(panel: Locator) -> Locator:
+    return panel.locator("#train-yaml .cm-content")
+
+
+def plan(panel: Locator) -> Locator:
+    panel.get_by_role("button", name="Plan", exact=True).click()
+    expect(panel.locator("#train-start")).to_be_visible()
+    return panel.locator("#train-plan")
+
+
+def test_a_field_of_the_form_changes_the_text_and_nothing_else(town: Street, page: Page) -> None:
+    panel = open_tab(page, town.ui, "train", file="recipes/round.yaml")
+    panel.locator(FIELD).fill("2.0e-4")
+    panel.locator(FIELD).press("Tab")
+    expect(text(panel)).to_contain_text("learning_rate: 2.0e-4")
+    expect(text(panel)).to_contain_text("# keeps the chosen answers likely")
+    expect(panel.get_by_role("button", name="Revert")).to_be_enabled()
+
+
+def test_the_text_changes_the_form(town: Street, page: Page) -> None:
+    panel = open_tab(page, town.ui, "train", new="recipe")
+    text(panel).click()
+    page.keyboard.press("Control+A")
+    page.keyboard.insert_text((town.root / "recipes" / "round.yaml").read_text("utf-8"))
+    expect(panel.locator(FIELD)).to_have_value("0.0005")
+
+
+def test_an_error_is_told_with_its_place(town: Street, page: Page) -> None:
+    panel = open_tab(page, town.ui, "train", new="recipe")
+    text(panel).click()
+    page.keyboard.press("Control+A")
+    page.keyboard.insert_text("kind: train\nstage: dop\n")
+    expect(panel.locator("#train-problems")).to_contain_text("dop")
+
+
+def test_a_plan_shows_what_would_run(town: Street, page: Page) -> None:
+    panel = open_tab(page, town.ui, "train", file="recipes/round.yaml")
+    shown_ = plan(panel)
+    expect(shown_).to_contain_text("dpo lora")
+    expect(shown_).to_contain_text("36 steps")
+
+
+def test_a_pipeline_is_started_waits_and_is_agreed_to(town: Street, page: Page) -> None:
+    panel = open_tab(page, town.ui, "train", file="pipelines/pairs.yaml")
+    plan(panel)
+    panel.locator("#train-start").click()
+    panel = shown(page, "runs")
+    run = panel.locator("#run-id").inner_text()
+    approve = panel.get_by_role("button", name="Approve")
+    expect(approve).to_be_visible(timeout=60_000)
+    approve.click()
+    confirm(page, "Approve", why="it reads well")
+    until(lambda: town.api("GET", f"/runs/{run}")["state"] == "done", 60)
+    assert town.api("GET", "/models/town")["aliases"]["staging"] == "town:v3"
+
+
+def test_a_declaration_is_saved_only_when_it_loads(town: Street, page: Page) -> None:
+    panel = open_tab(page, town.ui, "train", file="recipes/dpo.yaml")
+    panel.locator(FIELD).fill("4.0e-4")
+    panel.locator(FIELD).press("Tab")
+    expect(text(panel)).to_contain_text("4.0e-4")
+    panel.get_by_role("button", name="Save").click()
+    expect(page.locator("#train-said")).to_contain_text("recipes/dpo.yaml is saved")
+    assert "learning_rate: 4.0e-4" in (town.root / "recipes" / "dpo.yaml").read_text("utf-8")
