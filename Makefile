@@ -11,7 +11,7 @@ demo: engines  ## the loop, turning twice on the real engines
 	$(BIN)/python -m demo.town
 
 test: system engines lint  ## every test, those on the real engines included
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 test-fast: setup  ## the tests that start no engine, in under a minute
 	$(BIN)/python -m pytest -m "not engine and not slow" -q -n auto

@@ -16,7 +16,17 @@ from llmops.cli.app import main
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
+GROUPS = {"engine": "engines", "browser": "browser"}
+"""What shares a session's servers runs in one worker: by marker, or by directory."""
+
 Llmops = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        names = {mark.name for mark in item.iter_markers()} | {item.path.parent.name}
+        for name in names & GROUPS.keys():
+            item.add_marker(pytest.mark.xdist_group(GROUPS[name]))
 
 
 @pytest.fixture
