@@ -107,8 +107,10 @@ def find(connection: sa.Connection, job: str) -> Job | None:
 
 def in_order(connection: sa.Connection, states: Sequence[str] = ACTIVE) -> list[Job]:
     """The jobs in these states, in the order in which they were asked for."""
-    # Of one millisecond, the shorter name is the earlier one: NAME, NAME-2, ... NAME-10.
-    order = (jobs.c.created, sa.func.length(jobs.c.id), jobs.c.id)
+    # Of one millisecond, the earlier second of the id comes first, then the shorter name: NAME,
+    # NAME-2, ... NAME-10.
+    second = sa.func.substr(jobs.c.id, 1, len("20261120-193000"))
+    order = (jobs.c.created, second, sa.func.length(jobs.c.id), jobs.c.id)
     query = sa.select(jobs).where(jobs.c.state.in_(states)).order_by(*order)
     return [_job(row) for row in connection.execute(query).mappings()]
 
