@@ -24,8 +24,8 @@ def command(
     Example: llmops plan pipelines/town.yaml
     """
     from llmops.cli.output import print_json
-    from llmops.runner.plan_text import plan_text
     from llmops.runner.plan import describe, make_plan
+    from llmops.runner.plan_text import plan_text
     from llmops.runner.stage import Context
     from llmops.spec.settings import load_settings
     from llmops.stages.catalog import KINDS
