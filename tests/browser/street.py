@@ -163,6 +163,19 @@ def street(
 
 
 @contextmanager
+def faces(root: Path) -> Iterator[Street]:
+    """Control and UI alone, of a project as it is."""
+    found = Street(root, root.with_name(f"{root.name}.log"))
+    found.logs.mkdir(exist_ok=True)
+    try:
+        _start_control(found)
+        _start_ui(found)
+        yield found
+    finally:
+        _stop_all(found)
+
+
+@contextmanager
 def _backend() -> Iterator[str]:
     """The URL of what stands for the model; in a thread of its own, for the same reason."""
     backend, ready, over = BackendServer(), threading.Event(), threading.Event()
@@ -227,7 +240,8 @@ def _start_control(found: Street) -> None:
 def _start_ui(found: Street) -> None:
     port = closed_port()
     found.ui = f"http://127.0.0.1:{port}"
-    where = ["--control", found.control, "--gateway", found.gateway, "--port", port]
+    gateway = ["--gateway", found.gateway] if found.gateway else []
+    where = ["--control", found.control, *gateway, "--port", port]
     found.start("ui", "-m", "llmops", "ui", *where)
     found.await_url("ui", found.ui, "/")
 
