@@ -1,5 +1,6 @@
 """Chat: ask one variant, or two side by side and blind; each vote is a feedback event."""
 
+import math
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -47,9 +48,8 @@ class Chat:
         """Of `?chat=ID` that conversation; else an empty page, for `?deployment=&model=&mode=`."""
         wanted = ask.query.get("chat", "")
         conversation = self.found.find(wanted, ask.api.key)
-        followed = self.found.looked_at(ask.session) == wanted
-        if conversation is not None and conversation.moving and followed:
-            yield None  # what is on its way to this page is newer than what could be said here
+        if conversation is not None and self.found.looked_at(ask.session) == wanted:
+            yield None  # it is there already; what is on its way to the page may be newer than this
             return
         self.found.look(ask.session, conversation.id if conversation else "")
         asked = conversation.asked if conversation else None
@@ -204,12 +204,13 @@ def _asked(
     mode: str,
     user: str,
     system: str,
-    temperature: float | None,
-    most: float | None,
+    temperature: str,
+    most: str,
 ) -> Asked:
     """As the components say. Raises Problem."""
     place = named(found, deployment)
     blind = mode == BLIND
+    tokens = _number(most, "the number of tokens", 1, 1e6)
     return Asked(
         deployment=place.name,
         url=place.url,
@@ -217,9 +218,23 @@ def _asked(
         side_by_side=blind,
         user=(user or "").strip(),
         system=(system or "").strip(),
-        temperature=temperature,
-        max_tokens=int(most) if most else None,
+        temperature=_number(temperature, "the temperature", 0, 2),
+        max_tokens=None if tokens is None else int(tokens),
     )
+
+
+def _number(text: str | None, what: str, least: float, most: float) -> float | None:
+    """None where nothing was written. Raises Problem."""
+    written = (text or "").strip()
+    if not written:
+        return None
+    try:
+        found = float(written)
+    except ValueError:
+        found = math.nan
+    if not least <= found <= most:
+        raise Problem(f"{what} must be a number from {least:g} to {most:g}", where="Settings")
+    return found
 
 
 def _mode(asked: Asked) -> str:

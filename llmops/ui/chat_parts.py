@@ -87,10 +87,11 @@ def _settings() -> list[Any]:
         )
         system = gr.Textbox(label="System message", max_length=20_000, lines=1, max_lines=6)
     with gr.Row():
-        temperature = gr.Number(
-            value=None, label="Temperature", info="Empty: the server's own", minimum=0, maximum=2
+        # Not gr.Number: it makes a 0 of what was left empty.
+        temperature = gr.Textbox(
+            label="Temperature", info="0 to 2; empty: the server's own", max_length=20
         )
-        most = gr.Number(
-            value=None, label="At most so many tokens", info="Empty: the server's own", minimum=1
+        most = gr.Textbox(
+            label="At most so many tokens", info="Empty: the server's own", max_length=20
         )
     return [user, system, temperature, most]

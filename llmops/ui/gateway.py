@@ -17,6 +17,7 @@ SILENCE_SECONDS = 600.0
 """How long an answer may take to go on; the gateway gives up before."""
 EVENT_BYTES = 4 << 20
 _FIXES = {
+    0: "ask again",
     401: "log in with an API key that has the scope `chat`",
     403: "log in with an API key that has the scope `chat`",
     503: "try again in a moment",

@@ -232,6 +232,24 @@ def test_no_answer_does_more_than_to_be_read(town: Street, page: Page, seen: See
     assert trouble(page) == []
 
 
+def test_settings_that_are_left_empty_change_nothing(town: Street, page: Page) -> None:
+    before = last(town, "thumbs")
+    open_tab(page, town.ui, "chat")
+    page.get_by_role("button", name="Settings").click()
+    page.get_by_label("At most so many tokens").fill("nine")
+    page.get_by_role("textbox", name="Your question").fill("Who?")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert").first).to_contain_text("number of tokens")
+    page.get_by_label("At most so many tokens").fill("")
+    page.get_by_label("User").fill("ann")
+    answered(page, QUESTION).get_by_role("button", name=GOOD).click()
+    rated = new(town, "thumbs", before)["inference"]
+    found = town.api("GET", f"/feedback/{rated}")["inference"]
+    assert not {"temperature", "max_tokens"} & set(found["parameters"] or {})
+    assert found["user"]
+    assert found["unit"] == f"user:{found['user']}"
+
+
 def test_a_hostile_question_comes_back_as_text(town: Street, page: Page, seen: Seen) -> None:
     open_tab(page, town.ui, "chat")
     answered(page, HOSTILE[1])
