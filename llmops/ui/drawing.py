@@ -71,7 +71,7 @@ def _columns(nodes: Mapping[str, Node], edges: Sequence[tuple[str, str]]) -> lis
     for _ in nodes:  # at most as many rounds as there are nodes: a cycle ends too
         changed = False
         for a, b in edges:
-            if layer[b] < layer[a] + 1 <= len(nodes):
+            if layer[b] <= layer[a]:
                 layer[b], changed = layer[a] + 1, True
         if not changed:
             break
