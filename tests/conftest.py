@@ -22,6 +22,7 @@ GROUPS = {"engine": "engines", "browser": "browser"}
 Llmops = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         names = {mark.name for mark in item.iter_markers()} | {item.path.parent.name}
