@@ -234,6 +234,16 @@ def bench_control(rounds: int) -> None:
         table(f"The control process, {10 * rounds} s idle", rows(bench, 10.0 * rounds))
 
 
+def bench_ui(rounds: int) -> None:
+    """The web UI in a real browser: first paint, tab switch, live curves; alone and for twenty."""
+    from benchmarks.ui import OTHERS, rows
+
+    with tempfile.TemporaryDirectory() as folder:
+        found = rows(Path(folder), rounds)
+    columns = ("what", "one browser", f"with {OTHERS} others", "at most")
+    wide(f"The web UI, {rounds} rounds, medians", columns, found)
+
+
 BENCHES = {
     "experiments": (bench_experiments, 2000),
     "threads": (bench_threads, 3),
@@ -247,6 +257,7 @@ BENCHES = {
     "swap": (bench_swap, 5),
     "up": (bench_up, 3),
     "control": (bench_control, 6),
+    "ui": (bench_ui, 3),
 }
 
 

@@ -34,6 +34,8 @@ class Remembered(Generic[T]):
             with self._first:
                 if self._known is None:
                     self._renew()
+                    # Imports and cold caches were in that: it does not tell how long asking takes.
+                    self._until = time.monotonic() + self._least
         elif time.monotonic() >= self._until and self._asking.acquire(blocking=False):
             threading.Thread(target=self._in_the_background, daemon=True).start()
         assert self._known is not None

@@ -1,6 +1,7 @@
 """Runs and stages that wait for a person: the two buttons, and what they do."""
 
 from llmops.ui.button import act
+from llmops.ui.client import segment
 from llmops.ui.frame import Ask, Ui
 from llmops.ui.markup import Html, tag
 
@@ -26,7 +27,7 @@ def listen(ui: Ui) -> None:
     async def tell(ask: Ask, decision: str) -> None:
         run, _, stage = ask.value.partition("/")
         body = {"stage": stage or None, "decision": decision, "note": ask.why}
-        await ask.api.post(f"/runs/{run}/approve", body)
+        await ask.api.post(f"/runs/{segment(run)}/approve", body)
         word = "approved" if decision == "approve" else "rejected"
         ask.say(f"{stage or run} is {word}.")
         ask.go(**ask.query)

@@ -4,12 +4,16 @@ Whatever goes wrong is a Problem with words for a person. Nothing here reads the
 """
 
 import asyncio
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
+FRESH_SECONDS = 0.5
+"""So old may be what many pages that look at the same are told (`Api.shared`)."""
 READ_SECONDS = 15.0
 WORK_SECONDS = 120.0
 """For what plans, checks or starts something."""
@@ -38,6 +42,7 @@ class Client:
     def __init__(self, control: str | Callable[[], str], gateway: str | None = None) -> None:
         self._control = control
         self.gateway = gateway.rstrip("/") if gateway else None
+        self.remembered: dict[Any, tuple[float, asyncio.Future[Any]]] = {}
         self._http: httpx.AsyncClient | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -55,6 +60,7 @@ class Client:
             limits = httpx.Limits(max_connections=200, max_keepalive_connections=40)
             self._http = httpx.AsyncClient(timeout=READ_SECONDS, limits=limits, trust_env=False)
             self._loop = loop
+            self.remembered.clear()
         return self._http
 
     async def close(self) -> None:
@@ -83,6 +89,18 @@ class Api:
         asked = {k: v for k, v in params.items() if v is not None and v != ""}
         return await self._ask("GET", path, READ_SECONDS, params=asked)
 
+    async def shared(self, path: str, **params: Any) -> Any:
+        """The same, asked once for all pages that ask it within FRESH_SECONDS: for what is asked
+        again and again. The answer is everyone's: it is not to be changed. Raises Problem."""
+        now = time.monotonic()
+        known = self.client.remembered
+        name = (self.key, path, tuple(sorted(params.items())))
+        if name not in known or now - known[name][0] > FRESH_SECONDS:
+            for old in [one for one, (at, _) in known.items() if now - at > READ_SECONDS]:
+                del known[old]
+            known[name] = (now, asyncio.ensure_future(self.get(path, **params)))
+        return await asyncio.shield(known[name][1])
+
     async def post(self, path: str, body: Any = None) -> Any:
         """POST JSON; asked again once if the connection broke, under the same idempotency key, so
         that nothing is begun twice. Raises Problem."""
@@ -107,6 +125,10 @@ class Api:
         headers: Mapping[str, str] | None = None,
         **request: Any,
     ) -> Any:
+        if any(part in (".", "..") for part in path.split("/")):
+            raise Problem("there is no such page", status=404)
+        if method != "GET":
+            self.client.remembered.clear()
         control = self.client.control
         try:
             response = await self.client.http.request(
@@ -121,6 +143,11 @@ class Api:
         if response.is_success:
             return _json(response)
         raise problem_of(response)
+
+
+def segment(name: str) -> str:
+    """A name as one segment of a path: whatever it holds, it leads nowhere else."""
+    return quote(name, safe="")
 
 
 def unreachable(error: httpx.HTTPError, who: str, url: str) -> Problem:

@@ -5,6 +5,7 @@ saved, started. All of it through the API.
 import json
 from dataclasses import replace
 from typing import Any
+from urllib.parse import quote
 
 from llmops.errors import BadInput
 from llmops.ui.button import act
@@ -59,7 +60,7 @@ class Editing:
         if new:
             kind = "pipeline" if path.startswith("pipelines/") else "recipe"
             return Draft(path, kind, "")
-        found = await ask.api.get(f"/declarations/{path}")
+        found = await ask.api.get(f"/declarations/{quote(path)}")
         if found["kind"] not in KINDS:
             raise Problem(f"{path} is a {found['kind']}, which is not run", fix="choose another")
         text = str(found["text"])
@@ -132,7 +133,7 @@ class Editing:
     async def save(self, ask: Ask, draft: Draft, name: str) -> Draft:
         path = _place(draft, name)
         body = {"text": draft.text, "digest": draft.digest}
-        found = await ask.api.put(f"/declarations/{path}", body)
+        found = await ask.api.put(f"/declarations/{quote(path)}", body)
         return replace(draft, path=path, saved=draft.text, digest=found["digest"])
 
 

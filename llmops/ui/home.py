@@ -28,7 +28,7 @@ def build(ui: Ui) -> None:
     page = gr.HTML(loading("the loop"), elem_id="home-page")
 
     async def load(ask: Ask) -> Html:
-        return shown(await ask.api.get("/dashboard/data"))
+        return shown(await ask.api.shared("/dashboard/data"))
 
     ui.on_show(load, outputs=[page])
     ui.every(EVERY, load, outputs=[page])

@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from llmops.ui.approval import listen
+from llmops.ui.client import segment
 from llmops.ui.compare import comparison
 from llmops.ui.frame import Ask, Ui
 from llmops.ui.markup import Html
@@ -36,11 +37,11 @@ def build(ui: Ui) -> None:
         return [await _list(ask), "", ""]
 
     async def stop(ask: Ask) -> None:
-        await ask.api.post(f"/runs/{ask.value}/stop")
+        await ask.api.post(f"/runs/{segment(ask.value)}/stop")
         ask.say(f"{ask.value} is told to stop; what it has done is kept.")
 
     async def resume(ask: Ask) -> None:
-        await ask.api.post(f"/runs/{ask.value}/resume")
+        await ask.api.post(f"/runs/{segment(ask.value)}/resume")
         ask.say(f"{ask.value} goes on.")
 
     parts = [top, curves, log]
@@ -53,12 +54,12 @@ def build(ui: Ui) -> None:
 
 async def _list(ask: Ask) -> Html:
     state, after = ask.query.get("state"), ask.query.get("after")
-    found = await ask.api.get("/runs", state=state, after=after, limit=LIMIT)
+    found = await ask.api.shared("/runs", state=state, after=after, limit=LIMIT)
     return run_list(found, ask.query)
 
 
 async def _one(ask: Ask, watch: Watch) -> list[Html | str]:
-    run = await ask.api.get(f"/runs/{ask.query['run']}")
+    run = await ask.api.shared(f"/runs/{segment(ask.query['run'])}")
     stage = the_stage(run, ask.query.get("stage", ""))
     top = head(run, stage)
     if stage is None or stage.get("attempt") is None:
@@ -74,7 +75,7 @@ async def _compared(ask: Ask, watch: Watch) -> Html:
     names = [one for one in ask.query["compare"].split(",") if one][:4]
     found = []
     for name in names:
-        run = await ask.api.get(f"/runs/{name}")
+        run = await ask.api.shared(f"/runs/{segment(name)}")
         curves = {}
         for stage in run.get("stages") or []:
             if stage.get("attempt") is not None and stage.get("kind") == "train":

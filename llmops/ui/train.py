@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from llmops.ui.client import segment
 from llmops.ui.editing import Editing
 from llmops.ui.form_page import FORM_ACTS
 from llmops.ui.frame import Ask, Handler, Ui
@@ -70,7 +71,7 @@ def build(ui: Ui) -> None:
     async def last(ask: Ask, draft: Any) -> Html:
         if draft is None or draft.is_new:
             return runs_of([])
-        found = await ask.api.get("/runs", target=draft.path, limit=3)
+        found = await ask.api.shared("/runs", target=draft.path, limit=3)
         return runs_of(found.get("items") or [])
 
     async def choose(ask: Ask, value: str | None) -> None:
@@ -126,12 +127,12 @@ def build(ui: Ui) -> None:
         return [opened, opened.text, *await editing.render(ask, opened), ""]
 
     async def stop(ask: Ask, draft: Any) -> Any:
-        await ask.api.post(f"/runs/{ask.value}/stop")
+        await ask.api.post(f"/runs/{segment(ask.value)}/stop")
         ask.say(f"{ask.value} is told to stop.")
         return await last(ask, draft)
 
     async def resume(ask: Ask, draft: Any) -> Any:
-        await ask.api.post(f"/runs/{ask.value}/resume")
+        await ask.api.post(f"/runs/{segment(ask.value)}/resume")
         ask.say(f"{ask.value} goes on.")
         return await last(ask, draft)
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from llmops.ui.client import Api
+from llmops.ui.client import Api, segment
 
 FRESH_SECONDS = 0.6
 LOG_CHARACTERS = 40_000
@@ -41,7 +41,9 @@ class Watch:
 
         async def ask(known: Growing) -> None:
             after = known.items[-1]["step"] if known.items else None
-            found = await api.get(f"/runs/{run}/stages/{stage}/metrics", after=after)
+            found = await api.get(
+                f"/runs/{segment(run)}/stages/{segment(stage)}/metrics", after=after
+            )
             _join(known.items, found.get("items") or [])
             known.total = int(found.get("total") or 0)
             known.finished = bool(found.get("finished"))
@@ -53,7 +55,9 @@ class Watch:
 
         async def ask(known: Growing) -> None:
             offset = -LOG_CHARACTERS // 2 if known.offset is None else known.offset
-            found = await api.get(f"/runs/{run}/stages/{stage}/log", offset=offset)
+            found = await api.get(
+                f"/runs/{segment(run)}/stages/{segment(stage)}/log", offset=offset
+            )
             known.text = (known.text + str(found.get("text") or ""))[-LOG_CHARACTERS:]
             known.offset = int(found.get("offset") or 0)
 

@@ -16,7 +16,7 @@ import pytest
 
 from llmops.errors import BadInput
 from llmops.ui.app import TABS, create_app
-from llmops.ui.client import Api, Client, Problem
+from llmops.ui.client import Api, Client, Problem, segment
 from llmops.ui.download import Tickets
 from llmops.ui.frame import Ask, Ui
 from llmops.ui.login import Keys
@@ -43,7 +43,7 @@ class Control(Client):
     async def _app(self, scope: Any, receive: Any, send: Any) -> None:
         headers = {k.decode(): v.decode() for k, v in scope["headers"]}
         body = (await receive()).get("body", b"")
-        url = f"http://control{scope['path']}?{scope['query_string'].decode()}"
+        url = f"http://control{scope['raw_path'].decode()}?{scope['query_string'].decode()}"
         self.asked.append(httpx.Request(scope["method"], url, headers=headers, content=body))
         status, answer = self.answers.get(scope["path"], (404, {"detail": "not there"}))
         if callable(answer):
@@ -185,6 +185,28 @@ def test_figures_are_asked_once_for_all_who_look_and_only_what_is_new() -> None:
 
     assert asyncio.run(look()) == [1, 2]
     assert len(control.asked) == 2
+
+
+def test_what_many_pages_ask_is_asked_once_until_something_is_done() -> None:
+    control = Control({"/runs": (200, {"items": []})})
+    api = Api(control, None)
+
+    async def look() -> None:
+        await asyncio.gather(*(api.shared("/runs", limit=3) for _ in range(20)))
+        await Api(control, "other").shared("/runs", limit=3)
+        await api.post("/runs")
+        await api.shared("/runs", limit=3)
+
+    asyncio.run(look())
+    assert [one.method for one in control.asked] == ["GET", "GET", "POST", "GET"]
+
+
+@pytest.mark.parametrize("name", ["../healthz", "a/b", "a?b", "..", "."])
+def test_a_name_leads_to_no_other_page_of_control(name: str) -> None:
+    control = Control({})
+    with pytest.raises(Problem):
+        ask(control, "get", f"/runs/{segment(name)}")
+    assert [one.url.raw_path.count(b"/") for one in control.asked] in ([2], [])
 
 
 async def _page(scope: Any, receive: Any, send: Any) -> None:
