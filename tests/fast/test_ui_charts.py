@@ -47,9 +47,9 @@ def test_spans_lie_where_their_times_do() -> None:
 
 
 def test_a_clock_that_went_back_draws_nothing_backwards() -> None:
-    moves = [move(2, "production", 1), move(1, "production", 2, 1)]
+    moves = [move(0, "anchor", 1), move(2, "production", 1), move(1, "production", 2, 1)]
     drawn = styles(timeline(moves, START + timedelta(days=3)), "ll-lane-span")
-    assert len(drawn) == 2  # neither is negative, which would be no figure here
+    assert len(drawn) == 3  # neither is negative, which would be no figure here
 
 
 def test_no_moves_no_picture() -> None:

@@ -55,6 +55,7 @@ def enabled(html: str) -> list[str]:
         ("15 6 * * *", "every day at 06:15"),
         ("5 * * * *", "every hour at :05"),
         ("0 8 * * 2,4,0", "Tuesdays, Thursdays and Sundays at 08:00"),
+        ("0 8 * * 7", "Sundays at 08:00"),
         ("*/5 3 * * *", "*/5 3 * * *"),
         ("0 3 1 * 1", "0 3 1 * 1"),
         ("0 3 * 2 *", "0 3 * 2 *"),
@@ -65,7 +66,8 @@ def test_common_calendars_are_told_in_words_and_others_as_they_are(text: str, wo
 
 
 @pytest.mark.parametrize(
-    ("text", "words"), [("24h", "24 hours"), ("1h", "1 hour"), ("1.5h", "1.5 hours"), ("x", "x")]
+    ("text", "words"),
+    [("24h", "24 hours"), ("1h", "1 hour"), ("1.5h", "1.5 hours"), ("x", "x"), ("5q", "5q")],
 )
 def test_durations_are_told_in_words(text: str, words: str) -> None:
     assert duration(text) == words
