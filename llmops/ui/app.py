@@ -33,6 +33,7 @@ def create_app(client: Client, *, login: bool = False, loopback: bool = True) ->
     """login: ask for an API key; loopback: bound to this machine alone."""
     from fastapi import FastAPI
 
+    from llmops.ui.assets import QuickAssets
     from llmops.ui.download import Tickets, add_downloads
     from llmops.ui.origin import OwnPagesOnly
     from llmops.ui.theme import styles, theme
@@ -53,6 +54,7 @@ def create_app(client: Client, *, login: bool = False, loopback: bool = True) ->
 
     tickets = Tickets()
     add_downloads(app, client, tickets)
+    app.add_middleware(QuickAssets, loopback=loopback)
     app.add_middleware(OwnPagesOnly, loopback=loopback)
     served: FastAPI = mount(
         app,

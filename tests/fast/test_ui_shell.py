@@ -274,6 +274,15 @@ def test_the_page_has_every_tab_and_loads_nothing_from_elsewhere(app: Any) -> No
     assert not re.findall(r"url\(['\"]?https?:|@import|https?://(?!www\.w3\.org/2000/svg)", theme)
 
 
+def test_scripts_are_kept_by_browsers_and_sent_as_they_are(app: Any) -> None:
+    """Of loopback; elsewhere the way is longer than the work to compress them."""
+    (name, *_) = re.findall(r"assets/index-[A-Za-z0-9_-]+\.js", got(app, "/").text)
+    answer = got(app, f"/{name}")
+    assert "immutable" in answer.headers["cache-control"]
+    assert "content-encoding" not in answer.headers
+    assert "cache-control" not in got(app, "/assets/nothing.js").headers
+
+
 @pytest.mark.parametrize(
     "path",
     [
