@@ -83,32 +83,34 @@ def sheet(
     if now == version:
         return card(f"{alias} names {version} already", head, tag("div", cancel, class_="ll-row"))
     missing = evidence.get("missing") or []
-    stands = _stands(evidence)
     question = _question(version, alias, now, serving)
     value = f"{version} {alias}"
     if missing:
-        override = act(
-            "Promote without this evidence…",
-            "promote_override",
-            value,
-            confirm=f"{question}\nThe evidence is missing; your reason is kept with the version.",
-            why="Why all the same?",
-            kind="danger",
-        )
-        told = warned(
-            tag("strong", f"{version} does not become {alias} on evidence:"),
-            lacks(missing),
-            _what_to_do(version),
-        )
-        return card(
-            f"Promote to {alias}",
-            head,
-            stands,
-            told,
-            tag("div", cancel, override, class_="ll-row ll-end"),
-        )
-    go = act(f"Promote to {alias}", "promote", value, confirm=question, kind="primary")
-    return card(f"Promote to {alias}", head, stands, tag("div", cancel, go, class_="ll-row ll-end"))
+        go = _override(value, question)
+    else:
+        go = act(f"Promote to {alias}", "promote", value, confirm=question, kind="primary")
+    buttons = tag("div", cancel, go, class_="ll-row ll-end")
+    told = _refusal(version, alias, missing)
+    return card(f"Promote to {alias}", head, _stands(evidence), told, buttons)
+
+
+def _override(value: str, question: str) -> Html:
+    return act(
+        "Promote without this evidence…",
+        "promote_override",
+        value,
+        confirm=f"{question}\nThe evidence is missing; your reason is kept with the version.",
+        why="Why all the same?",
+        kind="danger",
+    )
+
+
+def _refusal(version: str, alias: str, missing: Sequence[str]) -> Html | None:
+    """What control would say, and what to do about it."""
+    if not missing:
+        return None
+    title = tag("strong", f"{version} does not become {alias} on evidence:")
+    return warned(title, lacks(missing), _what_to_do())
 
 
 def rollback_button(name: str, alias: str, now: str, back: str | None) -> Html:
@@ -213,7 +215,7 @@ def _stands(evidence: Mapping[str, Any]) -> Html | None:
     )
 
 
-def _what_to_do(version: str) -> Html:
+def _what_to_do() -> Html:
     return tag(
         "p",
         "Evaluate it (a recipe of kind evaluate, with a gate: see ",
