@@ -67,7 +67,7 @@ def _running(job: Job, run: RunPaths, now: float, *, lost: bool) -> dict[str, An
     spent = {"device_seconds": job.device_seconds + _device_seconds(holder, run)}
     assert holder.ended is not None
     if holder.state == "waiting":
-        return {**spent, **_waits(run, holder.ended - holder.started, now)}
+        return {**spent, **_waits(run, _last_look(holder, run), now)}
     return {**spent, **_over(str(holder.state), holder.ended, holder.error)}
 
 
@@ -116,8 +116,18 @@ def _resting(job: Job, run: RunPaths, now: float) -> dict[str, Any] | None:
 def _is_due(job: Job, run: RunPaths, now: float) -> bool:
     """Also when it is due later than can be: then the clock has stepped back."""
     holder = read_holder(run)
-    took = holder.ended - holder.started if holder is not None and holder.ended else 0.0
+    took = _last_look(holder, run) if holder is not None else 0.0
     return not now < (job.look_at or 0) / 1000 <= now + 2 * _interval(took)
+
+
+def _last_look(holder: Holder, run: RunPaths) -> float:
+    """Seconds from when the stage that waits began; a training before it was no look."""
+    if not holder.ended:
+        return 0.0
+    record = read_run(run)
+    waiting = [stage for stage in record.stages if stage.state == "waiting"] if record else []
+    began = [datetime.fromisoformat(one.started).timestamp() for one in waiting if one.started]
+    return holder.ended - max([holder.started, *began])
 
 
 def _interval(took: float) -> float:

@@ -25,6 +25,7 @@ from typing import Any
 
 import httpx
 
+from llmops.runner.record import list_runs
 from llmops.serving.state import read_state
 from llmops.store.paths import ProjectPaths
 from tests.browser.history import write_history
@@ -33,6 +34,7 @@ from tests.browser.townsfolk import Townsfolk
 from tests.conftest import ROOT, run_llmops
 from tests.fast.backend_server import BackendServer
 from tests.fast.protocol_server import closed_port
+from tests.processes import end_of
 from tests.waiting import until
 
 START_SECONDS = 90.0
@@ -247,8 +249,13 @@ def _start_ui(found: Street) -> None:
 
 
 def _stop_all(found: Street) -> None:
+    """The processes, then the runs that control started: those outlive it."""
     for name in reversed(list(found.processes)):
         found.stop(name)
+    left = [run.pid for run in list_runs(found.paths) if run.state == "running"]
+    for pid in left:
+        os.kill(pid, signal.SIGTERM)
+    assert end_of(left) == []
 
 
 def main() -> None:

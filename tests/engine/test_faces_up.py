@@ -107,9 +107,11 @@ def test_the_loop_turns_by_itself(town: Town) -> None:
 
 
 def test_one_firing_made_one_run(town: Town) -> None:
+    """New pairs that came while it ran held the trigger back, on record."""
     fired = town.control("/schedules/weekly/feedback/history")["items"]
-    assert [one["outcome"] for one in fired] == ["started"]
-    assert [run.id for run in town.rounds()] == [fired[0]["job"]]
+    started = [one["job"] for one in fired if one["outcome"] == "started"]
+    assert [run.id for run in town.rounds()] == started
+    assert len(started) == 1
 
 
 def test_the_run_ended_well(town: Town) -> None:

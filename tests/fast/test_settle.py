@@ -3,6 +3,7 @@
 import os
 import socket
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,16 @@ def test_looking_takes_a_tenth_of_the_time_at_most(
     found = settled(JOB, paths, NOW)
     assert found is not None
     assert (found["state"], found["look_at"]) == ("waiting", (NOW + pause) * 1000)
+
+
+def test_what_a_run_did_before_it_waited_is_no_look(paths: ProjectPaths) -> None:
+    began = datetime.fromtimestamp(NOW - 9, UTC).isoformat(timespec="seconds")
+    waits = StageRecord(name="s", kind="promote", state="waiting", started=began)
+    recorded(paths, "waiting", stages=[waits])
+    held(paths, started=NOW - 36_000, ended=NOW, state="waiting")  # ten hours, of training
+    found = settled(JOB, paths, NOW)
+    assert found is not None
+    assert found["look_at"] == (NOW + 90) * 1000
 
 
 @pytest.mark.parametrize(("later", "state_"), [(59, None), (60, "queued"), (-3600, "queued")])
