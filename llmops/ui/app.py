@@ -27,6 +27,11 @@ TABS = (
     ("schedules", "Schedules", "llmops.ui.schedules"),
 )
 """id (in links: ?tab=ID), title, module."""
+_LOGIN = (
+    "The username is the name of an API key, the password is the key itself. "
+    "`llmops keys create NAME --scope run` makes one."
+)
+_HEAD = '<meta name="color-scheme" content="light dark">'
 
 
 def create_app(client: Client, *, login: bool = False, loopback: bool = True) -> "FastAPI":
@@ -36,7 +41,7 @@ def create_app(client: Client, *, login: bool = False, loopback: bool = True) ->
     from llmops.ui.assets import QuickAssets
     from llmops.ui.download import Tickets, add_downloads
     from llmops.ui.origin import OwnPagesOnly
-    from llmops.ui.theme import styles, theme
+    from llmops.ui.theme import theme
 
     mount = _gradio().mount_gradio_app
     keys = Keys(client, required=login)
@@ -61,7 +66,7 @@ def create_app(client: Client, *, login: bool = False, loopback: bool = True) ->
         _blocks(client, keys, tickets),
         "/",
         theme=theme(),
-        head=_head(styles()),
+        head=_HEAD,
         footer_links=[],
         run_history=False,
         enable_monitoring=False,
@@ -73,10 +78,7 @@ def create_app(client: Client, *, login: bool = False, loopback: bool = True) ->
         allowed_paths=[],
         max_file_size=1,
         auth=keys.check if login else None,
-        auth_message="Log in with the name of an API key and the key itself. "
-        "`llmops keys create NAME --scope read --scope run` makes one."
-        if login
-        else None,
+        auth_message=_LOGIN if login else None,
     )
     return served
 
@@ -121,7 +123,3 @@ def _header(login: bool) -> Html:
     brand = tag("a", mark, "llmops", class_="ll-brand", href="?tab=home")
     out = tag("a", "Log out", href="logout", class_="ll-quiet") if login else None
     return tag("header", brand, out, class_="ll-header")
-
-
-def _head(css: str) -> str:
-    return f'<meta name="color-scheme" content="light dark"><style>{css}</style>'

@@ -190,7 +190,9 @@ def _schedules(schedules: Sequence[Mapping[str, Any]]) -> Html:
                 link(one["id"], href({"tab": "schedules", "schedule": str(one["id"])})),
                 tag("p", _due(one), class_="ll-quiet"),
             ),
-            badge("paused") if one.get("paused") else badge("idle", one.get("kind")),
+            badge("paused")
+            if one.get("paused")
+            else tag("span", one.get("kind"), class_="ll-quiet"),
         )
         for one in schedules[:5]
     ]
@@ -233,4 +235,5 @@ def _first_steps() -> Html:
     steps = tag("pre", tag("code", "\n".join(_NEW)), class_="ll-code")
     go = link("Plan the first run", "?tab=train", class_="ll-button ll-primary")
     words = tag("p", "Nothing has been trained yet. Here, or at a terminal:", class_="ll-quiet")
-    return card("Start the loop", words, tag("div", go, class_="ll-row"), steps, id="home-first")
+    parts = tag("div", words, tag("div", go, class_="ll-row"), steps, class_="ll-stack")
+    return card("Start the loop", parts, id="home-first")

@@ -34,6 +34,7 @@ def theme() -> Any:
         radius_size=gr.themes.sizes.radius_md,
         text_size=gr.themes.sizes.text_md,
     )
+    look.custom_css = styles()  # so the login has it too, and it is there before the scripts
     return look.set(
         body_background_fill="var(--ll-page)",
         body_background_fill_dark="var(--ll-page)",
@@ -52,6 +53,11 @@ def theme() -> Any:
         block_radius="10px",
         container_radius="10px",
         input_radius="8px",
+        input_border_width="1px",
+        input_border_color="var(--ll-line)",
+        input_border_color_dark="var(--ll-line)",
+        input_border_color_focus="var(--ll-accent)",
+        input_border_color_focus_dark="var(--ll-accent)",
         checkbox_background_color="var(--ll-surface)",
         checkbox_background_color_dark="var(--ll-well)",
         checkbox_background_color_selected="var(--ll-accent)",
@@ -72,5 +78,5 @@ def theme() -> Any:
 
 
 def styles() -> str:
-    """For the head of the page."""
+    """All style sheets, one after another."""
     return "\n".join(file.read_text(encoding="utf-8") for file in STYLES)
