@@ -67,7 +67,7 @@ class History:
             yield self._event(answer, "edit", text=f"The {known_answer}.")
         if self._draw.random() < 0.1:
             stars = self._draw.randint(2, 5)
-            detail = {"scale": [1, 5], "raw": stars}
+            detail = {"scale": [1, 5], "value": stars}
             yield self._event(answer, "rating", value=(stars - 1) / 4, detail=detail)
 
     def _vote(self, at: float, user: str, number: int) -> Iterator[dict[str, Any]]:

@@ -49,6 +49,11 @@ DEPLOYMENT: dict[str, Any] = {
         "simulated": True,
     },
 }
+METRICS = {
+    "cpt": {"train_loss": 1.1426, "eval_loss": 1.2071},
+    "sft": {"train_loss": 0.3094, "eval_loss": 0.3312},
+    "dpo": {"train_loss": 0.1938, "eval_loss": 0.2107, "rewards/accuracies": 0.9375},
+}
 LEGACY = f"""\
 name: legacy
 backend: {{kind: openai, url: "http://127.0.0.1:9"}}
@@ -178,7 +183,7 @@ def _add(
         lora_rank=None if full else 8,
         dtype="float32",
         golden=[GOLDEN],
-        metrics={} if stage == "base" else {"train_loss": 1.7 / fill, "steps": 36.0 * fill},
+        metrics=METRICS.get(stage, {}),
         lineage=Lineage(
             run=run,
             stage=stage,

@@ -108,6 +108,7 @@ class PastRun:
         ]
         asked = Asked(by=by, correlation=f"request-{name}", run=run)
         self.log = RunLog.begin(context.paths, name, target, [], stages, file=target, asked=asked)
+        self.log.record = self.log.record.model_copy(update={"started": _iso(self._began)})
         write_json(self.log.paths.plan, describe(plan, context))
 
     @property
@@ -129,8 +130,8 @@ class PastRun:
 
     def end(self, state: Any) -> str:
         self.log.end(state)
-        times = {"started": _iso(self._began), "ended": _iso(self._clock)}
-        self.log.record = self.log.record.model_copy(update=times)
+        ended = {"ended": _iso(self._clock)}
+        self.log.record = self.log.record.model_copy(update=ended)
         write_json(self.log.paths.record, self.log.record.model_dump())
         return self.id
 
