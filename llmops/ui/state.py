@@ -6,7 +6,8 @@ _TONES = {
     "running": "live", "starting": "live", "ready": "good", "done": "good", "reused": "good",
     "passed": "good", "failed": "bad", "died": "bad", "refused": "bad", "waiting": "warn",
     "approval": "warn", "queued": "quiet", "interrupted": "quiet", "cancelled": "quiet",
-    "to come": "quiet", "better": "good", "not worse": "good", "worse": "bad", "paused": "warn", "halted": "bad",
+    "to come": "quiet", "better": "good", "not worse": "good", "worse": "bad",
+    "paused": "warn", "halted": "bad",
     "broken": "bad", "restarting": "warn", "held": "warn", "idle": "quiet", "stopped": "quiet",
 }  # fmt: skip
 
