@@ -68,8 +68,9 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def playwright() -> Iterator[Playwright]:
+    """For a module only: while it lives, asyncio runs nothing else in this thread."""
     if CHROMIUM is None:
         pytest.skip("there is no chromium here: tests/system.sh installs it where apt-get may")
     expect.set_options(timeout=WAIT_MS)
@@ -77,7 +78,7 @@ def playwright() -> Iterator[Playwright]:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(playwright: Playwright) -> Iterator[Browser]:
     found = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
     yield found
