@@ -138,14 +138,15 @@ def rows(folder: Path, rounds: int) -> list[Sequence[str]]:
     """A row for each figure: alone, with the others, the limit."""
     sides = {"alone": 0, f"with {OTHERS} others": OTHERS}
     found: dict[str, Figures] = {name: {} for name in sides}
-    with street(folder / "town", hostile=False, live=True) as town, sync_playwright() as play:
+    with street(folder / "town", hostile=False) as town, sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=ARGS)
-        bench = UiBench(town, town.said("live").split()[-1], browser)
-        bench.visit()  # once for what the processes keep
+        UiBench(town, "", browser).visit()  # once for what the processes keep
         for number in range(rounds):
             for name, count in sides.items():
+                bench = UiBench(town, town.start_live(), browser)  # it ends by itself after a while
                 with bench.others(count):
                     told: dict[str, Any] = {**bench.visit(), "curves behind": bench.behind()}
+                town.stop("live")
                 for what, values in told.items():
                     found[name].setdefault(what, []).extend(values)
                 print(f"  round {number + 1}/{rounds} {name}: {_short(told)}", flush=True)

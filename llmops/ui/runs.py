@@ -67,7 +67,9 @@ async def _one(ask: Ask, watch: Watch) -> list[Html | str]:
     name, attempt = stage["name"], int(stage["attempt"])
     grown = await watch.metrics(ask.api, run["id"], name, attempt)
     said = await watch.log(ask.api, run["id"], name, attempt)
-    return [top, figures(grown.items, grown.total), log_tail(name, said.text)]
+    if grown.drawn is None:
+        grown.drawn = figures(grown.items, grown.total)
+    return [top, grown.drawn, log_tail(name, said.text)]
 
 
 async def _compared(ask: Ask, watch: Watch) -> Html:

@@ -19,13 +19,15 @@ MOST_RUNS = 64
 
 @dataclass
 class Growing:
-    """One stage's figures or log. at: when it was last asked."""
+    """One stage's figures or log. at: when it was last asked; drawn: the figures as a page shows
+    them, until there are more."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     at: float = float("-inf")
     items: list[dict[str, Any]] = field(default_factory=list)
     total: int = 0
     finished: bool = False
+    drawn: str | None = None
     text: str = ""
     offset: int | None = None
 
@@ -44,7 +46,8 @@ class Watch:
             found = await api.get(
                 f"/runs/{segment(run)}/stages/{segment(stage)}/metrics", after=after
             )
-            _join(known.items, found.get("items") or [])
+            if _join(known.items, found.get("items") or []):
+                known.drawn = None
             known.total = int(found.get("total") or 0)
             known.finished = bool(found.get("finished"))
 
@@ -77,10 +80,12 @@ class Watch:
         return known
 
 
-def _join(items: list[dict[str, Any]], new: list[dict[str, Any]]) -> None:
-    """An evaluation is told after the step that it is of: it joins that step's figures."""
+def _join(items: list[dict[str, Any]], new: list[dict[str, Any]]) -> bool:
+    """An evaluation is told after the step that it is of: it joins that step's figures. Whether
+    there was anything new."""
     for item in new:
         if items and items[-1]["step"] == item["step"]:
             items[-1].update({key: value for key, value in item.items() if value is not None})
         else:
             items.append(dict(item))
+    return bool(new)
