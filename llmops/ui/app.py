@@ -6,7 +6,6 @@ A tab is one module with `build(ui)`, and one line in TABS.
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from llmops.ui.client import Client
@@ -103,15 +102,14 @@ def _blocks(client: Client, keys: Keys, tickets: Any) -> Any:
     from llmops.ui.router import add_router
 
     ui = Ui(client, keys, tickets)
-    there = [one for one in TABS if find_spec(one[2]) is not None]
     with gr.Blocks(title="llmops", analytics_enabled=False, fill_width=True) as blocks:
         gr.HTML(_header(keys.required), elem_id="llmops-header")
         with gr.Tabs(elem_id="llmops-tabs", overflow_behavior="wrap"):
-            for name, title, module in there:
+            for name, title, module in TABS:
                 with gr.Tab(title, id=name, elem_id=f"tab-{name}"):
                     ui.begin(name)
                     import_module(module).build(ui)
-        add_router(ui.router, [one[0] for one in there], ui.ticks, ui.listeners)
+        add_router(ui.router, [one[0] for one in TABS], ui.ticks, ui.listeners)
     for block in blocks.blocks.values():
         if isinstance(block, gr.HTML):
             block.apply_default_css = False  # the style sheets say how it looks
