@@ -90,7 +90,7 @@ def make_project(root: Path, *, hostile: bool = True) -> None:
     serve_from(root, "http://127.0.0.1:9")
     if hostile:
         (root / "serving" / "legacy.yaml").write_text(LEGACY, encoding="utf-8")
-    _versions(root, HOSTILE if hostile else ("", ": it stammers"))
+    _versions(root, HOSTILE if hostile else ("", "it stammers"))
     _routes(root)
     write_history(root, "town:v1", ("town:v2", "town:v3"), hostile=hostile)
     context = Context(load_settings(root))
@@ -144,7 +144,7 @@ def _versions(root: Path, said: Sequence[str]) -> None:
     _move(root, "candidate", 2, 8.9, told, by=f"run {runs[2]}")
     _move(root, "production", 2, 8.0, won, by=f"run {runs[2]}")
     _move(root, "production", 3, 6.5, "tried by hand", by="cli:mara")
-    _move(root, "production", 2, 6.4, f"rollback from town:v3{said[1]}", by="cli:mara")
+    _move(root, "production", 2, 6.4, f"rollback from town:v3: {said[1]}", by="cli:mara")
     _move(root, "candidate", 3, 5.1, told, by=f"run {runs[3]}")
 
 

@@ -9,6 +9,11 @@ from tests.browser.street import Street
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
+ASKED = """\
+name: asked
+stages:
+  release: {promote: "town:v2", to: asked, approval: true}
+"""
 FIELD = "#f-args-learning_rate"
 
 
@@ -55,7 +60,8 @@ def test_a_plan_shows_what_would_run(town: Street, page: Page) -> None:
 
 
 def test_a_pipeline_is_started_waits_and_is_agreed_to(town: Street, page: Page) -> None:
-    panel = open_tab(page, town.ui, "train", file="pipelines/pairs.yaml")
+    (town.root / "pipelines" / "asked.yaml").write_text(ASKED, encoding="utf-8")
+    panel = open_tab(page, town.ui, "train", file="pipelines/asked.yaml")
     plan(panel)
     panel.locator("#train-start").click()
     panel = shown(page, "runs")
@@ -65,7 +71,7 @@ def test_a_pipeline_is_started_waits_and_is_agreed_to(town: Street, page: Page) 
     approve.click()
     confirm(page, "Approve", why="it reads well")
     until(lambda: town.api("GET", f"/runs/{run}")["state"] == "done", 60)
-    assert town.api("GET", "/models/town")["aliases"]["staging"] == "town:v3"
+    assert town.api("GET", "/models/town")["aliases"]["asked"] == "town:v2"
 
 
 def test_a_declaration_is_saved_only_when_it_loads(town: Street, page: Page) -> None:
