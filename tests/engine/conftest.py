@@ -69,7 +69,13 @@ def tiny_base(starter: Path, llamafactory: Environment) -> Path:
 
 
 @pytest.fixture(scope="session")
-def first_round(starter: Path, tiny_base: Path) -> Path:
+def base_project(starter: Path, tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy that has nothing but its base model."""
+    return Path(shutil.copytree(starter, tmp_path_factory.mktemp("base") / "town"))
+
+
+@pytest.fixture(scope="session")
+def first_round(starter: Path, base_project: Path) -> Path:
     """The project after `llmops run pipelines/town.yaml`: town:v1 (SFT), town:v2 (DPO on what
     simulated users said), which is in production."""
     done = run_llmops("run", "pipelines/town.yaml", cwd=starter, timeout=1500)
@@ -84,7 +90,13 @@ def loop_project(first_round: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(scope="session")
-def town_project(first_round: Path, loop_project: Path) -> Path:
+def up_project(first_round: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy that `llmops up` keeps running, nobody touching it."""
+    return Path(shutil.copytree(first_round, tmp_path_factory.mktemp("up") / "town"))
+
+
+@pytest.fixture(scope="session")
+def town_project(first_round: Path, loop_project: Path, up_project: Path) -> Path:
     """The project after its first turn, with town:v1 in production and town:v2 its candidate."""
     done = run_llmops("models", "rollback", "town", cwd=first_round)
     assert done.returncode == 0, done.stderr

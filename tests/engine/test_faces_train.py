@@ -2,7 +2,6 @@
 registered version, with curves that move while it trains."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,13 +20,9 @@ SECONDS = 300_000
 
 
 @pytest.fixture(scope="module")
-def town(
-    tiny_base: Path, starter: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Street]:
-    """A copy of a project that has nothing but its base model, and its faces."""
-    folder = tmp_path_factory.mktemp("faces") / "town"
-    shutil.copytree(starter, folder)
-    with faces(folder) as found:
+def town(base_project: Path) -> Iterator[Street]:
+    """A project that has nothing but its base model, and its faces."""
+    with faces(base_project) as found:
         yield found
 
 

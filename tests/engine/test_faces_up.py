@@ -3,7 +3,6 @@ fires, the round trains on the real LLaMA-Factory, its gate passes, the real vLL
 version in, users prefer it, and it is in production."""
 
 import json
-import shutil
 import signal
 import subprocess
 import sys
@@ -72,9 +71,9 @@ class Town:
 
 
 @pytest.fixture(scope="module")
-def town(first_round: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
-    """A copy of the town after its first turn, all of it up; the trigger asks for fewer pairs."""
-    root = Path(shutil.copytree(first_round, tmp_path_factory.mktemp("up") / "town"))
+def town(up_project: Path) -> Iterator[Town]:
+    """The town after its first turn, all of it up; the trigger asks for fewer pairs."""
+    root = up_project
     pipeline = root / "pipelines" / "weekly.yaml"
     text = pipeline.read_text("utf-8")
     assert "new_pairs: 200" in text
