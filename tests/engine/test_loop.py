@@ -36,7 +36,7 @@ stages:
     base: "town:v1"
     set:
       output.model: ruined
-      args.learning_rate: 5.0e-3
+      args.learning_rate: 3.0e-2
       args.max_steps: 60
       args.pref_ftx: 0.0
   check: {recipe: recipes/eval.yaml, model: "stage:dpo", baseline: "town:v1"}
