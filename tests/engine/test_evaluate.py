@@ -16,7 +16,7 @@ from tests.conftest import run_llmops
 pytestmark = pytest.mark.engine
 
 DESTROYING = (
-    *("base=town:v1", "args.learning_rate=3e-2", "args.pref_ftx=0.0", "args.max_steps=60"),
+    *("base=town:v1", "args.learning_rate=5e-3", "args.pref_ftx=0.0", "args.max_steps=60"),
     "output.model=broken",
 )
 PIPELINE = """\
