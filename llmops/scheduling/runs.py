@@ -3,9 +3,6 @@
 A run that was begun at a terminal is stopped and gone on with as any other; it gets a job then.
 """
 
-import contextlib
-import os
-import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,7 +22,7 @@ from llmops.spec.settings import Settings, load_settings
 from llmops.stages.catalog import KINDS
 from llmops.store.atomic import write_json
 from llmops.store.database import open_database, reading, writing
-from llmops.store.liveness import is_alive
+from llmops.store.liveness import terminate
 from llmops.store.paths import ProjectPaths
 
 if TYPE_CHECKING:
@@ -135,14 +132,14 @@ class Runs:
         if record is None or record.state != "running":
             state = record.state if record is not None else job.state if job else ""
             raise BadInput(f"run {run} is {state}", fix="only what runs or waits is stopped")
-        _terminate(record.pid, record.process_started)
+        terminate(record.pid, record.process_started)
         return "stopping"
 
     def _signal(self, run: str) -> None:
         """A process that has yet to take the job finds the wish instead."""
         holder = read_holder(self.paths.run(run))
         if holder is not None and holder.ended is None:
-            _terminate(holder.pid, holder.process_started)
+            terminate(holder.pid, holder.process_started)
 
     def resume(self, run: str, by: str, *, now: float | None = None) -> Job:
         """Go on with a run, by its id; it is queued. Raises BadInput when it cannot go on."""
@@ -201,18 +198,3 @@ def _there(connection: "sa.Connection", run: str) -> Job:
     job = jobs.find(connection, run)
     assert job is not None
     return job
-
-
-def _terminate(pid: int, started: str) -> None:
-    """SIGTERM to the process with that mark, and to no other that got its number since."""
-    with contextlib.suppress(ProcessLookupError):
-        if not hasattr(os, "pidfd_open"):
-            if is_alive(pid, started):
-                os.kill(pid, signal.SIGTERM)
-            return
-        handle = os.pidfd_open(pid)
-        try:
-            if is_alive(pid, started):
-                signal.pidfd_send_signal(handle, signal.SIGTERM)
-        finally:
-            os.close(handle)
