@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +23,7 @@ from llmops.up.record import UpRecord, last_up, read_up
 from tests.conftest import run_llmops
 from tests.fast.models_on_disk import write_full
 from tests.fast.protocol_server import Wire, serve_wire
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -75,18 +75,17 @@ class Up:
             assert self.process.poll() is None, self.said.read_text()
             return self.is_up() and self.part(name).state == state
 
-        until(there, self.said)
+        self.until(there)
+
+    def until(self, done: Callable[[], object]) -> None:
+        try:
+            until(done, SECONDS)
+        except AssertionError as error:
+            raise AssertionError(self.said.read_text()) from error
 
     def stop(self, number: int = signal.SIGINT) -> int:
         self.process.send_signal(number)
         return self.process.wait(SECONDS)
-
-
-def until(done: Callable[[], object], said: Path) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not done():
-        assert time.monotonic() < deadline, said.read_text()
-        time.sleep(0.05)
 
 
 @pytest.fixture
@@ -139,7 +138,7 @@ def test_a_pipeline_that_cannot_be_run_is_told(town: Path) -> None:
     text = "name: first\nstages:\n  sft: {recipe: recipes/none.yaml}\n"
     (town / "pipelines" / "first.yaml").write_text(text, encoding="utf-8")
     with up(town, "pipelines/first.yaml", "serving/town.yaml") as running:
-        until(lambda: "cannot be run: pipelines/first" in running.said.read_text(), running.said)
+        running.until(lambda: "cannot be run: pipelines/first" in running.said.read_text())
         assert running.part("serve").state == "waiting"
 
 
@@ -171,7 +170,7 @@ def test_control_that_is_killed_is_started_again_and_serving_goes_on(town: Path)
         running.await_state("control", "ready")
         serve, control = running.part("serve").pid, running.part("control").pid
         os.killpg(control, signal.SIGKILL)
-        until(lambda: running.part("control").restarts == 1, running.said)
+        running.until(lambda: running.part("control").restarts == 1)
         running.await_state("control", "ready")
         assert running.part("serve").pid == serve
         assert running.part("control").url == running.record.url

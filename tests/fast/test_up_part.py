@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 
 from llmops.up.backoff import Backoff
 from llmops.up.part import SILENT_SECONDS, Kept, Part
+from tests.waiting import until
 
 LIVES = "import signal\nwhile True: signal.pause()"
 CRASHES = "import sys; print('error: the disk is full', file=sys.stderr); sys.exit(1)"
@@ -61,13 +61,6 @@ def world(tmp_path: Path) -> Iterator[World]:
     for kept in made.kept:
         kept.kill()
         until(kept.gone)
-
-
-def until(done: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
-    while not done():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def step_until(kept: Kept, state: str) -> None:
