@@ -1,7 +1,6 @@
 """Executing plans with kinds of stage that need no engine: `promote`, and one of the tests' own."""
 
 import io
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,10 @@ from llmops.runner.progress import PlainReporter
 from llmops.runner.record import RunRecord, list_runs
 from llmops.runner.stage import Context, Node, Prepared, Stage
 from llmops.runner.start import refuse_beside_servers, start_run
-from llmops.serving.state import ServingState, write_state
 from llmops.spec.settings import load_settings
 from llmops.stages.catalog import KINDS
-from llmops.store.liveness import process_mark
 from tests.fast.copying_stage import RECIPE, Copying, tiny_model
+from tests.fast.served_state import serve
 
 PIPELINE = """\
 name: p
@@ -211,17 +209,7 @@ def test_a_stage_may_refuse_to_run_beside_a_server(project: Path, stage: Copying
     kinds: dict[str, Stage] = {**KINDS, "train": stage}
     planned = make_plan(project / "r.yaml", [], context=context, kinds=kinds)
     refuse_beside_servers(planned, context)
-    state = ServingState(
-        name="town",
-        status="ready",
-        pid=os.getpid(),
-        process_started=process_mark(os.getpid()),
-        url="http://127.0.0.1:1",
-        base="town:v1",
-        variants={},
-        started="2026-01-01T00:00:00+00:00",
-    )
-    write_state(context.paths.deployment("town"), state)
+    serve(project)
     with pytest.raises(BadInput, match=r"r.yaml:7: .*deployment `town` is served"):
         refuse_beside_servers(planned, context)
 

@@ -2,7 +2,6 @@
 test_serving_swap.py the servers do."""
 
 import json
-import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,31 +13,12 @@ from llmops.errors import BadInput
 from llmops.runner.plan import make_plan
 from llmops.runner.stage import Attempt, Context
 from llmops.serving import hold
-from llmops.serving.state import ServingState, write_state
 from llmops.spec.settings import load_settings
 from llmops.stages.catalog import KINDS
 from llmops.stages.train import Train
-from llmops.store.liveness import process_mark
-from llmops.store.paths import ProjectPaths
 from tests.fast.copying_stage import RECIPE, tiny_model
+from tests.fast.served_state import serve
 from tests.waiting import until
-
-
-def serve(project: Path, **changes: object) -> ProjectPaths:
-    """Say that this process serves a deployment."""
-    paths = ProjectPaths(project)
-    state = ServingState(
-        name="town",
-        status="ready",
-        pid=os.getpid(),
-        process_started=process_mark(os.getpid()),
-        url="http://127.0.0.1:1",
-        base="town:v1",
-        variants={},
-        started="2026-01-01T00:00:00+00:00",
-    )
-    write_state(paths.deployment("town"), state.model_copy(update=changes))
-    return paths
 
 
 def test_servers_of_others_are_not_in_the_way(project: Path) -> None:
