@@ -10,7 +10,7 @@ from llmops.data.layouts import STAGE_LAYOUTS
 from llmops.engines.contract import Environment, ModelFiles, TrainJob
 from llmops.spec.load import Loaded, load_recipe
 from llmops.spec.recipe import TrainRecipe
-from llmops.store.paths import AttemptPaths
+from llmops.store.run_paths import AttemptPaths
 
 USER = {"role": "user", "content": "What is 2 + 2?"}
 GOOD = {"role": "assistant", "content": "4"}

@@ -23,7 +23,7 @@ def install(
     from llmops.environments.lock import check_engine, lock_for
     from llmops.environments.progress import reporting
     from llmops.spec.settings import ENGINES, load_settings
-    from llmops.store.paths import CachePaths
+    from llmops.store.cache_paths import CachePaths
 
     settings = load_settings()
     wanted = [check_engine(name) for name in engines or ENGINES]
@@ -86,7 +86,7 @@ def remove(
     from llmops.environments.progress import reporting
     from llmops.errors import BadInput
     from llmops.spec.settings import load_settings
-    from llmops.store.paths import CachePaths
+    from llmops.store.cache_paths import CachePaths
 
     settings = load_settings()
     found = to_remove(name, settings)

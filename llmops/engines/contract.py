@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from llmops.spec.load import Loaded
 from llmops.spec.recipe import BaseRecipe, Layout, TrainRecipe
-from llmops.store.paths import AttemptPaths
+from llmops.store.run_paths import AttemptPaths
 
 
 @dataclass(frozen=True)

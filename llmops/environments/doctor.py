@@ -17,7 +17,8 @@ from llmops.environments import machine
 from llmops.environments.machine import size_text
 from llmops.errors import BadInput, LlmopsError
 from llmops.spec.settings import ENGINES, FILE, Settings, load_settings
-from llmops.store.paths import CachePaths, ProjectPaths
+from llmops.store.cache_paths import CachePaths
+from llmops.store.paths import ProjectPaths
 
 SUPPORTED = {"llamafactory": "0.9.5", "vllm": "0.32"}
 """The engine versions that llmops is tested with: an exact one, or all of a minor version."""

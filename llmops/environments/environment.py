@@ -15,7 +15,7 @@ from llmops.environments.lock import Lock, check_engine, lock_for
 from llmops.errors import BadInput
 from llmops.spec.settings import ENGINES, Settings
 from llmops.spec.suggest import did_you_mean
-from llmops.store.paths import CachePaths
+from llmops.store.cache_paths import CachePaths
 
 MARKER = "llmops-environment.json"
 """Written last into a finished environment; a directory without it is never used."""

@@ -26,7 +26,7 @@ from llmops.environments.pip import create_venv, install_packages, run, tail
 from llmops.environments.progress import Report, Step
 from llmops.errors import BadInput, Failed, Interrupted
 from llmops.store.atomic import full_disk, sync_directory, write_json
-from llmops.store.paths import CachePaths
+from llmops.store.cache_paths import CachePaths
 
 # What each engine imports first. Importing it once in the new environment proves that it works
 # (a CUDA build of torch without its libraries does not), and compiles just what will be used.

@@ -14,7 +14,7 @@ from llmops.engines.contract import Environment
 from llmops.environments.lock import DISTRIBUTIONS
 from llmops.errors import BadInput
 from llmops.spec.settings import Settings
-from llmops.store.paths import CachePaths
+from llmops.store.cache_paths import CachePaths
 
 ASK = """
 import importlib.metadata, json, sys, sysconfig

@@ -28,7 +28,8 @@ from llmops.preferences.snapshot import (
 )
 from llmops.spec.source import display
 from llmops.store.atomic import full_disk, sync_file, write_text
-from llmops.store.paths import AttemptPaths, ProjectPaths
+from llmops.store.paths import ProjectPaths
+from llmops.store.run_paths import AttemptPaths
 
 if TYPE_CHECKING:
     import polars as pl

@@ -22,7 +22,7 @@ from llmops.registry.weights import dtype_of
 from llmops.spec.reference import NAME
 from llmops.spec.settings import Settings
 from llmops.spec.source import display
-from llmops.store.paths import CachePaths
+from llmops.store.cache_paths import CachePaths
 
 
 @dataclass(frozen=True)

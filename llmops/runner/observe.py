@@ -20,7 +20,8 @@ from llmops.engines.contract import Progress, ProgressFollower
 from llmops.errors import BadInput
 from llmops.runner.record import RunRecord, StageRecord, find_run, read_run
 from llmops.spec.suggest import did_you_mean
-from llmops.store.paths import AttemptPaths, ProjectPaths
+from llmops.store.paths import ProjectPaths
+from llmops.store.run_paths import AttemptPaths
 
 POLL_SECONDS = 0.5
 LOG_BYTES = 65_536

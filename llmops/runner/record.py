@@ -20,7 +20,8 @@ from llmops.spec.suggest import did_you_mean
 from llmops.store import logs
 from llmops.store.atomic import write_json
 from llmops.store.liveness import is_alive, process_mark
-from llmops.store.paths import ProjectPaths, RunPaths
+from llmops.store.paths import ProjectPaths
+from llmops.store.run_paths import RunPaths
 
 State = Literal["waiting", "running", "reused", "done", "failed", "refused", "interrupted", "died"]
 

@@ -16,9 +16,11 @@ from llmops.registry.store import Registry
 from llmops.spec.load import Loaded
 from llmops.spec.reference import Reference
 from llmops.spec.settings import Settings
+from llmops.store.cache_paths import CachePaths
 from llmops.store.digest import Digests
 from llmops.store.memory import Memory
-from llmops.store.paths import AttemptPaths, CachePaths, ProjectPaths
+from llmops.store.paths import ProjectPaths
+from llmops.store.run_paths import AttemptPaths
 
 if TYPE_CHECKING:
     from llmops.serving.servers import Servers

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from llmops.spec.grammar import Spec
 from llmops.store.atomic import write_json
 from llmops.store.liveness import is_alive, process_mark
-from llmops.store.paths import RunPaths
+from llmops.store.run_paths import RunPaths
 
 BEAT_SECONDS = 15.0
 SILENT_SECONDS = 120.0

@@ -13,7 +13,8 @@ from llmops.runner.resume import GOES_ON
 from llmops.scheduling.clock import millis
 from llmops.scheduling.holder import Holder, last_sign, read_holder
 from llmops.scheduling.jobs import Job
-from llmops.store.paths import ProjectPaths, RunPaths
+from llmops.store.paths import ProjectPaths
+from llmops.store.run_paths import RunPaths
 
 LEASE_SECONDS = 60.0
 """In which a process that was started must have taken its job."""

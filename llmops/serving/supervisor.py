@@ -46,8 +46,9 @@ from llmops.spec.deployment import Deployment, OpenAIBackend
 from llmops.spec.load import Loaded
 from llmops.spec.settings import Settings
 from llmops.spec.source import display
+from llmops.store.cache_paths import CachePaths
 from llmops.store.digest import Digests
-from llmops.store.paths import CachePaths, DeploymentPaths, ProjectPaths
+from llmops.store.paths import DeploymentPaths, ProjectPaths
 
 if TYPE_CHECKING:
     from filelock import FileLock

@@ -14,7 +14,7 @@ from llmops.stages.engine_run import register, run_engine
 from llmops.stages.estimate import shape_of_architecture
 from llmops.stages.history import looked_up, planning_environment
 from llmops.store.digest import sha256_json
-from llmops.store.paths import AttemptPaths
+from llmops.store.run_paths import AttemptPaths
 
 GOLDEN_PROMPTS = 4
 

@@ -10,7 +10,7 @@ from llmops.registry.locate import Located, located
 from llmops.registry.manifest import Manifest
 from llmops.runner.fingerprint import changes, fingerprint
 from llmops.runner.stage import Attempt, Context, Node
-from llmops.store.paths import AttemptPaths
+from llmops.store.run_paths import AttemptPaths
 
 
 def planning_environment(engine: str, context: Context) -> tuple[Environment | None, str]:

@@ -24,7 +24,7 @@ from llmops.stages.engine_run import register, run_engine
 from llmops.stages.estimate import Shape, estimate_training, shape_of, steps_of
 from llmops.stages.history import checkpoint_of, looked_up, planning_environment
 from llmops.store.digest import sha256_json
-from llmops.store.paths import AttemptPaths
+from llmops.store.run_paths import AttemptPaths
 
 GOLDEN_PROMPTS = 4
 

@@ -1,7 +1,10 @@
-"""Every path that llmops writes to. Nothing else in the package builds one."""
+"""Every path below a project that llmops writes to; those of a run are in run_paths.py, those in
+the user's cache in cache_paths.py. Nothing else in the package builds one."""
 
 from dataclasses import dataclass
 from pathlib import Path
+
+from llmops.store.run_paths import RunPaths
 
 
 @dataclass(frozen=True)
@@ -147,7 +150,7 @@ class ProjectPaths:
         """Who is the project's `control`, `ui`, `tensorboard` or `up`, and where it answers."""
         return self.state / "parts" / f"{name}.json"
 
-    def run(self, run: str) -> "RunPaths":
+    def run(self, run: str) -> RunPaths:
         return RunPaths(self.runs / run)
 
     def model(self, name: str) -> Path:
@@ -162,84 +165,6 @@ class ProjectPaths:
 
     def deployment(self, name: str) -> "DeploymentPaths":
         return DeploymentPaths(self.serving / name)
-
-
-@dataclass(frozen=True)
-class RunPaths:
-    """One run: its record, its plan, and a directory for each attempt at a stage."""
-
-    root: Path
-
-    @property
-    def record(self) -> Path:
-        return self.root / "run.json"
-
-    @property
-    def plan(self) -> Path:
-        return self.root / "plan.json"
-
-    @property
-    def holder(self) -> Path:
-        """Which process carries it out for the queue, and how that ended."""
-        return self.root / "holder.json"
-
-    @property
-    def stop(self) -> Path:
-        """Who wants it to end."""
-        return self.root / "stop.json"
-
-    def approval(self, stage: str) -> Path:
-        """What a person said of a stage that waits for it."""
-        return self.root / "approvals" / f"{stage}.json"
-
-    def attempt(self, stage: str, number: int) -> "AttemptPaths":
-        return AttemptPaths(self.root / stage / str(number))
-
-
-@dataclass(frozen=True)
-class AttemptPaths:
-    """One attempt at a stage: what it was given, what it said, what it made."""
-
-    root: Path
-
-    @property
-    def record(self) -> Path:
-        """The fingerprint of what is attempted."""
-        return self.root / "attempt.json"
-
-    @property
-    def log(self) -> Path:
-        """Standard output and error of the engine, as they came."""
-        return self.root / "log.txt"
-
-    @property
-    def output(self) -> Path:
-        """The engine's output directory."""
-        return self.root / "output"
-
-    @property
-    def result(self) -> Path:
-        """What is registered from: files made from the output (a concatenated adapter, ...)."""
-        return self.root / "result"
-
-    @property
-    def golden(self) -> Path:
-        """Golden prompts with token ids and log-probabilities, from the training engine."""
-        return self.root / "golden.json"
-
-    @property
-    def phases(self) -> Path:
-        """Which phase the stage entered when, as lines of JSON."""
-        return self.root / "phases.jsonl"
-
-    @property
-    def datasets(self) -> Path:
-        """The engine's own cache of loaded data."""
-        return self.root / "datasets"
-
-    @property
-    def tensorboard(self) -> Path:
-        return self.root / "tensorboard"
 
 
 @dataclass(frozen=True)
@@ -329,39 +254,3 @@ class WriterPaths:
 
     def segment(self, number: int) -> Path:
         return self.root / f"{number:08d}.jsonl"
-
-
-@dataclass(frozen=True)
-class CachePaths:
-    """The user's cache, shared between projects: engine environments."""
-
-    root: Path
-
-    @property
-    def environments(self) -> Path:
-        return self.root / "environments"
-
-    def environment(self, key: str) -> Path:
-        """The finished environment of one lock; `key` names engine, version and lock hash."""
-        return self.environments / key
-
-    def building(self, key: str) -> Path:
-        """Where that environment is built before it is moved in."""
-        return self.environments / f".building-{key}"
-
-    def lock(self, key: str) -> Path:
-        return self.environments / f".{key}.lock"
-
-    def log(self, key: str) -> Path:
-        """What pip said while that environment was built."""
-        return self.environments / f".{key}.log"
-
-    @property
-    def pythons(self) -> Path:
-        """What was found in environments of the user's own, by interpreter."""
-        return self.root / "pythons.json"
-
-    @property
-    def options(self) -> Path:
-        """Option sets read from engine sources, by engine version."""
-        return self.root / "options"

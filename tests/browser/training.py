@@ -25,7 +25,7 @@ from llmops.runner.stage import Context
 from llmops.spec.settings import load_settings
 from llmops.stages.catalog import KINDS
 from llmops.store.atomic import write_json
-from llmops.store.paths import AttemptPaths
+from llmops.store.run_paths import AttemptPaths
 
 DAY = 86_400.0
 

@@ -19,7 +19,8 @@ from llmops.registry.store import Registry
 from llmops.serving.supervisor import Supervisor, serving
 from llmops.spec.load import load_deployment
 from llmops.spec.settings import load_settings
-from llmops.store.paths import CachePaths, ProjectPaths
+from llmops.store.cache_paths import CachePaths
+from llmops.store.paths import ProjectPaths
 from tests.conftest import run_llmops
 
 

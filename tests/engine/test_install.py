@@ -18,7 +18,7 @@ from llmops.environments.lock import Lock, lock_for
 from llmops.environments.progress import Step
 from llmops.errors import BadInput, Failed
 from llmops.spec.settings import Settings, load_settings
-from llmops.store.paths import CachePaths
+from llmops.store.cache_paths import CachePaths
 
 pytestmark = pytest.mark.engine
 

@@ -13,7 +13,7 @@ import pytest
 from llmops.engines.contract import Command, Environment, ModelFiles
 from llmops.engines.llamafactory.engine import LlamaFactory
 from llmops.store.atomic import write_text
-from llmops.store.paths import AttemptPaths
+from llmops.store.run_paths import AttemptPaths
 from tests.training_jobs import LAYOUT_ROWS, train_job, train_recipe, write_rows
 
 pytestmark = pytest.mark.engine

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from llmops.engines.llamafactory.checkpoint import last_checkpoint, prune
-from llmops.store.paths import AttemptPaths
+from llmops.store.run_paths import AttemptPaths
 
 
 def checkpoint(attempt: AttemptPaths, step: int) -> Path:

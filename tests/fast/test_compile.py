@@ -21,7 +21,7 @@ from llmops.engines.llamafactory.machine import Machine, this_machine
 from llmops.errors import BadInput
 from llmops.spec.load import load_recipe
 from llmops.spec.recipe import DataFile
-from llmops.store.paths import AttemptPaths
+from llmops.store.run_paths import AttemptPaths
 from tests.training_jobs import (
     GOOD,
     LAYOUT_ROWS,

@@ -18,7 +18,7 @@ from llmops.environments.pip import run
 from llmops.environments.progress import Step
 from llmops.errors import BadInput, Failed
 from llmops.spec.settings import ENGINES, EngineSettings, EnginesSettings, Settings
-from llmops.store.paths import CachePaths
+from llmops.store.cache_paths import CachePaths
 from tests.processes import end_of
 
 

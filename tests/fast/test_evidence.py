@@ -9,7 +9,7 @@ import pytest
 from llmops.engines.llamafactory.cause import cause
 from llmops.engines.llamafactory.evidence import finished
 from llmops.errors import Failed
-from llmops.store.paths import AttemptPaths
+from llmops.store.run_paths import AttemptPaths
 
 
 def weights(path: Path, size: int = 16) -> None:

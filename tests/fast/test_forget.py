@@ -26,7 +26,8 @@ from llmops.registry.manifest import DataUsed, Draft, Golden, Lineage
 from llmops.registry.store import Registry
 from llmops.spec.settings import Settings
 from llmops.store.database import open_database, reading
-from llmops.store.paths import AttemptPaths, ProjectPaths
+from llmops.store.paths import ProjectPaths
+from llmops.store.run_paths import AttemptPaths
 from llmops.store.tables import feedback, inferences, tombstones
 from tests.fast.logged import IDENTITY, NOW, answer, event, write
 from tests.fast.models_on_disk import write_full

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from llmops.engines.llamafactory.progress import Follower, seconds
-from llmops.store.paths import AttemptPaths
+from llmops.store.run_paths import AttemptPaths
 
 STEP = {
     "current_steps": 5,

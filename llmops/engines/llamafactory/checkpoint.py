@@ -10,7 +10,7 @@ import re
 import shutil
 from pathlib import Path
 
-from llmops.store.paths import AttemptPaths
+from llmops.store.run_paths import AttemptPaths
 
 _WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.pth")
 # AdamW's moments: one file, or DeepSpeed's own folder. Without them training would go on silently

@@ -17,7 +17,7 @@ from llmops.engines.llamafactory.datasets import DataFiles, converted_text, data
 from llmops.engines.llamafactory.defaults import default_options, owned_options
 from llmops.engines.llamafactory.machine import Machine
 from llmops.engines.llamafactory.optionfiles import FILE_OPTIONS, option_file
-from llmops.store.paths import AttemptPaths
+from llmops.store.run_paths import AttemptPaths
 
 _STAGES = {"cpt": "pt", "sft": "sft", "dpo": "dpo", "kto": "kto", "rm": "rm"}
 _WORKER = Path(__file__).parent / "worker"

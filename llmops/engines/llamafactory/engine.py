@@ -25,7 +25,7 @@ from llmops.engines.llamafactory.options import option_set
 from llmops.engines.llamafactory.progress import Follower
 from llmops.spec.load import Loaded
 from llmops.spec.recipe import TrainRecipe
-from llmops.store.paths import AttemptPaths
+from llmops.store.run_paths import AttemptPaths
 
 
 class LlamaFactory:

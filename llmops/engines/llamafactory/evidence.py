@@ -13,7 +13,7 @@ from llmops.engines.contract import Finished
 from llmops.errors import BadInput, Failed
 from llmops.registry.files import headers, kind_of, model_files
 from llmops.spec.source import display
-from llmops.store.paths import AttemptPaths
+from llmops.store.run_paths import AttemptPaths
 
 
 def finished(attempt: AttemptPaths) -> Finished:

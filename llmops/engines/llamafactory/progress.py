@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from llmops.engines.contract import Progress
-from llmops.store.paths import AttemptPaths
+from llmops.store.run_paths import AttemptPaths
 
 TRAINER_LOG = "trainer_log.jsonl"
 _TIME = re.compile(r"(?:(\d+) days?, )?(\d+):(\d\d):(\d\d)")
