@@ -3,6 +3,7 @@
 ?tab=train&file=recipes/sft.yaml        &new=recipe|pipeline for one that is pasted
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -19,8 +20,43 @@ EVERY = 2.0
 _CHOICES = [("New recipe, pasted", "new:recipe"), ("New pipeline, pasted", "new:pipeline")]
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What the page is made of. held: the draft in hand."""
+
+    held: gr.State
+    chosen: gr.Dropdown
+    path: gr.Textbox
+    force: gr.Checkbox
+    form: gr.HTML
+    text: gr.Code
+    told: gr.HTML
+    planned: gr.HTML
+    runs: gr.HTML
+
+
 def build(ui: Ui) -> None:
-    editing = Editing()
+    parts, page = _parts(), Train()
+    held, path, text = parts.held, parts.path, parts.text
+    everything = [held, parts.chosen, path, text, parts.form, parts.told, parts.planned, parts.runs]
+    body = [held, text, parts.form, parts.told, parts.planned]
+    shown = [held, parts.form, parts.told, parts.planned]
+    asked = [held, text, path, parts.force]
+    ui.on_show(page.show, [held, text], everything)
+    ui.every(EVERY, page.last, [held], [parts.runs])
+    ui.on(parts.chosen.input, page.choose, [parts.chosen])
+    ui.on(text.input, page.typed, [held, text], shown, trigger_mode="always_last")
+    for act in FORM_ACTS:
+        ui.on_do(act, page.changer(act), [held, text], body)
+    ui.on_do("plan", page.plan, asked, [held, parts.planned])
+    ui.on_do("start_planned", page.start, asked, [parts.planned])
+    ui.on_do("save", page.save, [held, text, path], [held, path, parts.form, parts.told])
+    ui.on_do("revert", page.revert, [held], body)
+    ui.on_do("stop_here", page.stop, [held], [parts.runs])
+    ui.on_do("resume_here", page.resume, [held], [parts.runs])
+
+
+def _parts() -> Parts:
     held = gr.State(None)
     with gr.Row(elem_classes="ll-train-top"):
         chosen = gr.Dropdown(
@@ -45,107 +81,100 @@ def build(ui: Ui) -> None:
             told = gr.HTML("", elem_id="train-problems")
     planned = gr.HTML("", elem_id="train-plan")
     runs = gr.HTML("", elem_id="train-last")
-    everything = [held, chosen, path, text, form, told, planned, runs]
+    return Parts(held, chosen, path, force, form, text, told, planned, runs)
 
-    async def show(ask: Ask, draft: Any, now: str) -> Any:
-        files = await editing.files(ask)
-        wanted = editing.wanted(ask, files, draft)
+
+class Train:
+    """What the page does. now: the text as it stands in the page; draft: the one in hand."""
+
+    def __init__(self) -> None:
+        self._editing = Editing()
+
+    async def show(self, ask: Ask, draft: Any, now: str) -> Any:
+        files = await self._editing.files(ask)
+        wanted = self._editing.wanted(ask, files, draft)
         if draft is not None and wanted == (draft.path, draft.is_new):
             return [
                 gr.skip(),
-                editing.choice(files, draft),
+                self._editing.choice(files, draft),
                 *[gr.skip()] * 5,
-                await last(ask, draft),
+                await self.last(ask, draft),
             ]
-        opened = await editing.open(ask, *wanted)
+        opened = await self._editing.open(ask, *wanted)
         return [
             opened,
-            editing.choice(files, opened),
+            self._editing.choice(files, opened),
             gr.Textbox(value=opened.path, visible=opened.is_new),
             opened.text,
-            *await editing.render(ask, opened),
+            *await self._editing.render(ask, opened),
             "",
-            await last(ask, opened),
+            await self.last(ask, opened),
         ]
 
-    async def last(ask: Ask, draft: Any) -> Html:
+    async def last(self, ask: Ask, draft: Any) -> Html:
         if draft is None or draft.is_new:
             return runs_of([])
         found = await ask.api.shared("/runs", target=draft.path, limit=3)
         return runs_of(found.get("items") or [])
 
-    async def choose(ask: Ask, value: str | None) -> None:
+    async def choose(self, ask: Ask, value: str | None) -> None:
         kind, _, new = (value or "").partition(":")
         if kind == "new":
             ask.go(tab="train", new=new)
         elif value:
             ask.go(tab="train", file=value)
 
-    async def typed(ask: Ask, draft: Any, now: str) -> Any:
+    async def typed(self, ask: Ask, draft: Any, now: str) -> Any:
         if draft is None or draft.text == now:
             return None
         changed = draft.with_text(now)
-        return [changed, *await editing.render(ask, changed), editing.after(changed)]
+        return [changed, *await self._editing.render(ask, changed), self._editing.after(changed)]
 
-    def changer(act: str) -> Handler:
+    def changer(self, act: str) -> Handler:
         async def change(ask: Ask, draft: Any, now: str) -> Any:
             if draft is None:
                 return None
             before = draft.with_text(now or "")
-            changed = before.with_text(await editing.changed(ask, before, act))
-            shown = await editing.render(ask, changed)
-            return [changed, changed.text, *shown, editing.after(changed)]
+            changed = before.with_text(await self._editing.changed(ask, before, act))
+            shown = await self._editing.render(ask, changed)
+            return [changed, changed.text, *shown, self._editing.after(changed)]
 
         return change
 
-    async def plan(ask: Ask, draft: Any, now: str, name: str, again: bool) -> Any:
+    async def plan(self, ask: Ask, draft: Any, now: str, name: str, again: bool) -> Any:
         if draft is None:
             return None
         ready = draft.with_text(now or "")
-        found, overrides = await editing.plan(ask, ready, name, again)
-        return [editing.planned(ready), plan_page(found, overrides, ready.path)]
+        found, overrides = await self._editing.plan(ask, ready, name, again)
+        return [self._editing.planned(ready), plan_page(found, overrides, ready.path)]
 
-    async def start(ask: Ask, draft: Any, now: str, name: str, again: bool) -> Any:
+    async def start(self, ask: Ask, draft: Any, now: str, name: str, again: bool) -> Any:
         if draft is None or draft.planned != now:
             return [stale()]
-        run = await editing.start(ask, draft.with_text(now), name, again)
+        run = await self._editing.start(ask, draft.with_text(now), name, again)
         ask.go(tab="runs", run=run)
         return None
 
-    async def save(ask: Ask, draft: Any, now: str, name: str) -> Any:
+    async def save(self, ask: Ask, draft: Any, now: str, name: str) -> Any:
         if draft is None:
             return None
-        saved = await editing.save(ask, draft.with_text(now or ""), name)
+        saved = await self._editing.save(ask, draft.with_text(now or ""), name)
         ask.say(f"{saved.path} is saved.")
         ask.go(tab="train", file=saved.path)
-        return [saved, gr.Textbox(visible=False), *await editing.render(ask, saved)]
+        return [saved, gr.Textbox(visible=False), *await self._editing.render(ask, saved)]
 
-    async def revert(ask: Ask, draft: Any) -> Any:
+    async def revert(self, ask: Ask, draft: Any) -> Any:
         if draft is None:
             return None
-        opened = await editing.open(ask, draft.path, draft.is_new)
-        return [opened, opened.text, *await editing.render(ask, opened), ""]
+        opened = await self._editing.open(ask, draft.path, draft.is_new)
+        return [opened, opened.text, *await self._editing.render(ask, opened), ""]
 
-    async def stop(ask: Ask, draft: Any) -> Any:
+    async def stop(self, ask: Ask, draft: Any) -> Any:
         await ask.api.post(f"/runs/{segment(ask.value)}/stop")
         ask.say(f"{ask.value} is told to stop.")
-        return await last(ask, draft)
+        return await self.last(ask, draft)
 
-    async def resume(ask: Ask, draft: Any) -> Any:
+    async def resume(self, ask: Ask, draft: Any) -> Any:
         await ask.api.post(f"/runs/{segment(ask.value)}/resume")
         ask.say(f"{ask.value} goes on.")
-        return await last(ask, draft)
-
-    body = [held, text, form, told, planned]
-    ui.on_show(show, [held, text], everything)
-    ui.every(EVERY, last, [held], [runs])
-    ui.on(chosen.input, choose, [chosen])
-    ui.on(text.input, typed, [held, text], [held, form, told, planned], trigger_mode="always_last")
-    for act in FORM_ACTS:
-        ui.on_do(act, changer(act), [held, text], body)
-    ui.on_do("plan", plan, [held, text, path, force], [held, planned])
-    ui.on_do("start_planned", start, [held, text, path, force], [planned])
-    ui.on_do("save", save, [held, text, path], [held, path, form, told])
-    ui.on_do("revert", revert, [held], [held, text, form, told, planned])
-    ui.on_do("stop_here", stop, [held], [runs])
-    ui.on_do("resume_here", resume, [held], [runs])
+        return await self.last(ask, draft)
