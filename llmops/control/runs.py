@@ -16,7 +16,7 @@ from llmops.control.pages import Place, cut
 from llmops.control.presence import present
 from llmops.control.shape import Answer
 from llmops.errors import Failed
-from llmops.runner.record import RunRecord, find_run, read_run
+from llmops.runner.record import RunRecord, StageRecord, find_run, read_run
 from llmops.runner.resume import GOES_ON
 from llmops.store.paths import ProjectPaths
 
@@ -228,14 +228,19 @@ def detail(run: str, project: "Project") -> dict[str, Any]:
 
 
 def _recorded(record: RunRecord, job: "Job | None", paths: ProjectPaths) -> dict[str, Any]:
+    from llmops.runner.approval import read_approval
     from llmops.runner.observe import graph
+
+    def shown(one: StageRecord) -> dict[str, Any]:
+        file = paths.run(record.id).approval(one.name)
+        asked = read_approval(file) if one.state == "waiting" else None
+        open_ = asked is not None and asked.decision is None
+        return {**one.model_dump(exclude={"declared"}), "state": one.shown, "approval": open_}
 
     return {
         **record.model_dump(exclude={"pid", "process_started"}),
         "state": state_of(record, job),
-        "stages": [
-            {**one.model_dump(exclude={"declared"}), "state": one.shown} for one in record.stages
-        ],
+        "stages": [shown(one) for one in record.stages],
         "seconds": took(record),
         "graph": graph(paths, record.id),
     }

@@ -115,7 +115,7 @@ def _waits(run: Mapping[str, Any]) -> Html | None:
     if run["state"] == "approval" or job.get("state") == "approval":
         return _asks(name, "", "This run starts once a person agrees.")
     for stage in run.get("stages") or []:
-        if stage["state"] == "waiting" and "a person must agree" in str(stage.get("error")):
+        if stage.get("approval"):
             words = f"{stage['name']}: {stage['error']}"
             return _asks(name, str(stage["name"]), words)
     return None

@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from llmops.control.project import Project
+from llmops.control.runs import detail
 from llmops.errors import BadInput, GateRefused
 from llmops.registry.store import Registry
 from llmops.runner.record import RunRecord, find_run
 from llmops.scheduling import jobs
 from llmops.scheduling.approvals import approvals, approve
+from llmops.spec.settings import load_settings
 from llmops.store.paths import ProjectPaths
 from tests.conftest import Llmops
 from tests.fast.job_queue import MOVE, Queue
@@ -42,6 +45,18 @@ def test_a_stage_waits_for_a_person(project: Path, town: Registry, llmops: Llmop
     assert "waits: a person must agree: town@candidate -> town:v3" in done.stderr
     assert town.aliases("town")["candidate"] == 2
     assert f"llmops run --resume {run}" in done.stderr
+
+
+def test_a_run_says_which_of_its_stages_asks(project: Path, town: Registry, llmops: Llmops) -> None:
+    llmops("run", "p.yaml")
+    run = last(project).id
+
+    def asks() -> list[bool]:
+        return [one["approval"] for one in detail(run, Project(load_settings(project)))["stages"]]
+
+    assert asks() == [True]
+    llmops("approve", run)
+    assert asks() == [False]
 
 
 def test_the_plan_says_that_a_person_must_agree(town: Registry, llmops: Llmops) -> None:

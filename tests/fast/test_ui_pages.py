@@ -138,6 +138,13 @@ def test_the_page_opens_at_the_stage_to_look_at() -> None:
     assert the_stage({"stages": []}, "") is None
 
 
+def test_only_a_stage_that_asks_has_buttons_to_decide() -> None:
+    stage = {"name": "offer", "state": "waiting", "error": "waits for evidence"}
+    for asks in (False, True):
+        page = head({**RUN, "stages": [{**stage, "approval": asks}]}, stage)
+        assert ("approve_runs" in page) == asks
+
+
 def test_pages_of_a_list_are_links() -> None:
     assert pager({"tab": "runs", "state": "done"}, None) == ""
     assert "?tab=runs&amp;state=done&amp;after=x%2By" in pager(

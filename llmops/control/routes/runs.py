@@ -23,7 +23,8 @@ _FAR = 2**40
 
 
 class StageShown(Answer):
-    """output: what it made; attempt: None for one that was reused or has not begun."""
+    """output: what it made; attempt: None for one that was reused or has not begun; approval: it
+    waits for a person."""
 
     name: str
     kind: str
@@ -33,6 +34,7 @@ class StageShown(Answer):
     started: str | None = None
     seconds: float | None = None
     error: str | None = None
+    approval: bool = False
 
 
 class Graph(Answer):
