@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from llmops.errors import LlmopsError
-from llmops.gateway.routes import Target
+from llmops.gateway.routes import Target, Upstream
 from llmops.serving.pool import Pool
 from llmops.serving.readiness import Report
 from llmops.serving.resolve import Resolved
@@ -13,10 +13,11 @@ from llmops.serving.table import Table
 
 class Routing:
     """One deployment's traffic. routed: the version of each variant, as the table says now;
-    problems: why a variant is not where its alias points."""
+    upstreams: where it leads to; problems: why a variant is not where its alias points."""
 
     def __init__(self, table: Table, pool: Pool, report: Report) -> None:
         self.routed: dict[str, Served] = {}
+        self.upstreams: dict[str, Upstream] = {}
         self.problems: dict[str, LlmopsError] = {}
         self._table = table
         self._pool = pool
@@ -59,11 +60,14 @@ class Routing:
     def _write(self, variants: Mapping[str, Served], versions: Iterable[Served]) -> bool:
         targets: dict[str, Target] = self._pool.targets()
         targets |= {one.name: self._pool.target(one) for one in versions}
-        return self._table.write(
-            backends=self._pool.upstreams({target.backend for target in targets.values()}),
+        upstreams = self._pool.upstreams({target.backend for target in targets.values()})
+        written = self._table.write(
+            backends=upstreams,
             versions=targets,
             variants={name: one.name for name, one in variants.items()},
         )
+        self.upstreams = upstreams
+        return written
 
     def _tell(self, problems: Mapping[str, LlmopsError], resolved: Resolved) -> None:
         """Report each problem once, as long as it is the same."""

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 
+from llmops.gateway.routes import Upstream
 from llmops.serving.backend import Backend
 from llmops.serving.gateway import GatewayProcess
 from llmops.serving.plan import ServingPlan
@@ -28,7 +29,7 @@ def snapshot(
     backend = plan.loaded.spec.backend
     return ServingState(
         name=plan.name,
-        status=_status(backends, starting),
+        status=status_of(backends, routing.upstreams, starting),
         pid=os.getpid(),
         process_started=process_mark(os.getpid()),
         url=endpoint.url,
@@ -50,13 +51,24 @@ def snapshot(
     )
 
 
-def _status(backends: Mapping[str, Backend], starting: bool) -> Status:
-    statuses = {one.status for one in backends.values()} - {"gone", "failed"}
+def status_of(
+    backends: Mapping[str, Backend], upstreams: Mapping[str, Upstream], starting: bool
+) -> Status:
+    """A backend that came back after the table was written gets no requests yet: it counts as down
+    until the next one."""
+    statuses = {_routed(one, upstreams.get(name)) for name, one in backends.items()}
+    statuses -= {"gone", "failed"}
     if statuses and statuses <= {"held"}:
         return "held"
     if starting:
         return "starting"
     return "ready" if statuses <= {"ready"} or "ready" in statuses else "restarting"
+
+
+def _routed(one: Backend, upstream: Upstream | None) -> str:
+    endpoint = one.place.endpoint
+    elsewhere = upstream is not None and upstream.uds != endpoint.uds
+    return "down" if one.status == "ready" and elsewhere else one.status
 
 
 def _backend(one: Backend) -> BackendState:

@@ -16,6 +16,7 @@ from llmops.serving.patience import Patience
 from llmops.serving.plan import plan_serving
 from llmops.serving.pool import VllmPool
 from llmops.serving.served import Served
+from llmops.serving.snapshot import status_of
 from llmops.spec.deployment import VllmBackend
 from llmops.spec.load import load_deployment
 from llmops.store.paths import ProjectPaths
@@ -76,6 +77,16 @@ def test_a_base_that_is_needed_again_while_its_server_leaves_gets_a_new_one(proj
         assert first.status == "ready"
         until(ready(pool, base))
         assert pool.backends[base.name] is not first
+
+
+def test_ready_is_only_what_the_routing_table_leads_to(project: Path) -> None:
+    """The table is written before the state; a server may come back in between."""
+    with pool_of(project, wire_environment(project)) as (pool, base):
+        before = pool.upstreams([base.name])
+        until(ready(pool, base))
+        now = pool.upstreams([base.name])
+        told = [status_of(pool.backends, table, starting=False) for table in (before, now)]
+    assert told == ["restarting", "ready"]
 
 
 def test_a_second_base_waits_until_the_first_is_back(project: Path) -> None:
