@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from llmops.ui.client import Client
-from llmops.ui.login import Keys
+from llmops.ui.login import SESSION, Sessions, add_login
 from llmops.ui.markup import Html, tag
 
 if TYPE_CHECKING:
@@ -26,10 +26,6 @@ TABS = (
     ("schedules", "Schedules", "llmops.ui.schedules"),
 )
 """id (in links: ?tab=ID), title, module."""
-_LOGIN = (
-    "The username is the name of an API key, the password is the key itself. "
-    "`llmops keys create NAME --scope run` makes one."
-)
 _HEAD = '<meta name="color-scheme" content="light dark">'
 
 
@@ -43,7 +39,7 @@ def create_app(client: Client, *, login: bool = False, loopback: bool = True) ->
     from llmops.ui.theme import theme
 
     mount = _gradio().mount_gradio_app
-    keys = Keys(client, required=login)
+    sessions = Sessions(client, required=login)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -58,11 +54,13 @@ def create_app(client: Client, *, login: bool = False, loopback: bool = True) ->
 
     tickets = Tickets()
     add_downloads(app, client, tickets)
+    if login:
+        add_login(app, sessions)
     app.add_middleware(QuickAssets, loopback=loopback)
     app.add_middleware(OwnPagesOnly, loopback=loopback)
     served: FastAPI = mount(
         app,
-        _blocks(client, keys, tickets),
+        _blocks(client, sessions, tickets),
         "/",
         theme=theme(),
         head=_HEAD,
@@ -76,8 +74,7 @@ def create_app(client: Client, *, login: bool = False, loopback: bool = True) ->
         show_error=False,
         allowed_paths=[],
         max_file_size=1,
-        auth=keys.check if login else None,
-        auth_message=_LOGIN if login else None,
+        auth_dependency=(lambda request: request.scope.get(SESSION)) if login else None,
     )
     return served
 
@@ -95,15 +92,15 @@ def _gradio() -> Any:
     return gradio
 
 
-def _blocks(client: Client, keys: Keys, tickets: Any) -> Any:
+def _blocks(client: Client, sessions: Sessions, tickets: Any) -> Any:
     import gradio as gr
 
     from llmops.ui.frame import Ui
     from llmops.ui.router import add_router
 
-    ui = Ui(client, keys, tickets)
+    ui = Ui(client, sessions, tickets)
     with gr.Blocks(title="llmops", analytics_enabled=False, fill_width=True) as blocks:
-        gr.HTML(_header(keys.required), elem_id="llmops-header")
+        gr.HTML(_header(sessions.required), elem_id="llmops-header")
         with gr.Tabs(elem_id="llmops-tabs", overflow_behavior="wrap"):
             for name, title, module in TABS:
                 with gr.Tab(title, id=name, elem_id=f"tab-{name}"):
@@ -119,5 +116,6 @@ def _blocks(client: Client, keys: Keys, tickets: Any) -> Any:
 def _header(login: bool) -> Html:
     mark = tag("span", class_="ll-mark", aria_hidden="true")
     brand = tag("a", mark, "llmops", class_="ll-brand", href="?tab=home")
-    out = tag("a", "Log out", href="logout", class_="ll-quiet") if login else None
+    leave = tag("button", "Log out", class_="ll-button ll-plain")
+    out = tag("form", leave, method="post", action="logout") if login else None
     return tag("header", brand, out, class_="ll-header")

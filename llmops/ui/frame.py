@@ -24,7 +24,7 @@ import gradio as gr
 
 from llmops.ui.client import Api, Client, Problem
 from llmops.ui.download import Tickets
-from llmops.ui.login import Keys
+from llmops.ui.login import Sessions
 from llmops.ui.markup import Html
 from llmops.ui.panel import said, trouble
 
@@ -89,11 +89,11 @@ def _router() -> gr.HTML:
 
 @dataclass
 class Ui:
-    """The shell that tabs are built on. client: to control and gateway; keys: of who logged in;
+    """The shell that tabs are built on. client: to control and gateway; sessions: who logged in;
     router: rendered after all tabs (router.py); tickets: for links that download."""
 
     client: Client
-    keys: Keys
+    sessions: Sessions
     tickets: Tickets
     tab: str = ""
     router: gr.HTML = field(default_factory=_router)
@@ -193,7 +193,7 @@ class Ui:
         carried = dict(data) if isinstance(data, Mapping) else {}
         query = carried.pop("query", None)
         found = {str(k): str(v) for k, v in query.items()} if isinstance(query, Mapping) else {}
-        key = self.keys.of(request.username)
+        key = self.sessions.key(request.username)
         return Ask(self.client.api(key), found, carried, request.session_hash or "")
 
 

@@ -20,7 +20,7 @@ Child = object
 """Html, or anything else: text by str(), inert; None is nothing, a list its items."""
 
 
-def tag(name: str, *children: Child, **attributes: object) -> Html:
+def tag(name: str, /, *children: Child, **attributes: object) -> Html:
     """An element. attributes: `_` reads as `-`, a leading or trailing one is dropped (`class_`);
     None and False leave one out, True gives it without a value."""
     shown = "".join(_attribute(key, value) for key, value in attributes.items())

@@ -6,6 +6,7 @@ Control stands in as a small ASGI application that answers what a test says.
 import asyncio
 import json
 import re
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -19,7 +20,7 @@ from llmops.ui.app import TABS, create_app
 from llmops.ui.client import Api, Client, Problem, segment
 from llmops.ui.download import Tickets
 from llmops.ui.frame import Ask, Ui
-from llmops.ui.login import Keys
+from llmops.ui.login import Sessions
 from llmops.ui.origin import OwnPagesOnly
 from llmops.ui.server import is_loopback, serve
 from llmops.ui.watch import Watch
@@ -94,17 +95,36 @@ def test_requests_carry_the_key_and_what_is_begun_an_idempotency_key() -> None:
     assert listed.url.query == b"limit=3"
 
 
-def test_who_logs_in_needs_the_key_of_that_name() -> None:
-    keys = Keys(Control({"/whoami": (200, {"name": "mara", "scopes": ["read"]})}), required=True)
-    assert not asyncio.run(keys.check("other", "secret"))
-    assert not asyncio.run(keys.check("mara", ""))
-    assert asyncio.run(keys.check("mara", "secret"))
-    assert (keys.of("mara"), keys.of("other"), keys.of(None)) == ("secret", None, None)
+def test_a_session_has_the_key_that_it_began_with() -> None:
+    """Also when the next one comes with a newer key of the same name."""
+    sessions = Sessions(Control({"/whoami": (200, {"name": "mara"})}), required=True)
+    cookies = [asyncio.run(sessions.begin(key)) for key in ("older", "newer")]
+    assert [sessions.key(sessions.name(one)) for one in cookies] == ["older", "newer"]
+    sessions.end(cookies[0])
+    assert [sessions.name(one) is None for one in cookies] == [True, False]
 
 
-def test_who_control_does_not_know_may_not_log_in() -> None:
-    keys = Keys(Control({"/whoami": (401, {"detail": "unknown"})}), required=True)
-    assert not asyncio.run(keys.check("mara", "secret"))
+def test_without_a_session_nobody_is_let_through_as_nobody() -> None:
+    sessions = Sessions(Control({}), required=True)
+    for name in (None, "", "other"):
+        with pytest.raises(Problem, match="logged out"):
+            sessions.key(name)
+
+
+def test_a_session_that_nobody_used_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    sessions = Sessions(Control({"/whoami": (200, {"name": "mara"})}), required=True)
+    cookie = asyncio.run(sessions.begin("k"))
+    now = time.monotonic()
+    for hours, there in ((11, True), (22, True), (35, False)):
+        monkeypatch.setattr(time, "monotonic", lambda at=now + hours * 3600: at)
+        assert (sessions.name(cookie) is not None) == there
+
+
+@pytest.mark.parametrize("key", ["", "schl\u00fcssel", "a\r\nHost: b", "unknown"])
+def test_who_control_does_not_know_may_not_log_in(key: str) -> None:
+    sessions = Sessions(Control({"/whoami": (401, {"detail": "unknown"})}), required=True)
+    with pytest.raises(Problem):
+        asyncio.run(sessions.begin(key))
 
 
 def called(fn: Any, data: dict[str, Any]) -> Any:
@@ -112,7 +132,7 @@ def called(fn: Any, data: dict[str, Any]) -> Any:
 
     async def call() -> Any:  # Gradio makes an event loop of its own where none runs
         control = Control({})
-        ui = Ui(control, Keys(control, required=False), Tickets())
+        ui = Ui(control, Sessions(control, required=False), Tickets())
         with gr.Blocks(), gr.Tabs(), gr.Tab():
             ui.begin("runs")
             ui.on_do("act", fn, ["input"], ["output"])
@@ -158,7 +178,7 @@ def test_an_act_has_one_function() -> None:
     async def act(ask: Ask) -> None: ...
 
     async def twice() -> None:
-        ui = Ui(Control({}), Keys(Control({}), required=False), Tickets())
+        ui = Ui(Control({}), Sessions(Control({}), required=False), Tickets())
         with gr.Blocks(), gr.Tabs(), gr.Tab():
             ui.begin("runs")
             ui.on_do("stop", act)
@@ -307,21 +327,47 @@ def test_no_function_is_an_endpoint_for_others(app: Any) -> None:
     assert not found["unnamed_endpoints"]
 
 
-def test_behind_a_login_nothing_is_shown_before_it() -> None:
-    app = made(Control({"/whoami": (200, {"name": "mara"})}), login=True, loopback=False)
+def guarded(answers: Answers) -> Any:
+    return made(Control(answers), login=True, loopback=False)
 
-    async def visit() -> tuple[str, int, int, str]:
+
+@pytest.mark.parametrize("path", ["/config", "/gradio_api/info", "/download/x", "/theme.css"])
+def test_behind_a_login_nothing_is_shown_before_it(path: str) -> None:
+    app = guarded({})
+    assert got(app, path).status_code == 401
+    assert got(app, "/?tab=runs").headers["location"] == "login?then=tab%3Druns"
+
+
+def test_a_login_leads_to_the_page_that_was_asked_for_and_a_logout_ends_it() -> None:
+    app = guarded({"/whoami": (200, {"name": "mara"})})
+
+    async def visit() -> list[httpx.Response]:
         async with browser(app) as http:
-            before = (await http.get("/")).text
-            wrong = await http.post("/login", data={"username": "joe", "password": "k"})
-            right = await http.post("/login", data={"username": "mara", "password": "k"})
-            after = (await http.get("/")).text
-            return before, wrong.status_code, right.status_code, after
+            sent = {"key": "k", "then": "tab=runs&run=x"}
+            began = await http.post("/login", data=sent)
+            there = await http.get("/")
+            await http.post("/logout")
+            return [began, there, await http.get("/")]
 
-    before, wrong, right, after = asyncio.run(visit())
-    assert "tab-runs" not in before
-    assert (wrong, right) == (400, 200)
-    assert "tab-runs" in after
+    began, there, after = asyncio.run(visit())
+    assert (began.status_code, began.headers["location"]) == (303, "./?tab=runs&run=x")
+    assert "HttpOnly" in began.headers["set-cookie"]
+    assert "tab-runs" in there.text
+    assert after.headers["location"] == "login"
+
+
+def test_a_login_says_why_it_failed_and_repeats_nothing() -> None:
+    app = guarded({"/whoami": (401, {"detail": "the API key was <revoked>"})})
+
+    async def visit() -> httpx.Response:
+        async with browser(app) as http:
+            return await http.post("/login", data={"key": "s3cret", "then": '"><script>'})
+
+    told = asyncio.run(visit())
+    assert told.status_code == 403
+    assert "the API key was &lt;revoked&gt;" in told.text
+    assert "s3cret" not in told.text
+    assert "<script" not in told.text
 
 
 def test_where_it_listens_is_checked_first() -> None:
