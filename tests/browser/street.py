@@ -165,9 +165,9 @@ def street(
 
 
 @contextmanager
-def faces(root: Path) -> Iterator[Street]:
-    """Control and UI alone, of a project as it is."""
-    found = Street(root, root.with_name(f"{root.name}.log"))
+def faces(root: Path, gateway: str = "") -> Iterator[Street]:
+    """Control and UI alone, of a project as it is. gateway: the URL of one that serves it."""
+    found = Street(root, root.with_name(f"{root.name}.log"), gateway)
     found.logs.mkdir(exist_ok=True)
     try:
         _start_control(found)
