@@ -16,6 +16,10 @@ from llmops.errors import BadInput
 
 Key = tuple[str | int, ...]
 
+MOST_KEYS = 200_000
+"""Keys and items of a file, each as often as an alias repeats it: a text of ten lines can hold
+billions."""
+
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -144,6 +148,9 @@ def _yaml_problem(error: yaml.YAMLError, path: Path) -> tuple[str]:
 
 def _index(node: Any, key: Key, lines: dict[Key, int], path: Path) -> None:
     """Record the line of every key below `node`, refusing a key that is given twice."""
+    if len(lines) > MOST_KEYS:
+        what = f"it has more than {MOST_KEYS:,} keys, counting what aliases repeat"
+        raise BadInput(what, where=display(path))
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for name_node, value_node in node.value:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from llmops.errors import BadInput
-from llmops.spec.source import parse_scalar, read_source
+from llmops.spec.source import parse_scalar, parse_source, read_source
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,13 @@ def test_what_is_no_mapping_is_refused(tmp_path: Path, text: str, words: str) ->
     with pytest.raises(BadInput, match=r"a\.yaml") as caught:
         read_source(file)
     assert words in str(caught.value)
+
+
+def test_aliases_that_multiply_are_refused(tmp_path: Path) -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 8)}]" for n in range(1, 12)]
+    with pytest.raises(BadInput, match="more than 200,000 keys"):
+        parse_source("\n".join(lines), tmp_path / "x.yaml")
 
 
 def test_a_missing_file_names_its_neighbour(tmp_path: Path) -> None:
