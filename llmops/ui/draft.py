@@ -12,18 +12,27 @@ from llmops.ui.yaml_edit import data_of, written
 
 NEW = {"recipe": "recipes/new.yaml", "pipeline": "pipelines/new.yaml"}
 
+Opened = tuple[str, bool]
+"""A path, and whether it is a new file."""
+
 
 @dataclass(frozen=True)
 class Draft:
     """path: of the file; digest, saved: of what it holds, None and empty for one that is not there
-    yet; text: as it is now; planned: the text that the shown plan is of."""
+    yet; text: as it is now; planned: what the shown plan is of, the text first; aside: drafts of
+    other files, with changes that are not saved."""
 
     path: str
     kind: str
     text: str
     saved: str = ""
     digest: str | None = None
-    planned: str | None = None
+    planned: tuple[object, ...] = ()
+    aside: tuple["Draft", ...] = ()
+
+    @property
+    def place(self) -> Opened:
+        return self.path, self.is_new
 
     @property
     def is_new(self) -> bool:
@@ -35,6 +44,11 @@ class Draft:
 
     def with_text(self, text: str) -> "Draft":
         return replace(self, text=text)
+
+    def all_changed(self) -> tuple["Draft", ...]:
+        """This draft and those aside, as far as they have changes."""
+        own = replace(self, aside=(), planned=())
+        return (*self.aside, own) if self.is_changed else self.aside
 
     def overrides(self) -> list[str]:
         """What to start the file with, so that it is as the text says.

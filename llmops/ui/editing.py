@@ -10,18 +10,17 @@ from urllib.parse import quote
 from llmops.errors import BadInput
 from llmops.ui.button import act
 from llmops.ui.client import Problem
-from llmops.ui.draft import NEW, Draft
+from llmops.ui.draft import NEW, Draft, Opened
 from llmops.ui.form import added, form, snippet
 from llmops.ui.form_page import form_page
 from llmops.ui.frame import Ask
-from llmops.ui.markup import Html, joined, tag
+from llmops.ui.markup import Html, joined, link, tag
 from llmops.ui.panel import empty, trouble
 from llmops.ui.plan_page import stale
+from llmops.ui.table import href
 from llmops.ui.yaml_edit import data_of, remove_key, set_key
 
 KINDS = ("recipe", "pipeline")
-Opened = tuple[str, bool]
-"""A path, and whether it is a new file."""
 
 
 class Editing:
@@ -45,7 +44,7 @@ class Editing:
         if ask.query.get("new") in NEW:
             return NEW[ask.query["new"]], True
         if draft is not None:
-            return draft.path, draft.is_new
+            return draft.place
         return (files[0]["path"], False) if files else (NEW["recipe"], True)
 
     def choice(self, files: list[dict[str, Any]], draft: Draft) -> Any:
@@ -65,6 +64,12 @@ class Editing:
             raise Problem(f"{path} is a {found['kind']}, which is not run", fix="choose another")
         text = str(found["text"])
         return Draft(path, found["kind"], text, text, found["digest"])
+
+    async def turn_to(self, ask: Ask, wanted: Opened, draft: Draft | None) -> Draft:
+        """Another declaration than `draft`, whose changes are kept for when it is opened again."""
+        kept = {one.place: one for one in draft.all_changed()} if draft else {}
+        found = kept.pop(wanted, None) or await self.open(ask, *wanted)
+        return replace(found, aside=tuple(kept.values()))
 
     async def schema(self, ask: Ask, kind: str) -> Any:
         if kind not in self._schemas:
@@ -92,7 +97,7 @@ class Editing:
         """What becomes of the shown plan when the text has changed."""
         import gradio as gr
 
-        if draft.planned is None or draft.planned == draft.text:
+        if not draft.planned or draft.planned[0] == draft.text:
             return gr.skip()
         return stale()
 
@@ -120,13 +125,11 @@ class Editing:
         found = await ask.api.post("/plans", body)
         return found, ([] if draft.is_new else _overrides(draft))
 
-    def planned(self, draft: Draft) -> Draft:
-        return replace(draft, planned=draft.text)
-
-    async def start(self, ask: Ask, draft: Draft, name: str, force: bool) -> str:
-        """The run's id. A new text is saved first; a changed one is started by overrides."""
-        if draft.is_new:
-            draft = await self.save(ask, draft, name)
+    async def start(self, ask: Ask, draft: Draft, force: bool) -> str:
+        """The run's id. What was changed goes along as overrides: of the file as it was read."""
+        found = await ask.api.get(f"/declarations/{quote(draft.path)}")
+        if found["digest"] != draft.digest:
+            raise Problem(f"{draft.path} has changed since it was read", fix="Revert reads it anew")
         body = {"target": draft.path, "overrides": _overrides(draft), "force": force}
         return str((await ask.api.post("/runs", body))["id"])
 
@@ -171,9 +174,18 @@ def _buttons(draft: Draft) -> Html:
             disabled=not changed,
             id="train-revert",
         ),
-        tag("span", "changed, not saved" if changed else "", class_="ll-quiet"),
+        tag("span", _unsaved(draft), class_="ll-quiet", data_unsaved=bool(draft.all_changed())),
         class_="ll-row ll-train-buttons",
     )
+
+
+def _unsaved(draft: Draft) -> list[object]:
+    """What has changes, the files that were opened before among them, as links back to them."""
+    told: list[object] = ["changed, not saved"] if draft.is_changed else []
+    for one in draft.aside:
+        to = {"tab": "train", "new": one.kind} if one.is_new else {"tab": "train", "file": one.path}
+        told += [" · " if told else "", link(one.path, href(to)), " is changed, not saved"]
+    return told
 
 
 def _problems(problems: list[dict[str, Any]]) -> Html:

@@ -218,6 +218,11 @@ function read(figure, x) {
   shown.textContent = `step ${near[0][2]}: ${near.map((point) => point[3]).join(" · ")}`;
 }
 
+// What was written and not saved is lost with the page.
+window.addEventListener("beforeunload", (event) => {
+  if (document.querySelector("[data-unsaved]")) event.preventDefault();
+});
+
 window.addEventListener("popstate", () => show(parse(), false));
 
 watch("value", () => {

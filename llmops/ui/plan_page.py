@@ -80,7 +80,7 @@ def _needs(stage: Mapping[str, Any]) -> str:
 
 def stale() -> Html:
     """In place of a plan whose text has changed since."""
-    return tag("p", "The text has changed; plan it again before the start.", class_="ll-quiet")
+    return tag("p", "Something has changed; plan it again before the start.", class_="ll-quiet")
 
 
 def runs_of(runs: Sequence[Mapping[str, Any]]) -> Html:

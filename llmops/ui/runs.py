@@ -5,6 +5,7 @@
 ?tab=runs&compare=A,B                                side by side
 """
 
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -19,12 +20,14 @@ from llmops.ui.run_list import LIMIT, run_list
 from llmops.ui.run_page import figures, head, log_tail, the_stage
 from llmops.ui.watch import Watch
 
+SCRIPT = Path(__file__).with_name("runs.js")
 EVERY = 1.0
 """Seconds; with what control and the browser add, curves are at most two behind."""
 
 
 def build(ui: Ui) -> None:
-    top = gr.HTML(loading("runs"), elem_id="runs-top")
+    script = SCRIPT.read_text(encoding="utf-8")
+    top = gr.HTML(loading("runs"), elem_id="runs-top", js_on_load=script)
     curves = gr.HTML("", elem_id="runs-curves")
     log = gr.HTML("", elem_id="runs-log")
     watch = Watch()

@@ -3,7 +3,8 @@
 ?tab=train&file=recipes/sft.yaml        &new=recipe|pipeline for one that is pasted
 """
 
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
@@ -49,7 +50,7 @@ def build(ui: Ui) -> None:
     for act in FORM_ACTS:
         ui.on_do(act, page.changer(act), [held, text], body)
     ui.on_do("plan", page.plan, asked, [held, parts.planned])
-    ui.on_do("start_planned", page.start, asked, [parts.planned])
+    ui.on_do("start_planned", page.start, asked, [held, parts.planned])
     ui.on_do("save", page.save, [held, text, path], [held, path, parts.form, parts.told])
     ui.on_do("revert", page.revert, [held], body)
     ui.on_do("stop_here", page.stop, [held], [parts.runs])
@@ -93,14 +94,16 @@ class Train:
     async def show(self, ask: Ask, draft: Any, now: str) -> Any:
         files = await self._editing.files(ask)
         wanted = self._editing.wanted(ask, files, draft)
-        if draft is not None and wanted == (draft.path, draft.is_new):
+        if draft is not None and wanted == draft.place:
             return [
                 gr.skip(),
                 self._editing.choice(files, draft),
-                *[gr.skip()] * 5,
+                gr.Textbox(visible=draft.is_new),
+                *[gr.skip()] * 4,
                 await self.last(ask, draft),
             ]
-        opened = await self._editing.open(ask, *wanted)
+        before = draft.with_text(now or "") if draft is not None else None
+        opened = await self._editing.turn_to(ask, wanted, before)
         return [
             opened,
             self._editing.choice(files, opened),
@@ -144,16 +147,23 @@ class Train:
     async def plan(self, ask: Ask, draft: Any, now: str, name: str, again: bool) -> Any:
         if draft is None:
             return None
-        ready = draft.with_text(now or "")
+        ready = replace(draft, text=now or "", planned=(now, name, again))
         found, overrides = await self._editing.plan(ask, ready, name, again)
-        return [self._editing.planned(ready), plan_page(found, overrides, ready.path)]
+        return [ready, plan_page(found, overrides, ready.path)]
 
-    async def start(self, ask: Ask, draft: Any, now: str, name: str, again: bool) -> Any:
-        if draft is None or draft.planned != now:
-            return [stale()]
-        run = await self._editing.start(ask, draft.with_text(now), name, again)
+    async def start(
+        self, ask: Ask, draft: Any, now: str, name: str, again: bool
+    ) -> AsyncIterator[Any]:
+        """What was planned, and nothing else. A new text is saved first."""
+        if draft is None or draft.planned != (now, name, again):
+            yield [gr.skip(), stale()]
+            return
+        if draft.is_new:
+            draft = await self._editing.save(ask, draft, name)
+            yield [draft, gr.skip()]
+        run = await self._editing.start(ask, draft, again)
         ask.go(tab="runs", run=run)
-        return None
+        yield [draft, gr.skip()]
 
     async def save(self, ask: Ask, draft: Any, now: str, name: str) -> Any:
         if draft is None:
@@ -166,7 +176,8 @@ class Train:
     async def revert(self, ask: Ask, draft: Any) -> Any:
         if draft is None:
             return None
-        opened = await self._editing.open(ask, draft.path, draft.is_new)
+        found = await self._editing.open(ask, *draft.place)
+        opened = replace(found, aside=draft.aside)
         return [opened, opened.text, *await self._editing.render(ask, opened), ""]
 
     async def stop(self, ask: Ask, draft: Any) -> Any:

@@ -1,14 +1,19 @@
 """Forms are made from the grammar, and what is typed in them becomes YAML of the right type."""
 
+import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from llmops.errors import BadInput
 from llmops.spec.schema import schema_of
+from llmops.ui.client import Client
 from llmops.ui.draft import Draft
+from llmops.ui.editing import Editing
 from llmops.ui.form import Field, Group, added, form, snippet
 from llmops.ui.form_page import form_page
+from llmops.ui.frame import Ask
 from llmops.ui.yaml_edit import data_of, set_key
 from tests.conftest import ROOT
 
@@ -129,3 +134,15 @@ def test_a_key_that_is_taken_out_must_be_saved() -> None:
 
 def test_comments_alone_change_nothing_that_runs() -> None:
     assert Draft("x", "recipe", "# more\n" + DPO, DPO, "d").overrides() == []
+
+
+def test_what_was_changed_is_there_when_its_file_is_opened_again() -> None:
+    """Nothing is read anew then, and what has no changes is not kept."""
+    editing, ask = Editing(), Ask(Client("http://127.0.0.1:9").api(), {}, {})
+    first, second = Draft("a", "recipe", DPO, DPO, "d"), Draft("b", "recipe", "x: 1", "", None)
+    changed = replace(first, text="# mine\n" + DPO, planned=("p",), aside=(second,))
+    other = asyncio.run(editing.turn_to(ask, second.place, changed))
+    assert (other.text, [one.path for one in other.aside]) == ("x: 1", ["a"])
+    again = asyncio.run(editing.turn_to(ask, first.place, other))
+    assert (again.text, again.planned, again.aside) == (changed.text, (), (second,))
+    assert first.all_changed() == ()
