@@ -218,6 +218,14 @@ function read(figure, x) {
   shown.textContent = `step ${near[0][2]}: ${near.map((point) => point[3]).join(" · ")}`;
 }
 
+// A session that is over leads to the login.
+const fetched = window.fetch;
+window.fetch = async (...asked) => {
+  const answer = await fetched(...asked);
+  if (answer.status === 401) location.reload();
+  return answer;
+};
+
 // What was written and not saved is lost with the page.
 window.addEventListener("beforeunload", (event) => {
   if (document.querySelector("[data-unsaved]")) event.preventDefault();

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.conftest import NARROW, window
 from tests.browser.hostile import HOSTILE
 from tests.browser.pages import confirm, open_tab
 from tests.browser.street import Street
@@ -65,3 +66,23 @@ def test_runs_are_filtered_by_state(town: Street, page: Page) -> None:
 def test_a_run_that_is_not_there_is_told(town: Street, page: Page) -> None:
     page.goto(f"{town.ui}/?tab=runs&run=20200101-000000-nothing")
     expect(page.get_by_role("alert")).to_contain_text("20200101-000000-nothing")
+    expect(page.locator(".ll-loading:visible")).to_have_count(0)
+
+
+IN_VIEW = """it => {
+  const [a, b] = [it, it.closest('.ll-graph')].map(one => one.getBoundingClientRect());
+  return a.left >= b.left && a.right <= b.right; }"""
+
+
+def test_a_phone_shows_the_chosen_stage_and_stays_where_one_scrolled(
+    town: Street, browser: Browser, live: str
+) -> None:
+    """The page of a run in hand is drawn anew each second."""
+    with window(browser, viewport=NARROW, has_touch=True, is_mobile=True) as page:
+        panel = open_tab(page, town.ui, "runs", run=live)
+        graph, progress = panel.locator(".ll-graph"), panel.locator("#run-progress")
+        assert graph.evaluate("it => it.scrollWidth > it.clientWidth")
+        assert graph.locator(".ll-chosen").evaluate(IN_VIEW)
+        graph.evaluate("it => it.scrollLeft = 7")
+        expect(progress).not_to_have_text(progress.inner_text())
+        assert graph.evaluate("it => it.scrollLeft") == 7

@@ -36,6 +36,19 @@ def test_a_field_of_the_form_changes_the_text_and_nothing_else(town: Street, pag
     expect(panel.get_by_role("button", name="Revert")).to_be_enabled()
 
 
+def test_what_was_changed_is_kept_while_another_file_is_open(town: Street, page: Page) -> None:
+    panel = open_tab(page, town.ui, "train", file="recipes/cpt.yaml")
+    panel.locator(FIELD).fill("7.0e-4")
+    panel.locator(FIELD).press("Tab")
+    expect(text(panel)).to_contain_text("7.0e-4")
+    panel.get_by_label("Recipe or pipeline").click()
+    page.get_by_role("option", name="recipes/sft.yaml").click()
+    expect(text(panel)).to_contain_text("stage: sft")
+    panel.get_by_role("link", name="recipes/cpt.yaml").click()
+    expect(text(panel)).to_contain_text("7.0e-4")
+    expect(panel).to_contain_text("changed, not saved")
+
+
 def test_the_text_changes_the_form(town: Street, page: Page) -> None:
     panel = open_tab(page, town.ui, "train", new="recipe")
     text(panel).click()
