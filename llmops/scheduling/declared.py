@@ -84,7 +84,10 @@ class _File:
 
     @property
     def is_current(self) -> bool:
-        return all(_stamp(path) == stamp for path, stamp in self.stamps.items())
+        # A recipe that was missed has no stamp: a problem is looked into again each time.
+        return not self.problems and all(
+            _stamp(path) == stamp for path, stamp in self.stamps.items()
+        )
 
 
 class Declarations:

@@ -7,7 +7,7 @@ import subprocess
 
 from llmops.environments.machine import gpus
 from llmops.runner.graph import Graph
-from llmops.runner.record import RunRecord
+from llmops.runner.record import RunRecord, StageRecord
 
 _LIGHT = {"promote"}
 """Kinds of stage that only look and move an alias."""
@@ -35,4 +35,8 @@ def needed(record: RunRecord | None, devices: int) -> int:
     if record is None:
         return devices
     left = [stage for stage in record.stages if stage.state not in _OVER]
-    return devices if any(stage.kind not in _LIGHT for stage in left) else 0
+    return devices if any(map(needs_device, left)) else 0
+
+
+def needs_device(stage: StageRecord) -> bool:
+    return stage.kind not in _LIGHT

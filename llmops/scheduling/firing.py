@@ -71,7 +71,7 @@ def why_not(
         return _said("paused", row["paused_by"], row["paused_why"])
     if target.error is not None:
         return in_a_line(target.error)
-    running = None if caught_up else still_running(connection, row["file"])
+    running = None if caught_up else still_running(connection, paths, row["file"], now)
     limits = Limits.model_validate(json.loads(row["declared"])["limits"])
     return running or spent(connection, paths, row["file"], limits, now)
 

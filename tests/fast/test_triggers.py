@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from llmops.store.database import writing
 from llmops.store.tables import triggers
-from tests.fast.scheduled import Scheduled
+from tests.fast.scheduled import RECIPE, Scheduled
 
 NOON = "2026-11-20T12:00:00+00:00"
 DAY = 86400
@@ -53,19 +53,6 @@ def test_overrides_and_the_approval_step_go_with_it(timetable: Scheduled) -> Non
     assert (row.state, row.overrides) == ("approval", '["stages.pairs.set={\\"min_pairs\\": 7}"]')
 
 
-def test_what_still_runs_is_not_started_again(scheduled: Scheduled) -> None:
-    scheduled.declare("{every: 1h}")
-    scheduled.tick()
-    (first,) = scheduled.after(3600)
-    for _ in range(2):
-        assert scheduled.after(3600) == []
-    assert {reason for _, outcome, reason in scheduled.history() if outcome == "skipped"} == {
-        f"still running: {first} is queued"
-    }
-    scheduled.end_jobs()
-    assert len(scheduled.after(3600)) == 1
-
-
 def test_a_paused_one_records_what_it_would_have_done(scheduled: Scheduled) -> None:
     scheduled.declare("{every: 1h}")
     scheduled.schedules.pause("town/every", "cli:ann", "holidays")
@@ -88,52 +75,6 @@ def test_the_kill_switch_holds_all(scheduled: Scheduled) -> None:
     }
     assert scheduled.schedules.unhalt("cli:ann")["was"]
     assert len(scheduled.after(3600)) == 1
-
-
-def test_runs_a_day(scheduled: Scheduled) -> None:
-    scheduled.declare("{every: 1h}", limits="{runs_a_day: 2}")
-    scheduled.tick()
-    for _ in range(3):
-        scheduled.after(3600)
-        scheduled.end_jobs()
-    assert [outcome for _, outcome, _ in scheduled.history()] == ["started", "started", "skipped"]
-    assert scheduled.history()[-1][2] == "limit: 2 runs within 24 hours (runs_a_day: 2)"
-    assert len(scheduled.after(22 * 3600)) == 1
-
-
-def test_runs_of_a_terminal_count(timetable: Scheduled) -> None:
-    from llmops.runner.record import RunLog
-    from llmops.store.paths import ProjectPaths
-
-    timetable.clock.set_now()
-    timetable.declare("{every: 1h}", limits="{runs_a_day: 1}")
-    timetable.tick()
-    paths, file = ProjectPaths(timetable.settings.root), "pipelines/town.yaml"
-    RunLog.begin(paths, "other", "other", [], [], file="pipelines/other.yaml").end("done")
-    RunLog.begin(paths, "town", file, [], [], file=file).end("done")
-    assert timetable.after(3600) == []
-    assert timetable.history()[-1][2].startswith("limit: 1 runs within 24 hours")
-
-
-def test_device_hours_a_month(scheduled: Scheduled) -> None:
-    scheduled.declare("{every: 1h}", limits="{device_hours_a_month: 2}")
-    scheduled.tick()
-    scheduled.after(3600)
-    scheduled.end_jobs(device_seconds=2 * 3600.0)
-    assert scheduled.after(3600) == []
-    assert scheduled.history()[-1][2].startswith("limit: 2.0 device hours this month")
-    scheduled.clock.set("2026-12-01T00:00:00+00:00")
-    assert len(scheduled.tick()) == 1
-
-
-def test_a_start_by_hand_counts_and_is_held_back_by_nothing(timetable: Scheduled) -> None:
-    timetable.declare("{every: 1h, approval: true}", limits="{runs_a_day: 1}")
-    timetable.schedules.pause("town/every", "cli:ann")
-    jobs = [timetable.schedules.run_now("town/every", "cli:ann")["job"] for _ in range(2)]
-    assert [(row.id, row.state) for row in timetable.jobs()] == [(job, "queued") for job in jobs]
-    timetable.end_jobs()
-    timetable.schedules.resume("town/every", "cli:ann")
-    assert timetable.after(3600) == []
 
 
 def test_the_last_of_missed_times_is_caught_up(timetable: Scheduled) -> None:
@@ -234,6 +175,19 @@ def test_a_broken_recipe_is_a_reason_too(timetable: Scheduled) -> None:
     recipe.write_text("kind: preferences\nbuilders: {}\n", encoding="utf-8")
     assert timetable.after(3600) == []
     assert "recipes/pairs.yaml" in timetable.history()[-1][2]
+
+
+def test_a_recipe_that_was_away_comes_back(timetable: Scheduled) -> None:
+    """Its path leads nowhere meanwhile, so no stamp of it tells."""
+    timetable.declare("{feedback: {new_pairs: 3}}")
+    timetable.counted(0)
+    recipe = timetable.settings.root / "recipes" / "pairs.yaml"
+    recipe.unlink()
+    timetable.after(10)
+    assert "makes no preferences" in timetable.schedules.list()["items"][0]["gone"]["reason"]
+    recipe.write_text(RECIPE, encoding="utf-8")
+    timetable.after(10)
+    assert timetable.schedules.list()["items"][0]["gone"] is None
 
 
 def test_another_time_counts_from_when_it_was_declared(timetable: Scheduled) -> None:
