@@ -44,7 +44,7 @@ def run(options: Options) -> None:
         proxy_headers=False,
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=max(1, round(options.drain)),
+        timeout_graceful_shutdown=options.drain,  # type: ignore[arg-type]  # parts of a second too
     )
     server = uvicorn.Server(config)
     listening.listen(BACKLOG)  # so that who reads the next line can connect at once

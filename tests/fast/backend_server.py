@@ -122,6 +122,29 @@ async def floods(asked: Asked) -> None:
         await asked.chunk("x" * 100_000)
 
 
+async def hangs(asked: Asked) -> None:
+    await asked.gone()
+
+
+async def hangs_in_the_middle(asked: Asked) -> None:
+    await asked.begin()
+    await asked.chunk("half")
+    await asked.gone()
+
+
+def waits(go_on: asyncio.Event) -> Answer:
+    """A stream that goes on after its first piece when the test says so."""
+
+    async def answer(asked: Asked) -> None:
+        await asked.begin()
+        await asked.chunk("first")
+        await go_on.wait()
+        await asked.chunk("", "stop")
+        await asked.end()
+
+    return answer
+
+
 class BackendServer:
     """asked: what came, oldest first. dropped: set when a connection with a request in hand was
     closed by the gateway. stuck: set when the gateway has stopped reading for half a second."""

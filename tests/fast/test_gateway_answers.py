@@ -13,7 +13,7 @@ import pytest
 
 from llmops.feedback.identity import load_identity
 from llmops.gateway.routes import RoutedVariant
-from tests.fast.backend_server import Asked, BackendServer, well
+from tests.fast.backend_server import Asked, BackendServer, waits, well
 from tests.fast.gateway_process import GatewayProcess, routes
 from tests.waiting import until
 
@@ -78,15 +78,7 @@ def test_usage_is_there_for_who_asked(client: openai.OpenAI) -> None:
 
 def test_streams_are_not_buffered(client: openai.OpenAI, backend: BackendServer) -> None:
     go_on = asyncio.Event()
-
-    async def waits(asked: Asked) -> None:
-        await asked.begin()
-        await asked.chunk("first")
-        await go_on.wait()
-        await asked.chunk("", "stop")
-        await asked.end()
-
-    backend.answer = waits
+    backend.answer = waits(go_on)
     stream = client.chat.completions.create(model="town", messages=HELLO, stream=True)
     assert next(iter(stream)).choices[0].delta.content == "first"
     backend.loop.call_soon_threadsafe(go_on.set)

@@ -7,22 +7,18 @@ from typing import Any
 
 import pytest
 
-from tests.fast.backend_server import Asked, BackendServer, floods
+from tests.fast.backend_server import (
+    BackendServer,
+    floods,
+    hangs,
+    hangs_in_the_middle,
+    waits,
+)
 from tests.fast.gateway_process import gateway, routes
 
 BODY = {"model": "town", "messages": [{"role": "user", "content": "Hello"}]}
 STREAM = BODY | {"stream": True}
 PATH = "/v1/chat/completions"
-
-
-async def hangs(asked: Asked) -> None:
-    await asked.gone()
-
-
-async def hangs_in_the_middle(asked: Asked) -> None:
-    await asked.begin()
-    await asked.chunk("half")
-    await asked.gone()
 
 
 def test_streams_under_way_end_before_the_gateway_does(
@@ -32,18 +28,9 @@ def test_streams_under_way_end_before_the_gateway_does(
         gateway(tmp_path, routes(backend.url), "--drain", "5") as process,
         process.client() as http,
     ):
-        body = STREAM
         go_on = asyncio.Event()
-
-        async def waits(asked: Asked) -> None:
-            await asked.begin()
-            await asked.chunk("first")
-            await go_on.wait()
-            await asked.chunk("", "stop")
-            await asked.end()
-
-        backend.answer = waits
-        with http.stream("POST", PATH, json=body) as response:
+        backend.answer = waits(go_on)
+        with http.stream("POST", PATH, json=STREAM) as response:
             lines = response.iter_lines()
             assert "first" in next(lines)
             process.process.terminate()
@@ -55,12 +42,11 @@ def test_streams_under_way_end_before_the_gateway_does(
 
 def test_who_still_waits_after_the_drain_is_told(backend: BackendServer, tmp_path: Path) -> None:
     with (
-        gateway(tmp_path, routes(backend.url), "--drain", "1") as process,
+        gateway(tmp_path, routes(backend.url), "--drain", "0.1") as process,
         process.client() as http,
     ):
         backend.answer = hangs_in_the_middle
-        body = STREAM
-        with http.stream("POST", PATH, json=body) as response:
+        with http.stream("POST", PATH, json=STREAM) as response:
             lines = response.iter_lines()
             assert "half" in next(lines)
             process.process.terminate()
@@ -74,13 +60,12 @@ def test_who_reads_no_more_is_recorded_when_the_gateway_ends(
     backend: BackendServer, tmp_path: Path, more: dict[str, Any], records: int
 ) -> None:
     with (
-        gateway(tmp_path, routes(backend.url), "--drain", "1") as process,
+        gateway(tmp_path, routes(backend.url), "--drain", "0.1") as process,
         process.client() as http,
     ):
         backend.answer = floods
         backend.stuck.clear()
-        body = STREAM | more
-        with http.stream("POST", PATH, json=body):
+        with http.stream("POST", PATH, json=STREAM | more):
             assert backend.stuck.wait(20)
             assert process.stop() == 0
         stopped = ["the gateway was stopped"] * records
@@ -91,7 +76,7 @@ def test_a_whole_answer_that_the_end_cuts_off_is_recorded_as_told(
     backend: BackendServer, tmp_path: Path
 ) -> None:
     with (
-        gateway(tmp_path, routes(backend.url), "--drain", "1") as process,
+        gateway(tmp_path, routes(backend.url), "--drain", "0.1") as process,
         process.client() as http,
     ):
         backend.answer = hangs

@@ -11,13 +11,13 @@ import openai
 import pytest
 
 from llmops.gateway.routes import Upstream
-from tests.fast.backend_server import Asked, BackendServer, well
+from tests.fast.backend_server import Asked, BackendServer, hangs, hangs_in_the_middle, well
 from tests.fast.gateway_process import GatewayProcess, gateway, routes
 from tests.fast.protocol_server import closed_port
 
 HELLO: list[Any] = [{"role": "user", "content": "Hello"}]
 PATH = "/v1/chat/completions"
-WAITS = ("--first-byte", "0.3", "--between-bytes", "0.3", "--drain", "1")
+WAITS = ("--first-byte", "0.3", "--between-bytes", "0.3", "--drain", "0.1")
 
 
 @pytest.fixture(scope="module")
@@ -50,16 +50,6 @@ def error(answer: httpx.Response) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(text)["error"]
     assert set(found) == {"message", "type", "param", "code"}
     return found
-
-
-async def hangs(asked: Asked) -> None:
-    await asked.gone()
-
-
-async def hangs_in_the_middle(asked: Asked) -> None:
-    await asked.begin()
-    await asked.chunk("half")
-    await asked.gone()
 
 
 async def garbage(asked: Asked) -> None:
