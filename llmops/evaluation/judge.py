@@ -138,5 +138,6 @@ def _client(judge: JudgeCheck) -> "httpx.Client":
         base_url=url,
         timeout=httpx.Timeout(120.0, connect=5.0),
         trust_env=not local,
+        verify=not local or url.startswith("https:"),
         headers={"Authorization": f"Bearer {key}"} if key else {},
     )

@@ -54,7 +54,8 @@ class ControlProcess:
         return ProjectPaths(self.root)
 
     def client(self, **kwargs: Any) -> httpx.Client:
-        return httpx.Client(base_url=self.url, trust_env=False, timeout=30, **kwargs)
+        given = {"trust_env": False, "timeout": 30, "verify": False} | kwargs
+        return httpx.Client(base_url=self.url, **given)
 
     def get(self, path: str, **kwargs: Any) -> httpx.Response:
         with self.client() as client:
