@@ -5,7 +5,7 @@ Each command lives in a module of its own that imports nothing heavy until it ru
 """
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -20,6 +20,7 @@ from llmops.cli import (
     experiments,
     feedback,
     gateway,
+    import_,
     init,
     keys,
     models,
@@ -37,9 +38,6 @@ from llmops.cli import (
     up,
 )
 
-if TYPE_CHECKING:
-    from llmops.errors import LlmopsError
-
 app = typer.Typer(
     name="llmops",
     no_args_is_help=True,
@@ -50,6 +48,7 @@ app = typer.Typer(
     help="Train, register and serve language models that get better every week.",
 )
 app.command("init")(init.command)
+app.command("import")(import_.command)
 app.command("doctor")(doctor.command)
 app.add_typer(engines.app, name="engines")
 app.command("plan")(plan.command)
@@ -100,24 +99,15 @@ def begin(
 def main() -> None:
     """Entry point: run the command, print a user's error plainly, exit with its code."""
     from llmops.errors import LlmopsError
+    from llmops.store import logs
 
     try:
         app()
     except LlmopsError as error:
-        _tell(error)
+        logs.say_error(error)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        logs.say("interrupted")
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(141)
-
-
-def _tell(error: "LlmopsError") -> None:
-    from llmops.store import logs
-
-    if logs.is_json():
-        where, fix = error.where or None, error.fix or None
-        print(logs.line(error.what, level="error", where=where, fix=fix), file=sys.stderr)
-    else:
-        print(f"error: {error}", file=sys.stderr)

@@ -36,5 +36,4 @@ def note(text: str) -> None:
     """A line for the person at the terminal, not part of the result."""
     from llmops.store import logs
 
-    shown = logs.line(text) if logs.is_json() else text
-    print(shown, file=sys.stderr, flush=True)
+    logs.say(text)

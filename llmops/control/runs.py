@@ -286,5 +286,6 @@ def _resumable(record: RunRecord | None, job: "Job | None") -> bool:
 
 
 def _tensorboard(paths: ProjectPaths) -> str | None:
-    there = present(paths, "tensorboard")
-    return str(there["url"]) if there is not None else None
+    """That of `llmops up`, which tells of its parts in its own file."""
+    kept = (present(paths, "up") or {}).get("parts", ())
+    return next((part["url"] for part in kept if part["name"] == "tensorboard"), None)

@@ -10,6 +10,7 @@ from pathlib import Path
 from llmops.errors import LlmopsError
 from llmops.gateway.connection import Waits
 from llmops.gateway.options import BODY_LIMIT, DRAIN_SECONDS, Options
+from llmops.store import logs
 
 
 def main() -> int:
@@ -45,7 +46,7 @@ def main() -> int:
 
         run(options)
     except LlmopsError as error:
-        print(error, file=sys.stderr)
+        logs.say_error(error)
         return error.exit_code
     return 0
 

@@ -8,6 +8,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -148,6 +149,11 @@ def passing_signals(process: Process) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def interpreter(*args: str) -> list[str]:
+    """A module of this installation, as a command; -P: no file of the project is taken for it."""
+    return [sys.executable, "-P", "-m", *args]
 
 
 def tail(log: Path, lines: int = 15) -> str:

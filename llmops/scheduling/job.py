@@ -35,14 +35,14 @@ def main(job_id: str, tries: int) -> int:
             settings = load_settings()
             job = _taken(settings, job_id, tries)
             if job is None:
-                print(f"run {job_id}: another process has it, or it was stopped", file=sys.stderr)
+                logs.say(f"run {job_id}: another process has it, or it was stopped")
                 return 0
             paths = ProjectPaths(settings.root).run(job_id)
             devices = needed(read_run(paths), job.devices)
             with holding(paths, tries=tries, devices=devices) as hold:
                 return _carried_out(job, settings, hold)
     except LlmopsError as error:
-        print(f"error: {error}", file=sys.stderr)
+        logs.say_error(error)
         return error.exit_code
 
 
@@ -55,7 +55,7 @@ def _taken(settings: Settings, job_id: str, tries: int) -> Job | None:
         except Failed as error:
             if time.monotonic() > deadline:
                 raise
-            print(f"error: {error}", file=sys.stderr, flush=True)
+            logs.say_error(error)
             time.sleep(1.0)
 
 
@@ -83,7 +83,7 @@ def _carried_out(job: Job, settings: Settings, hold: Hold) -> int:
             raise Interrupted("stopped before it began")
         record = _run(job, Context(settings))
     except LlmopsError as error:
-        print(f"error: {error}", file=sys.stderr)
+        logs.say_error(error)
         states = {Interrupted: "interrupted", GateRefused: "refused"}
         hold.end(states.get(type(error), "failed"), str(error))
         return error.exit_code

@@ -4,12 +4,12 @@ It is started again at once when it ends, at the place where it was; only one th
 again is made to wait, a little longer each time.
 """
 
-import sys
 import time
 from pathlib import Path
 
 from llmops.engines.contract import Command
 from llmops.errors import Failed
+from llmops.runner.process import interpreter
 from llmops.serving.endpoint import Endpoint
 from llmops.serving.listen import Place
 from llmops.serving.readiness import Report
@@ -126,8 +126,7 @@ class GatewayProcess:
         self._process.stop()
 
     def _launch(self) -> None:
-        argv = [sys.executable, "-m", "llmops.gateway"]
-        argv += ["--root", str(self._root), "--deployment", self._name]
+        argv = interpreter("llmops.gateway", "--root", str(self._root), "--deployment", self._name)
         if self.place.uds is not None:
             argv += ["--uds", str(self.place.uds)]
         else:

@@ -5,7 +5,6 @@ running one where there is one. What had to be started lives until `close`, at t
 as a process of its own under a guard.
 """
 
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from pathlib import Path
 from llmops.engines.contract import Progress
 from llmops.errors import Failed
 from llmops.gateway.routes import Routes, Upstream, read_routes
-from llmops.runner.process import Process, last_lines, start, tail
+from llmops.runner.process import Process, interpreter, last_lines, start, tail
 from llmops.serving.endpoint import Endpoint, get
 from llmops.serving.state import ServingState, read_state
 from llmops.serving.wanted import Asked, ask
@@ -23,6 +22,7 @@ from llmops.spec.deployment import Deployment
 from llmops.spec.load import Loaded, load_deployment
 from llmops.spec.settings import Settings
 from llmops.spec.source import display
+from llmops.store import logs
 from llmops.store.paths import DeploymentPaths, ProjectPaths
 
 Report = Callable[[Progress], None]
@@ -105,7 +105,7 @@ class Servers:
         paths.root.mkdir(parents=True, exist_ok=True)
         paths.supervisor_log.write_bytes(b"")
         self._started[name] = start(
-            [sys.executable, "-m", "llmops", "serve", str(loaded.path.resolve())],
+            interpreter("llmops", "serve", str(loaded.path.resolve())),
             env={},
             log=paths.supervisor_log,
             cwd=self._settings.root,
@@ -116,7 +116,7 @@ class Servers:
     ) -> ServingState:
         """Until `done` says so of the deployment's state. Raises Failed when it ends."""
         paths = self._paths.deployment(name)
-        told = "".join(last_lines(paths.supervisor_log)[-1:])  # said before, to whoever asked then
+        told = _said(paths)  # before, to whoever asked then
         while True:
             process = self._started.get(name)
             ended = process is not None and process.poll() is not None
@@ -181,19 +181,23 @@ def _gateway_follows(state: ServingState) -> bool:
 
 def _news(name: str, paths: DeploymentPaths, state: ServingState | None, *, started: bool) -> str:
     """What the deployment does now, in its own words where they can be read."""
-    said = last_lines(paths.supervisor_log)[-1:] if started else []
+    said = _said(paths) if started else ""
     if said:
-        return f"{name}: {said[0]}"
+        return f"{name}: {said}"
     status = state.status if state is not None else "starting"
     return f"waiting for deployment {name}" + ("" if status == "ready" else f", which is {status}")
+
+
+def _said(paths: DeploymentPaths) -> str:
+    """What its supervisor said last."""
+    lines = last_lines(paths.supervisor_log)
+    return logs.said(lines[-1])[1] if lines else ""
 
 
 def _ended(name: str, paths: DeploymentPaths, *, started: bool) -> Failed:
     if not started:
         return Failed(f"deployment `{name}` ended", fix="see what its terminal says")
-    said = last_lines(paths.supervisor_log)
-    first = next((line for line in reversed(said) if line.startswith("error: ")), "")
-    why = first.removeprefix("error: ")
+    why = logs.last_error(last_lines(paths.supervisor_log))
     return Failed(
         f"deployment `{name}` could not be served" + (f": {why}" if why else ""),
         where=display(paths.supervisor_log),

@@ -6,13 +6,17 @@ id that ties a request (X-Request-Id), the run that it asked for and the engine'
 What engines and backends say themselves stays as they say it.
 """
 
+import contextlib
 import json
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
+
+from llmops.errors import LlmopsError
 
 FORMAT = "LLMOPS_LOG_FORMAT"
 CORRELATION = "LLMOPS_CORRELATION_ID"
@@ -48,6 +52,37 @@ def line(message: str, *, level: str = "info", time: float | None = None, **fiel
         **fields,
     }
     return json.dumps({k: v for k, v in told.items() if v is not None}, ensure_ascii=False)
+
+
+def say(message: str) -> None:
+    """To standard error, in the format that is asked for."""
+    print(line(message) if is_json() else message, file=sys.stderr, flush=True)
+
+
+def say_error(error: LlmopsError) -> None:
+    """What a user is told; as JSON, where it is and what to do are fields."""
+    told = f"error: {error}"
+    if is_json():
+        where, fix = error.where or None, error.fix or None
+        told = line(error.what, level="error", where=where, fix=fix)
+    print(told, file=sys.stderr, flush=True)
+
+
+def said(told: str) -> tuple[str, str]:
+    """Level and message of a line that llmops said, in either format; the level is empty where
+    the line does not tell."""
+    with contextlib.suppress(ValueError):
+        found = json.loads(told)
+        if isinstance(found, dict):
+            return str(found.get("level", "")), str(found.get("message", ""))
+    message = told.removeprefix("error: ")
+    return "" if message == told else "error", message
+
+
+def last_error(lines: Sequence[str]) -> str:
+    """The last that was said of what is wrong; empty when nothing was."""
+    told = map(said, reversed(lines))
+    return next((message for level, message in told if level == "error"), "")
 
 
 class Lines(logging.Formatter):

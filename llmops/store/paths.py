@@ -147,7 +147,7 @@ class ProjectPaths:
         return self.logs / f"serve-{deployment}.log"
 
     def part(self, name: str) -> Path:
-        """Who is the project's `control`, `ui`, `tensorboard` or `up`, and where it answers."""
+        """Who is the project's `control`, `ui` or `up`, and where it answers."""
         return self.state / "parts" / f"{name}.json"
 
     def run(self, run: str) -> RunPaths:

@@ -6,7 +6,6 @@ for too long. An end in order (exit code 0) was somebody's wish, and is left as 
 """
 
 import contextlib
-import json
 import re
 import signal
 import time
@@ -17,6 +16,7 @@ from typing import Literal
 
 from llmops.runner.process import Process, last_lines, start
 from llmops.spec.source import display
+from llmops.store import logs
 from llmops.up.backoff import Backoff
 
 _DEFECT = re.compile(r"^[A-Za-z_.]*(Error|Exception): ")
@@ -35,15 +35,15 @@ LOOK_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Part:
-    """url: where it answers; answers: how it does, in a word, or None when it does not; holder:
-    the process id of one that lives; awaits: what must come before it can be started, or nothing;
-    grace: seconds that it may take to end; group: whether what it starts in sessions of its own
-    outlives it."""
+    """url: where it answers, as far as that is known; answers: how it does, in a word, or None
+    when it does not; holder: the process id of one that lives; awaits: what must come before it
+    can be started, or nothing; grace: seconds that it may take to end; group: whether what it
+    starts in sessions of its own outlives it."""
 
     name: str
     argv: Sequence[str]
     log: Path
-    url: str
+    url: Callable[[], str]
     answers: Callable[[], str | None]
     holder: Callable[[], int | None] = lambda: None
     awaits: Callable[[], str] = lambda: ""
@@ -62,6 +62,7 @@ class Kept:
     clock: Callable[[], float] = time.monotonic
     state: State = "waiting"
     detail: str = ""
+    url: str = ""
     restarts: int = 0
     _process: Process | None = None
     _backoff: Backoff = field(default_factory=Backoff)
@@ -182,8 +183,10 @@ class Kept:
             self._process = None
 
     def _to(self, state: State, detail: str) -> None:
+        if state != self.state or not self.url:
+            self.url = self.part.url()
         if state == "ready" and self.state != "ready":
-            self.report(f"{self.part.name} is ready at {self.part.url}")
+            self.report(f"{self.part.name} is ready at {self.url}")
         self.state, self.detail = state, detail
 
 
@@ -197,24 +200,5 @@ def _turn(log: Path) -> None:
 def _last_error(log: Path) -> str:
     """What the part said last of what is wrong, if it said so at the end of the log."""
     lines = last_lines(log)[-8:]
-    said = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    told = [found for line in lines if (found := _told_error(line))]
     defect = [line for line in lines[-1:] if _DEFECT.match(line)]
-    return [*said, *told, *defect, ""][0]
-
-
-def _told_error(line: str) -> str:
-    """Of a JSON log (store/logs.py)."""
-    try:
-        found = json.loads(line)
-    except ValueError:
-        return ""
-    is_error = isinstance(found, dict) and found.get("level") == "error"
-    return str(found.get("message", "")) if is_error else ""
-
-
-def interpreter(*args: str) -> list[str]:
-    """A module of this installation, as a command."""
-    import sys
-
-    return [sys.executable, "-m", *args]
+    return logs.last_error(lines) or "".join(defect)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from llmops.control.presence import present
 from llmops.registry.store import Registry
+from llmops.runner.process import interpreter
 from llmops.serving.listen import Place
 from llmops.serving.state import read_state
 from llmops.spec.deployment import Deployment
@@ -13,7 +14,7 @@ from llmops.spec.reference import Reference, parse_reference
 from llmops.spec.settings import Settings
 from llmops.store.paths import ProjectPaths
 from llmops.up.answers import over_http
-from llmops.up.part import Part, interpreter
+from llmops.up.part import Part
 
 SERVE_GRACE = 45.0
 """Seconds: the gateway ends its answers, then the backends end, each with a grace of its own."""
@@ -55,11 +56,17 @@ def serve(loaded: Loaded[Deployment], settings: Settings) -> Part:
         state = read_state(place)
         return None if state is None else state.pid
 
+    def url() -> str:
+        """Any free port is known once it is taken."""
+        state = read_state(place)
+        declared = "" if endpoint.url.endswith(":0") else str(endpoint)
+        return declared if state is None else str(state.endpoint)
+
     return Part(
         name="serve",
         argv=interpreter("llmops", "serve", str(loaded.path.resolve())),
         log=paths.part_log("serve"),
-        url=str(endpoint),
+        url=url,
         answers=answers,
         holder=holder,
         awaits=lambda: awaited(loaded.spec, Registry(paths)),
@@ -88,7 +95,7 @@ def tensorboard(settings: Settings, url: str) -> Part:
         name="tensorboard",
         argv=[*argv, "--host", "127.0.0.1", "--port", port],
         log=paths.part_log("tensorboard"),
-        url=url,
+        url=lambda: url,
         answers=over_http(url, "/"),
         grace=5.0,
     )
@@ -146,7 +153,7 @@ def _announced(
         name=name,
         argv=interpreter("llmops", *args),
         log=paths.part_log(name),
-        url=url,
+        url=lambda: url,
         answers=over_http(url, path),
         holder=holder,
         grace=CONTROL_GRACE,

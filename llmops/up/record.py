@@ -93,7 +93,7 @@ def _part(kept: Kept, paths: ProjectPaths) -> PartRecord:
         name=kept.part.name,
         state=kept.state,
         detail="" if kept.state == "silent" else kept.detail,
-        url=kept.part.url,
+        url=kept.url,
         pid=kept.pid,
         ours=kept.ours,
         restarts=kept.restarts,

@@ -106,7 +106,7 @@ class Up:
         if self._greeted or any(kept.state not in states for kept in self._kept):
             return
         self._greeted = True
-        urls = {kept.part.name: kept.part.url for kept in self._kept}
+        urls = {kept.part.name: kept.url for kept in self._kept}
         self._line.say(f"open {urls['ui']} in a browser" if "ui" in urls else "all is there")
 
     def _step(self) -> None:

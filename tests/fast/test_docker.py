@@ -109,7 +109,7 @@ def test_tensorboard_is_started_as_up_starts_it(tmp_path: Path) -> None:
     ours = tensorboard(Settings(root=tmp_path, cache=tmp_path), "http://127.0.0.1:6006").argv
     (given,) = [c for c in commands() if c[0] == "python"]
     assert [a for a in given if a[:2] == "--"] == [a for a in ours if a[:2] == "--"]
-    assert given[1:3] == ours[1:3]
+    assert given[1:4] == ours[1:4]
 
 
 @pytest.fixture(scope="module")

@@ -83,3 +83,10 @@ def test_a_run_keeps_the_id_of_who_asked_for_it(
         ProjectPaths(tmp_path), "sft", "sft.yaml", [], stages, asked=Asked(correlation=asked)
     )
     assert log.record.correlation == expected
+
+
+def test_an_error_is_found_among_what_was_said_in_either_format(as_json: None) -> None:
+    first, last = logs.line("the disk is full", level="error"), logs.line("stopping")
+    assert logs.last_error([first, last]) == "the disk is full"
+    assert logs.last_error(["error: no disk", "  fix: buy one"]) == "no disk"
+    assert logs.last_error([last, "[1]", ""]) == ""

@@ -1,6 +1,7 @@
 """Engine processes: exit codes, signals to the whole group, logs."""
 
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -67,3 +68,9 @@ def test_the_tail_shows_the_last_state_of_a_progress_bar(tmp_path: Path) -> None
     log = tmp_path / "log.txt"
     log.write_bytes(b"first\n 10%\r 20%\r 30%\nlast \xff\n\n")
     assert process.tail(log, 2) == " 30%\nlast �"
+
+
+def test_no_file_of_the_project_is_taken_for_ours(tmp_path: Path) -> None:
+    (tmp_path / "llmops.py").write_text("raise SystemExit('theirs')", encoding="utf-8")
+    argv = process.interpreter("llmops", "--help")
+    assert subprocess.run(argv, cwd=tmp_path, capture_output=True).returncode == 0

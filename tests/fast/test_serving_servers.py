@@ -12,6 +12,7 @@ from llmops.serving.client import ask
 from llmops.serving.servers import Servers
 from llmops.serving.state import last_state, read_state, running
 from llmops.spec.settings import load_settings
+from llmops.store import logs
 from llmops.store.paths import ProjectPaths
 from tests.fast.served import deployment, register, wire_environment
 
@@ -61,7 +62,11 @@ def test_a_version_is_served_before_any_alias_names_it_and_until_the_run_ends(
     assert read_state(first.paths) is None
 
 
-def test_what_cannot_be_served_is_told_by_its_reason(file: Path, servers: Servers) -> None:
+@pytest.mark.parametrize("said_as", logs.FORMATS)
+def test_what_cannot_be_served_is_told_by_its_reason(
+    file: Path, servers: Servers, said_as: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(logs.FORMAT, said_as)
     with (
         pytest.raises(Failed, match="could not be served: there is no version town:v9"),
         servers.answering(file, ["town:v9"], ignore),

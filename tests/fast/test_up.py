@@ -151,6 +151,17 @@ def test_without_a_pipeline_the_deployment_waits(town: Path) -> None:
     assert list_runs(ProjectPaths(town)) == []
 
 
+def test_a_gateway_at_any_free_port_is_told_by_that(town: Path) -> None:
+    promote(town)
+    file = town / "serving" / "town.yaml"
+    file.write_text(file.read_text().replace("{uds: gateway.sock}", "{port: 0}"), encoding="utf-8")
+    with up(town) as running:
+        running.await_state("serve", "ready")
+        told = running.part("serve").url
+        assert ask(Endpoint(told), "town", ["Hello"])[0].text == "Alder"
+        assert f"serve is ready at {told}\n" in running.said.read_text()
+
+
 def test_ctrl_c_ends_everything_in_order(town: Path) -> None:
     promote(town)
     with up(town) as running:

@@ -6,13 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from llmops.control.project import Project
+from llmops.control.runs import detail
 from llmops.errors import BadInput
 from llmops.runner.record import RunLog, StageRecord
+from llmops.spec.settings import load_settings
 from llmops.store import logs
 from llmops.store.paths import ProjectPaths
 from llmops.up.chosen import choose
 from llmops.up.line import StatusLine
 from llmops.up.part import Kept, Part
+from llmops.up.record import UpFile
 from llmops.up.runs import RunsShown
 
 DEPLOYMENT = 'name: NAME\nvariants:\n  control: {model: "town@production"}\n'
@@ -26,7 +30,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def kept(tmp_path: Path) -> Kept:
-    part = Part("serve", [], tmp_path / "log", "http://127.0.0.1:8000", lambda: None)
+    part = Part("serve", [], tmp_path / "log", lambda: "http://127.0.0.1:8000", lambda: None)
     return Kept(part, tmp_path, print, state="waiting", detail="town@production names nothing yet")
 
 
@@ -82,6 +86,21 @@ def test_the_run_under_way_is_shown(tmp_path: Path) -> None:
     assert RunsShown(paths).shown() == f"run {log.record.id}: sft"
     log.end("failed")
     assert RunsShown(paths).shown() == ""
+
+
+def test_a_run_s_page_leads_to_the_tensorboard_that_is_kept(project: Path, kept: Kept) -> None:
+    paths = ProjectPaths(project)
+    run = RunLog.begin(paths, "town", "town.yaml", [], []).record.id
+    board = Part("tensorboard", [], paths.part_log("x"), lambda: "http://127.0.0.1:6", lambda: None)
+    file = UpFile(paths, "", "", "")
+
+    def link() -> object:
+        return detail(run, Project(load_settings(project)))["tensorboard"]
+
+    file.write([Kept(board, project, print, state="ready", url="http://127.0.0.1:6")])
+    assert link() == "http://127.0.0.1:6"
+    file.remove()
+    assert link() is None
 
 
 def test_the_only_deployment_need_not_be_named(project: Path) -> None:

@@ -32,6 +32,7 @@ class World:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.now = 0.0
+        self.url = "http://127.0.0.1:1"
         self.answer: str | None = None
         self.missing = ""
         self.other: int | None = None
@@ -43,7 +44,7 @@ class World:
             name="part",
             argv=[sys.executable, "-S", "-c", program],
             log=self.root / "part.log",
-            url="http://127.0.0.1:1",
+            url=lambda: self.url,
             answers=lambda: self.answer,
             holder=lambda: self.other,
             awaits=lambda: self.missing,
@@ -92,6 +93,16 @@ def test_it_is_ready_once_it_answers(world: World) -> None:
     world.answer = "ready"
     kept.step()
     assert (kept.state, world.said) == ("ready", ["part is ready at http://127.0.0.1:1"])
+
+
+def test_where_it_answers_is_told_once_it_is_known(world: World) -> None:
+    kept = world.part(LIVES)
+    world.url = ""
+    kept.step()
+    assert kept.url == ""
+    world.answer, world.url = "ready", "http://127.0.0.1:2"
+    kept.step()
+    assert (kept.url, world.said) == (world.url, ["part is ready at http://127.0.0.1:2"])
 
 
 def test_it_is_not_started_before_what_it_waits_for(world: World) -> None:
