@@ -205,22 +205,14 @@ def bench_triggers(rounds: int) -> None:
 
 def bench_up(rounds: int) -> None:
     """`llmops up` to its first answer, beside the same vLLM started alone."""
-    from benchmarks.up import UpBench
+    from benchmarks.up import ROWS, difference, measure, medians
 
     with tempfile.TemporaryDirectory() as folder:
-        bench = UpBench(Path(folder) / "project")
-        bench.prepare()
-        sides = {"vLLM alone": bench.alone, "llmops up": bench.up}
-        times: dict[str, list[float]] = {name: [] for name in sides}
-        for number in range(rounds):
-            for name, call in sides.items():
-                times[name].append(call())
-                print(f"  round {number + 1}/{rounds} {name}: {times[name][-1]:.1f} s", flush=True)
-    pairs = zip(times["llmops up"], times["vLLM alone"], strict=True)
-    ours = [whole - alone for whole, alone in pairs]
-    rows = [(name, f"{statistics.median(t):.1f} s", spread(t)) for name, t in times.items()]
-    rows.append(("ours", f"{statistics.median(ours):.1f} s", spread(ours)))
-    table(f"From `llmops up` to the first answer, {rounds} rounds", rows)
+        alone, up = measure(Path(folder) / "project", rounds)
+    sides = [medians(alone), medians(up), difference(alone, up)]
+    columns = ("until (s)", "vLLM alone", "llmops up", "ours")
+    found = [(row, *(f"{getattr(s, field):.1f}" for s in sides)) for field, row in ROWS.items()]
+    wide(f"From `llmops up` to the first answer, {rounds} rounds, medians", columns, found)
 
 
 def bench_control(rounds: int) -> None:
@@ -255,7 +247,7 @@ BENCHES = {
     "triggers": (bench_triggers, 9),
     "gateway": (bench_gateway, 5),
     "swap": (bench_swap, 5),
-    "up": (bench_up, 3),
+    "up": (bench_up, 5),
     "control": (bench_control, 6),
     "ui": (bench_ui, 3),
 }
