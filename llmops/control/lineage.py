@@ -83,7 +83,7 @@ def _sources(graph: _Graph, manifest: Manifest, registry: Registry) -> None:
     made = manifest.lineage
     for text, what in ((made.parent, "trained from"), (manifest.base, "base")):
         if text:
-            kind = "version" if ":v" in text else "model"
+            kind = "model" if text.startswith(("path:", "hub:")) else "version"
             graph.edge(graph.node(text, kind, f"{text}" if kind == "version" else what), here)
     if made.recipe:
         graph.edge(graph.node(f"recipe:{made.recipe}", "recipe", made.recipe), here)

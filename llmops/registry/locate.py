@@ -1,8 +1,8 @@
 """Where the model lies that a reference names, for training and for serving.
 
-Knows versions (NAME:vN), aliases (NAME@alias) and directories (path:DIR). `recipe:` and `stage:`
-are resolved by the runner before it comes here. Reads only; file hashes are remembered by
-`Digests`, which the caller saves.
+Knows versions (NAME:vN), aliases (NAME@alias), directories (path:DIR) and what the user's Hugging
+Face cache holds (hub:ORG/NAME@REV). `recipe:` and `stage:` are resolved by the runner before it
+comes here. Reads only; file hashes are remembered by `Digests`, which the caller saves.
 """
 
 import re
@@ -13,20 +13,23 @@ from llmops.engines.contract import ModelFiles
 from llmops.errors import BadInput, Failed
 from llmops.registry.adapters import Adapter, check_fits, read_adapter
 from llmops.registry.files import kind_of, model_files
+from llmops.registry.hub import cached, download
 from llmops.registry.manifest import Manifest
 from llmops.registry.store import Registry
 from llmops.spec.load import resolve_path
-from llmops.spec.reference import parse_reference
+from llmops.spec.reference import Reference, parse_reference
 from llmops.spec.source import display
 from llmops.store.digest import sha256_tree
 
 _VERSION = r"[a-z0-9][a-z0-9._-]{0,63}:v[1-9][0-9]*"
+_HUB_NAME = r"[\w-][\w.-]*/[\w-][\w.-]*"
 
 
 @dataclass(frozen=True)
 class Located:
-    """A model that exists. id: NAME:vN, or path:DIR (relative to the project if below it);
-    kind: full or adapter; digest: sha256 over its files; base, base_digest: of an adapter's."""
+    """A model that exists. id: NAME:vN, path:DIR (relative to the project if below it) or
+    hub:ORG/NAME@COMMIT; kind: full or adapter; digest: sha256 over its files; base, base_digest:
+    of an adapter's."""
 
     id: str
     manifest: Manifest | None
@@ -71,21 +74,17 @@ def _locate(text: str, registry: Registry, root: Path, beside: Path | None) -> L
         found = resolve_path(reference.target, beside=beside or Path.cwd() / "-", root=root)
         if found is None:
             raise BadInput("no such directory", where=text, fix="name the directory of a model")
-        return _directory(found, registry, root)
+        return _directory(found, _id(found, root), registry, root)
     if reference.scheme == "hub":
-        raise BadInput(
-            "this version of llmops does not download models",
-            where=text,
-            fix=f"download it (`hf download {reference.target} --revision {reference.part} "
-            f"--local-dir DIR`), then `llmops models add NAME DIR`",
-        )
+        return _hub(reference, registry, root)
     raise BadInput(
-        f"`{text}` does not name a model that exists; expected NAME:vN, NAME@alias or path:DIR"
+        f"`{text}` does not name a model that exists; expected NAME:vN, NAME@alias, path:DIR "
+        "or hub:ORG/NAME"
     )
 
 
 def locate_base(text: str, registry: Registry, root: Path, beside: Path | None = None) -> Located:
-    """As `locate`, for the base of an adapter: NAME:vN, NAME@alias, path:DIR, or a bare DIR.
+    """As `locate`, for the base of an adapter, which may be a bare DIR too.
 
     Raises BadInput when it is an adapter itself.
     """
@@ -129,21 +128,33 @@ def _version(manifest: Manifest, registry: Registry, root: Path) -> Located:
     )
 
 
-def _directory(directory: Path, registry: Registry, root: Path) -> Located:
+def _hub(reference: Reference, registry: Registry, root: Path) -> Located:
+    pinned, directory = cached(reference)
+    try:
+        return _directory(directory, str(pinned), registry, root)
+    except BadInput as error:
+        # The download was of some files only, or was cut off.
+        brings = f"{download(pinned)} brings what is missing"
+        fix = f"{error.fix}; {brings}" if error.fix else brings
+        raise BadInput(error.what, where=error.where, fix=fix) from error
+
+
+def _directory(directory: Path, id: str, registry: Registry, root: Path) -> Located:
     kind = kind_of(directory)
     names = model_files(directory, kind)
     digest = sha256_tree(registry.digests.tree(directory, names))
     if kind == "full":
-        return Located(_id(directory, root), None, ModelFiles(directory), kind, digest)
+        return Located(id, None, ModelFiles(directory), kind, digest)
     adapter = read_adapter(directory)
     base = adapter_base(adapter, directory, registry, root)
     check_fits(adapter, directory, base.files.directory)
     files = ModelFiles(base.files.directory, directory)
-    return Located(_id(directory, root), None, files, kind, digest, base.id, base.digest)
+    return Located(id, None, files, kind, digest, base.id, base.digest)
 
 
 def adapter_base(adapter: Adapter, directory: Path, registry: Registry, root: Path) -> Located:
-    """The base that an adapter's own config names: a directory, or a version of this registry.
+    """The base that an adapter's own config names: a directory, a version of this registry, or
+    ORG/NAME, as adapters from the Hub do.
 
     Raises BadInput when it names none that is here.
     """
@@ -151,10 +162,13 @@ def adapter_base(adapter: Adapter, directory: Path, registry: Registry, root: Pa
     if not adapter.base:
         raise BadInput("the adapter names no base", where=display(directory), fix=fix)
     text = adapter.base
-    if not re.fullmatch(_VERSION, text) and not text.startswith("path:"):
+    beside = directory / "-"
+    if re.fullmatch(_HUB_NAME, text) and resolve_path(text, beside=beside, root=root) is None:
+        text = f"hub:{text}"
+    if not re.fullmatch(_VERSION, text) and not text.startswith(("path:", "hub:")):
         text = f"path:{text}"
     try:
-        return locate_base(text, registry, root, directory / "-")
+        return locate_base(text, registry, root, beside)
     except BadInput as error:
         raise BadInput(
             f"the adapter's base `{adapter.base}` cannot be used: {error.what}",

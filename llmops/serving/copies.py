@@ -19,7 +19,7 @@ from llmops.registry.intake import copy_file, name_base
 from llmops.serving.served import Served
 from llmops.spec.source import display
 from llmops.store.atomic import new_directory
-from llmops.store.digest import Digests
+from llmops.store.digest import Digests, sha256_tree
 from llmops.store.paths import DeploymentPaths
 
 MARK = ".llmops-copy.json"
@@ -119,6 +119,13 @@ class _Progress:
 
 
 def _compare(served: Served, copied: Mapping[str, str]) -> None:
+    if served.files is None and sha256_tree(copied) != served.digest:
+        raise Failed(
+            f"{served.name} is not what it was taken for: its files were changed, or a download "
+            "is damaged",
+            where=display(served.directory),
+            fix="start again; for a model from the Hub, see `hf cache verify`",
+        )
     for name, expected in (served.files or {}).items():
         if copied[name] != expected:
             raise Failed(

@@ -29,7 +29,7 @@ class Resolved:
 
 
 class Resolver:
-    """Looks up the variants of one deployment. A path: is looked up once, an alias each time."""
+    """Looks up the variants of one deployment. An alias is looked up each time, others once."""
 
     def __init__(self, loaded: Loaded[Deployment], registry: Registry, root: Path) -> None:
         self._loaded = loaded
@@ -71,7 +71,7 @@ class Resolver:
         if one.model is None:
             return str(one.upstream)
         reference = parse_reference(one.model)
-        if reference.scheme == "path":
+        if reference.scheme in ("path", "hub"):
             return self._variant(variant, one).name
         aliases = self._registry.aliases(reference.target)
         if reference.scheme == "alias" and reference.part not in aliases:

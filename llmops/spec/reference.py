@@ -15,6 +15,9 @@ Scheme = Literal["version", "alias", "recipe", "stage", "path", "hub", "preferen
 NAME = r"[a-z0-9][a-z0-9._-]{0,63}"
 _VERSION = re.compile(rf"^({NAME}):v([1-9][0-9]*)$")
 _ALIAS = re.compile(rf"^({NAME})@({NAME})$")
+# No part begins with a point, so that none leads out of the cache that it is looked up in.
+_PART = r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,95}"
+_HUB = re.compile(rf"({_PART}(?:/{_PART})?)(?:@({_PART}(?:/{_PART})*))?")
 _SCHEMES = ("recipe", "stage", "path", "hub", "preferences")
 
 EXPECTED = (
@@ -51,8 +54,10 @@ def parse_reference(text: str) -> Reference:
         if not rest:
             raise ValueError(f"`{text}` names nothing after `{scheme}:`")
         if scheme == "hub":
-            target, _, revision = rest.partition("@")
-            return Reference("hub", target, revision or "main")
+            named = _HUB.fullmatch(rest)
+            if named is None:
+                raise ValueError(f"`{text}` is not of the form hub:ORG/NAME@REV")
+            return Reference("hub", named[1], named[2] or "main")
         return Reference(scheme, rest)  # type: ignore[arg-type]
     if match := _VERSION.match(text):
         return Reference("version", match[1], match[2])

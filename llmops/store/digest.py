@@ -5,10 +5,12 @@ sha256 everywhere, because it is the Hub's own id (design decision 3).
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from llmops.store.files import mark_of
 from llmops.store.memory import Memory
 from llmops.store.paths import ProjectPaths
 
@@ -32,6 +34,22 @@ def sha256_tree(files: Mapping[str, str]) -> str:
     return sha256_json(dict(sorted(files.items())))
 
 
+_BLOB = re.compile(r"[0-9a-f]{64}")
+
+
+def _is_named_by_sha256(path: Path) -> bool:
+    """Whether it is a large file in a Hugging Face cache, which the Hub names by its sha256.
+    The name says what was published at that commit, without reading gigabytes; that the file is
+    whole is for its reader to see (safetensors headers, the copies that serving makes)."""
+    folder = path.parent
+    return (
+        folder.name == "blobs"
+        and folder.parent.name.startswith("models--")
+        and _BLOB.fullmatch(path.name) is not None
+        and path.is_file()
+    )
+
+
 class Digests:
     """File hashes, remembered between processes. Reading changes nothing on disk until `save`."""
 
@@ -40,8 +58,9 @@ class Digests:
 
     def file(self, path: Path) -> str:
         path = path.resolve()
-        stat = path.stat()
-        mark = [stat.st_size, stat.st_mtime_ns, stat.st_ino]
+        if _is_named_by_sha256(path):
+            return path.name
+        mark = [*(mark_of(path) or ())]
         known = self._memory.get(str(path))
         if known is not None and known[:3] == mark:
             return str(known[3])

@@ -1,5 +1,6 @@
 """Tiny models on disk for the tests of the registry: real safetensors files, no weights of use."""
 
+import hashlib
 import json
 import struct
 from pathlib import Path
@@ -37,3 +38,24 @@ def write_adapter(
     shapes = {f"{name}.lora_A.weight": [rank, 4], f"{name}.lora_B.weight": [6, rank]}
     write_safetensors(directory / "adapter_model.safetensors", shapes, fill)
     return directory
+
+
+COMMIT = "c0ffee" + "0" * 34
+
+
+def write_cached(hub: Path, name: str, model: Path, *, commit: str = COMMIT) -> Path:
+    """`model`'s files as a download of `name` leaves them in the Hugging Face cache `hub`, with
+    the branch main at `commit`. Weights are blobs named by their sha256, others by git's id."""
+    folder = hub / f"models--{name.replace('/', '--')}"
+    snapshot = folder / "snapshots" / commit
+    for part in (folder / "blobs", folder / "refs", snapshot):
+        part.mkdir(parents=True, exist_ok=True)
+    (folder / "refs" / "main").write_text(commit)
+    for file in model.iterdir():
+        content = file.read_bytes()
+        git = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False)
+        large = file.suffix == ".safetensors"
+        blob = hashlib.sha256(content).hexdigest() if large else git.hexdigest()
+        (folder / "blobs" / blob).write_bytes(content)
+        (snapshot / file.name).symlink_to(Path("../../blobs") / blob)
+    return snapshot

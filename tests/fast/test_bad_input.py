@@ -96,7 +96,7 @@ def test_a_bad_data_file(
         ("town:v1", "there is no model `town` in the registry"),
         ("town@production", "there is no model `town` in the registry"),
         ("recipe:no.yaml", "no such recipe: no.yaml"),
-        ("hub:org/name", "does not download"),
+        ("hub:org/name", "is not in this machine's Hugging Face cache"),
         ("stage:sft", "only inside a pipeline"),
     ],
 )

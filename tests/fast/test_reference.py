@@ -7,7 +7,15 @@ from llmops.spec.reference import parse_reference
 
 @pytest.mark.parametrize(
     "text",
-    ["town:v3", "town@production", "recipe:cpt.yaml", "stage:sft", "path:/a/b", "preferences:town"],
+    [
+        "town:v3",
+        "town@production",
+        "recipe:cpt.yaml",
+        "stage:sft",
+        "path:/a/b",
+        "preferences:town",
+        "hub:org/name@refs/pr/1",
+    ],
 )
 def test_a_reference_is_written_as_it_was_read(text: str) -> None:
     assert str(parse_reference(text)) == text
@@ -18,7 +26,10 @@ def test_a_hub_reference_has_a_revision() -> None:
     assert str(parse_reference("hub:org/name@abc")) == "hub:org/name@abc"
 
 
-@pytest.mark.parametrize("text", ["", "town", "town:3", "town:v0", "Town:v1", "recipe:", "a@b@c"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "town", "town:3", "town:v0", "Town:v1", "recipe:", "a@b@c", "hub:a/b/c", "hub:a@../b"],
+)
 def test_what_is_none_says_what_is_expected(text: str) -> None:
-    with pytest.raises(ValueError, match=r"names nothing|is not a reference"):
+    with pytest.raises(ValueError, match=r"names nothing|is not (a reference|of the form)"):
         parse_reference(text)

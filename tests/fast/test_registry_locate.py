@@ -139,7 +139,6 @@ def test_a_version_that_lost_a_file_is_damaged(registry: Registry) -> None:
     [
         ("path:absent", "no such directory"),
         ("path:recipes", "neither config.json nor"),
-        ("hub:org/name@v1", "does not download"),
         ("recipe:cpt.yaml", "does not name a model that exists"),
         ("town", "is not a reference"),
     ],
