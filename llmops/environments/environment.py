@@ -5,10 +5,8 @@ environment that llmops built. Building and removing is `install.py`, the user's
 are `own.py`.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from llmops.engines.contract import Environment
 from llmops.environments.lock import Lock, check_engine, lock_for
@@ -16,6 +14,7 @@ from llmops.errors import BadInput
 from llmops.spec.settings import ENGINES, Settings
 from llmops.spec.suggest import did_you_mean
 from llmops.store.cache_paths import CachePaths
+from llmops.store.files import read_object
 
 MARKER = "llmops-environment.json"
 """Written last into a finished environment; a directory without it is never used."""
@@ -55,8 +54,8 @@ def find(engine: str, settings: Settings, cache: CachePaths | None = None) -> En
 def installed(key: str, cache: CachePaths) -> Installed | None:
     """The finished environment named `key`, or None."""
     root = cache.environment(key)
-    marker = _read_marker(root)
-    if marker is None:
+    marker = read_object(root / MARKER)
+    if not {"engine", "version", "python", "size", "created"} <= marker.keys():
         return None
     minor = ".".join(str(marker["python"]).split(".")[:2])
     python = root / "bin" / "python"
@@ -131,15 +130,6 @@ def _line(item: Installed, state: str) -> Listed:
         key=item.key,
         what=item.broken,
     )
-
-
-def _read_marker(root: Path) -> dict[str, Any] | None:
-    try:
-        marker = json.loads((root / MARKER).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    wanted = {"engine", "version", "python", "size", "created"}
-    return marker if isinstance(marker, dict) and wanted <= marker.keys() else None
 
 
 def to_remove(name: str, settings: Settings, cache: CachePaths | None = None) -> Installed:

@@ -4,17 +4,18 @@ Its interpreter is asked once, without importing the engine; the answer is remem
 by the times of the interpreter and of its site-packages, so that planning stays quick.
 """
 
+import contextlib
 import json
 import os
 import subprocess
 from pathlib import Path
-from typing import Any
 
 from llmops.engines.contract import Environment
 from llmops.environments.lock import DISTRIBUTIONS
-from llmops.errors import BadInput
+from llmops.errors import BadInput, Failed
 from llmops.spec.settings import Settings
 from llmops.store.cache_paths import CachePaths
+from llmops.store.memory import Memory
 
 ASK = """
 import importlib.metadata, json, sys, sysconfig
@@ -80,7 +81,7 @@ def _ask(engine: str, python: Path, where: str, cache: CachePaths) -> dict[str, 
 
 
 def _remembered(engine: str, python: Path, cache: CachePaths) -> dict[str, str] | None:
-    entry = _read(cache).get(f"{engine} {python}")
+    entry = Memory(cache.pythons).get(f"{engine} {python}")
     if not isinstance(entry, dict) or not {"site", "version", "times"} <= entry.keys():
         return None
     known = {"site": str(entry["site"]), "version": str(entry["version"])}
@@ -89,25 +90,13 @@ def _remembered(engine: str, python: Path, cache: CachePaths) -> dict[str, str] 
 
 def _remember(engine: str, python: Path, answer: dict[str, str], cache: CachePaths) -> None:
     """Losing this only costs time, so a cache that cannot be written is no error."""
-    from llmops.errors import Failed
-    from llmops.store.atomic import write_json
-
-    times = _times(python, Path(answer["site"]))
-    try:
-        write_json(cache.pythons, {**_read(cache), f"{engine} {python}": answer | {"times": times}})
-    except (OSError, Failed):
-        return
+    memory = Memory(cache.pythons)
+    memory.put(f"{engine} {python}", answer | {"times": _times(python, Path(answer["site"]))})
+    with contextlib.suppress(OSError, Failed):
+        memory.save()
 
 
 def _times(python: Path, site: Path) -> list[int]:
     """What changes when the environment is rebuilt, or when pip installs or removes something."""
     paths = (python, python.parent.parent / "pyvenv.cfg", site)
     return [path.stat().st_mtime_ns if path.exists() else 0 for path in paths]
-
-
-def _read(cache: CachePaths) -> dict[str, Any]:
-    try:
-        known = json.loads(cache.pythons.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return known if isinstance(known, dict) else {}

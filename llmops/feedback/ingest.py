@@ -75,7 +75,6 @@ def fresh(settings: Settings, paths: ProjectPaths) -> sa.Engine:
 def _alone(paths: ProjectPaths) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
-    paths.locks.mkdir(parents=True, exist_ok=True)
     lock = FileLock(paths.lock("ingest"), timeout=LOCK_SECONDS)
     try:
         lock.acquire()

@@ -10,11 +10,10 @@ import hmac
 import os
 import re
 import secrets
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from pydantic import Field, TypeAdapter, ValidationError, field_validator
 
@@ -24,6 +23,9 @@ from llmops.spec.source import display
 from llmops.spec.suggest import did_you_mean
 from llmops.store.atomic import write_json
 from llmops.store.paths import ProjectPaths
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 Scope = Literal["chat", "read", "run", "promote", "admin"]
 """chat: of gateways; read, run, promote: of the control API (llmops/control/access.py)."""
@@ -163,11 +165,7 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-@contextmanager
-def _locked(paths: ProjectPaths) -> Iterator[None]:
+def _locked(paths: ProjectPaths) -> "FileLock":
     from filelock import FileLock
 
-    lock = paths.lock("keys")
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(lock):
-        yield
+    return FileLock(paths.lock("keys"))

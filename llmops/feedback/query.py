@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from llmops.errors import BadInput
+from llmops.errors import BadInput, NotFound
 from llmops.feedback.identity import bare
 from llmops.feedback.rows import inference_record, loaded
 from llmops.store.database import reading
@@ -133,7 +133,7 @@ def show(database: sa.Engine, name: str) -> dict[str, Any]:
             about = sa.select(feedback.c.inference).where(feedback.c.id == name)
             target = connection.execute(about).scalar()
             if target is None:
-                raise BadInput(
+                raise NotFound(
                     f"there is no answer and no event `{name[:80]}` in the log",
                     fix="`llmops feedback list` shows the ids; the newest events may still be on "
                     "their way from another machine",
@@ -161,7 +161,7 @@ def inference(database: sa.Engine, name: str) -> dict[str, Any]:
     with reading(database) as connection:
         row = _inference(connection, bare(name))
     if row is None:
-        raise BadInput(
+        raise NotFound(
             f"there is no answer `{name[:80]}` in the log", fix="`llmops feedback list --answers`"
         )
     if row["redacted"] is not None:

@@ -16,6 +16,7 @@ from llmops.gateway.connection import Waits
 from llmops.gateway.problems import Problems
 from llmops.gateway.replies import Refused
 from llmops.gateway.routes import Routes, Upstream, read_routes
+from llmops.store.files import Mark, mark_of
 
 LOOK_SECONDS = 0.1
 
@@ -86,7 +87,7 @@ class Table:
         self._deployment = deployment
         self._waits = waits
         self._problems = problems
-        self._seen: tuple[int, int, int] | None = None
+        self._seen: Mark | None = None
         self._backends: dict[Upstream, Backend] = {}
 
     def require(self) -> Routing:
@@ -99,13 +100,9 @@ class Table:
 
     def look(self) -> None:
         """Take a new table in, if there is one."""
-        try:
-            stat = self._path.stat()
-        except OSError:
+        seen = mark_of(self._path)
+        if seen is None or seen == self._seen:
             return  # a table that is taken away leaves the last one standing
-        seen = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
-        if seen == self._seen:
-            return
         self._seen = seen
         try:
             self._take()

@@ -68,9 +68,7 @@ def redact(snapshot: Snapshot, ids: Collection[str]) -> Snapshot:
     from filelock import FileLock
 
     paths = ProjectPaths(snapshot.directory.parents[3])
-    lock = paths.lock(f"preferences-{snapshot.manifest.name}")
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(lock):
+    with FileLock(paths.lock(f"preferences-{snapshot.manifest.name}")):
         return _redact(read_snapshot(snapshot.directory), ids, paths)
 
 

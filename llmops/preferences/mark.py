@@ -17,6 +17,7 @@ from llmops.spec.grammar import Spec
 from llmops.spec.preferences import PreferencesRecipe
 from llmops.spec.settings import Settings
 from llmops.store.digest import sha256_json
+from llmops.store.files import mark_of
 from llmops.store.memory import Memory
 from llmops.store.paths import ProjectPaths
 
@@ -51,11 +52,9 @@ def mark(settings: Settings, recipe: PreferencesRecipe) -> str | None:
 
 
 def _state(file: Path) -> list[Any]:
-    try:
-        stat = file.stat()
-    except FileNotFoundError:
-        return []
-    return [stat.st_size, stat.st_mtime_ns, stat.st_ino] if stat.st_size else []
+    """An empty file is as good as none."""
+    mark = mark_of(file)
+    return [*mark] if mark is not None and mark[0] else []
 
 
 class Yields:

@@ -26,9 +26,7 @@ def save(
 
     name = recipe.output.preferences
     digest = rows.digest(built.rows)
-    lock = paths.lock(f"preferences-{name}")
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(lock):
+    with FileLock(paths.lock(f"preferences-{name}")):
         known = snapshots(name, paths)
         for one in reversed(known):
             if one.digest == digest:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
-from llmops.errors import BadInput, Failed
+from llmops.errors import BadInput, Failed, NotFound
 from llmops.preferences.report import Report
 from llmops.spec.grammar import Spec
 from llmops.spec.reference import NAME
@@ -125,11 +125,11 @@ def find_snapshot(target: str, paths: ProjectPaths, where: str = "") -> Snapshot
         names = snapshot_names(paths)
         fix = did_you_mean(name, names) if names else ""
         fix = fix or "run the recipe of `kind: preferences` that makes it first"
-        raise BadInput(f"there is no snapshot of preferences:{name}", where=where, fix=fix)
+        raise NotFound(f"there is no snapshot of preferences:{name}", where=where, fix=fix)
     wanted = int(number) if at else known[-1]
     if wanted not in known:
         listed = ", ".join(f"{name}@{n}" for n in known[-5:])
-        raise BadInput(
+        raise NotFound(
             f"there is no snapshot preferences:{target}", where=where, fix=f"the newest: {listed}"
         )
     return read_snapshot(folder / str(wanted))

@@ -7,14 +7,13 @@ a model for training and serving in locate.py. A remote (the Hugging Face Hub) i
 
 import re
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from llmops.errors import BadInput, Failed
+from llmops.errors import BadInput, Failed, NotFound
 from llmops.registry.aliases import Aliases, Move
 from llmops.registry.files import ADAPTER_CONFIG, headers
 from llmops.registry.intake import completed, copy_file, name_base
@@ -24,6 +23,7 @@ from llmops.spec.source import display
 from llmops.spec.suggest import did_you_mean
 from llmops.store.atomic import new_directory, write_json
 from llmops.store.digest import Digests, sha256_file, sha256_tree
+from llmops.store.files import Mark, mark_of
 from llmops.store.paths import ProjectPaths
 
 MANIFEST = "manifest.json"
@@ -39,7 +39,7 @@ class Registry:
         self.paths = paths
         self.digests = digests if digests is not None else Digests(paths)
         self.alias_log = Aliases(paths)
-        self._manifests: dict[VersionId, tuple[tuple[int, int, int], Manifest]] = {}
+        self._manifests: dict[VersionId, tuple[Mark | None, Manifest]] = {}
 
     @property
     def root(self) -> Path:
@@ -61,7 +61,7 @@ class Registry:
         return [self._read(VersionId(name, number)) for number in self._numbers(name)]
 
     def get(self, version: VersionId) -> Manifest:
-        """Raises BadInput, naming the versions that exist, when there is no such one."""
+        """Raises NotFound, naming the versions that exist, when there is no such one."""
         numbers = self._numbers(version.name)
         if version.number in numbers:
             return self._read(version)
@@ -69,7 +69,7 @@ class Registry:
             raise self._no_model(version.name)
         known = [f"{version.name}:v{number}" for number in numbers]
         listed = ", ".join(f"`{one}`" for one in known[-8:])
-        raise BadInput(
+        raise NotFound(
             f"there is no version {version}",
             fix=f"the newest is `{known[-1]}`" if len(known) > 8 else f"known: {listed}",
         )
@@ -145,13 +145,16 @@ class Registry:
         file's name, its bytes copied so far, and its size.
         Raises Failed when the files are not a complete, servable model, or the disk is full.
         """
+        from filelock import FileLock
+
         try:
             if draft.kind == "adapter":
                 draft = self._on_base(draft)
             draft, names = completed(draft, source)
         except BadInput as error:
             raise Failed(error.what, where=error.where, fix=error.fix) from error
-        with self._locked(draft.name):
+        # A temporary directory that another holder of the lock finds was left by a crash.
+        with FileLock(self.paths.lock(f"model-{draft.name}")):
             self._sweep(draft.name)
             number = self._next(draft.name)
             with new_directory(self.paths.version(draft.name, number)) as folder:
@@ -214,8 +217,8 @@ class Registry:
             f"{name}@{alias}" for name in self.names() for alias in self.aliases(name)
         ]
 
-    def _no_model(self, name: str) -> BadInput:
-        return BadInput(
+    def _no_model(self, name: str) -> NotFound:
+        return NotFound(
             f"there is no model `{name}` in the registry",
             where=display(self.paths.models),
             fix=did_you_mean(name, self.names())
@@ -256,8 +259,7 @@ class Registry:
     def _read(self, version: VersionId) -> Manifest:
         path = self.paths.version(version.name, version.number) / MANIFEST
         try:
-            stat = path.stat()
-            mark = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
+            mark = mark_of(path)
             known = self._manifests.get(version)
             if known is None or known[0] != mark:
                 known = mark, Manifest.model_validate_json(path.read_bytes())
@@ -280,17 +282,6 @@ class Registry:
         except BadInput:
             return False
         return True
-
-    @contextmanager
-    def _locked(self, name: str) -> Iterator[None]:
-        """Held while a version is copied, so any temporary directory that another holder of the
-        lock finds was left by a crash."""
-        from filelock import FileLock
-
-        lock = self.paths.lock(f"model-{name}")
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(lock):
-            yield
 
     def _sweep(self, name: str) -> None:
         for path in self.paths.model(name).glob(".v*.*"):

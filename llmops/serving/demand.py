@@ -1,6 +1,5 @@
 """What a deployment is to serve now: its variants' versions, and those that others ask for."""
 
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -11,9 +10,8 @@ from llmops.serving.served import Served
 from llmops.serving.wanted import Wishes
 from llmops.spec.deployment import Deployment
 from llmops.spec.load import Loaded
+from llmops.store.files import Mark, mark_of
 from llmops.store.paths import DeploymentPaths, ProjectPaths
-
-_Mark = tuple[int, int, int] | None
 
 
 class Demand:
@@ -74,13 +72,5 @@ class _AliasFiles:
         before, self._marks = self._marks, self._read()
         return before != self._marks
 
-    def _read(self) -> list[_Mark]:
-        marks: list[_Mark] = []
-        for file in self._files:
-            try:
-                stat = os.stat(file)
-            except OSError:
-                marks.append(None)
-            else:
-                marks.append((stat.st_mtime_ns, stat.st_size, stat.st_ino))
-        return marks
+    def _read(self) -> list[Mark | None]:
+        return [mark_of(file) for file in self._files]

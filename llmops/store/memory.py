@@ -1,10 +1,10 @@
 """A file of what was found out before. Losing it only costs time."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from llmops.store.atomic import write_json
+from llmops.store.files import read_object
 
 
 class Memory:
@@ -18,7 +18,7 @@ class Memory:
     def get(self, key: str) -> Any:
         """The value, or None."""
         if self._known is None:
-            self._known = self._read()
+            self._known = read_object(self._file)
         return self._known.get(key)
 
     def put(self, key: str, value: Any) -> None:
@@ -32,10 +32,3 @@ class Memory:
         if self._changed:
             write_json(self._file, self._known)
             self._changed = False
-
-    def _read(self) -> dict[str, Any]:
-        try:
-            known = json.loads(self._file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return known if isinstance(known, dict) else {}

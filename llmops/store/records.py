@@ -51,7 +51,6 @@ class Records(Generic[R]):
         """No other process appends meanwhile, nor another thread: `append` only within."""
         from filelock import FileLock
 
-        self._lock.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(self._lock):
             yield
 

@@ -7,7 +7,6 @@ earlier adapter is trained on, with an explicit reference model. What a server c
 concatenation could not express, is refused before anything starts.
 """
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from llmops.engines.contract import ModelFiles
 from llmops.engines.llamafactory.optionfiles import option_file
 from llmops.spec.load import Loaded
 from llmops.spec.recipe import TrainRecipe
+from llmops.store.files import read_object
 
 # Options whose adapter no server loads, or that is not one on the base as it lies on disk.
 _NOT_AN_ADAPTER: dict[str, str] = {
@@ -93,7 +93,8 @@ def _unmergeable(recipe: Loaded[TrainRecipe], base: ModelFiles) -> str | None:
     args = recipe.spec.args
     if args.get("quantization_bit") is not None:
         return "the base is quantized"
-    if _read_json(base.directory / "config.json").get("quantization_config"):
+    # The files of a base that is yet to be made are not there.
+    if read_object(base.directory / "config.json").get("quantization_config"):
         return "the base is quantized"
     for key, name in (("use_unsloth", "unsloth"), ("use_kt", "KTransformers")):
         if args.get(key):
@@ -103,8 +104,9 @@ def _unmergeable(recipe: Loaded[TrainRecipe], base: ModelFiles) -> str | None:
 
 def _is_zero3(recipe: Loaded[TrainRecipe]) -> bool:
     given = recipe.spec.args.get("deepspeed")
-    if isinstance(given, str):
-        given = _read_json(option_file(recipe, "deepspeed"))
+    file = option_file(recipe, "deepspeed")
+    if file is not None:
+        given = read_object(file)
     if not isinstance(given, dict):
         return False
     zero = given.get("zero_optimization")
@@ -126,7 +128,7 @@ def _continued(recipe: Loaded[TrainRecipe], base: ModelFiles) -> dict[str, Any]:
 
 def _check_same_rank(recipe: Loaded[TrainRecipe], adapter: Path, reason: str) -> None:
     rank = recipe.spec.args.get("lora_rank")
-    before = _read_json(adapter / "adapter_config.json").get("r")
+    before = read_object(adapter / "adapter_config.json").get("r")
     if rank is not None and before is not None and rank != before:
         raise recipe.bad(
             f"`lora_rank: {rank}` would have no effect: {reason}, so the base's own adapter, "
@@ -134,14 +136,3 @@ def _check_same_rank(recipe: Loaded[TrainRecipe], adapter: Path, reason: str) ->
             ("args", "lora_rank"),
             fix=f"write {before}, or leave it out",
         )
-
-
-def _read_json(path: Path | None) -> dict[str, Any]:
-    """A JSON object, or nothing: the files of a base that is yet to be made are not there."""
-    if path is None:
-        return {}
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}

@@ -5,11 +5,11 @@ The engine resumes by itself from whatever lies in its output directory, stale o
 therefore has a fresh one, and the checkpoint is named.
 """
 
-import json
 import re
 import shutil
 from pathlib import Path
 
+from llmops.store.files import read_object
 from llmops.store.run_paths import AttemptPaths
 
 _WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.pth")
@@ -44,9 +44,5 @@ def prune(attempt: AttemptPaths) -> None:
 
 
 def _is_whole(folder: Path, step: int) -> bool:
-    try:
-        state = json.loads((folder / "trainer_state.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
     has_moments = any((folder / name).exists() for name in _OPTIMIZER)
-    return isinstance(state, dict) and state.get("global_step") == step and has_moments
+    return has_moments and read_object(folder / "trainer_state.json").get("global_step") == step

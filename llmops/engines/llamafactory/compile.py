@@ -17,6 +17,7 @@ from llmops.engines.llamafactory.datasets import DataFiles, converted_text, data
 from llmops.engines.llamafactory.defaults import default_options, owned_options
 from llmops.engines.llamafactory.machine import Machine
 from llmops.engines.llamafactory.optionfiles import FILE_OPTIONS, option_file
+from llmops.store.files import read_object
 from llmops.store.run_paths import AttemptPaths
 
 _STAGES = {"cpt": "pt", "sft": "sft", "dpo": "dpo", "kto": "kto", "rm": "rm"}
@@ -151,13 +152,9 @@ def _dtype(job: TrainJob) -> str:
     """The type that a server will load the result in, so that log-probabilities compare."""
     if job.recipe.spec.args.get("bf16") or job.recipe.spec.args.get("pure_bf16"):
         return "bfloat16"
-    try:
-        config = json.loads((job.base.directory / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return "float32"
-    return (
-        "bfloat16" if "bfloat16" in (config.get("dtype"), config.get("torch_dtype")) else "float32"
-    )
+    config = read_object(job.base.directory / "config.json")
+    named = (config.get("dtype"), config.get("torch_dtype"))
+    return "bfloat16" if "bfloat16" in named else "float32"
 
 
 def _argv(job: TrainJob, environment: Environment, root: Path) -> list[str]:

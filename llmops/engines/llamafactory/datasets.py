@@ -46,7 +46,7 @@ _ENGINE_COLUMNS = (
     "rejected",
     "kto_tag",
 )
-_OPENAI_TAGS = {
+TAGS = {
     "role_tag": "role",
     "content_tag": "content",
     "user_tag": "user",
@@ -55,8 +55,8 @@ _OPENAI_TAGS = {
     "function_tag": "function_call",
     "system_tag": "system",
 }
-_SHAREGPT_TAGS = {
-    **_OPENAI_TAGS,
+SHAREGPT_TAGS = {
+    **TAGS,
     "role_tag": "from",
     "content_tag": "value",
     "user_tag": "human",
@@ -107,7 +107,7 @@ def _entry(data: DataSet, path: Path) -> dict[str, Any]:
     if columns["messages"] is not None:
         openai = "messages" in data.columns
         entry["formatting"] = "sharegpt"
-        entry["tags"] = _OPENAI_TAGS if openai else _SHAREGPT_TAGS
+        entry["tags"] = TAGS if openai else SHAREGPT_TAGS
         columns["prompt"] = None
     entry["columns"] = columns
     entry["ranking"] = data.layout == "preference"

@@ -13,6 +13,7 @@ from llmops.engines.contract import Finished
 from llmops.errors import BadInput, Failed
 from llmops.registry.files import headers, kind_of, model_files
 from llmops.spec.source import display
+from llmops.store.files import read_object
 from llmops.store.run_paths import AttemptPaths
 
 
@@ -34,7 +35,7 @@ def finished(attempt: AttemptPaths) -> Finished:
     config = attempt.result / "adapter_config.json"
     if not config.is_file():
         return Finished(attempt.result, "full", metrics)
-    rank = _read(config).get("r")
+    rank = read_object(config).get("r")
     return Finished(attempt.result, "adapter", metrics, int(rank) if rank else None)
 
 
@@ -50,7 +51,7 @@ def _check_steps(attempt: AttemptPaths) -> None:
     file = attempt.output / "trainer_state.json"
     if not file.is_file():
         raise Failed("training did not reach its end", where=display(attempt.log))
-    state = _read(file)
+    state = read_object(file)
     step, total = state.get("global_step"), state.get("max_steps")
     if not total or (step != total and not _stopped_early(state)):
         raise Failed(f"training stopped at step {step} of {total}", where=display(file))
@@ -69,11 +70,11 @@ def _stopped_early(state: dict[str, Any]) -> bool:
 def _metrics(output: Path) -> dict[str, float]:
     """The engine's last figures: all_results.json and, from the log history, rewards."""
     found: dict[str, float] = {}
-    for entry in _read(output / "trainer_state.json").get("log_history") or []:
+    for entry in read_object(output / "trainer_state.json").get("log_history") or []:
         for name, value in entry.items() if isinstance(entry, dict) else ():
             if name == "loss" or name.startswith(("rewards/", "eval_")):
                 found[name] = value
-    found.update(_read(output / "all_results.json"))
+    found.update(read_object(output / "all_results.json"))
     return {
         name: float(value)
         for name, value in found.items()
@@ -92,12 +93,3 @@ def _last_phase(attempt: AttemptPaths) -> str:
         except (ValueError, KeyError, TypeError):
             continue
     return ""
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """A JSON object; nothing when the file is absent or torn."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
