@@ -39,6 +39,10 @@ class BadInput(LlmopsError):
     exit_code = 2
 
 
+class NotFound(BadInput):
+    """It names a thing that is not there; the API answers 404."""
+
+
 class GateRefused(LlmopsError):
     """A gate lacks the evidence that it asks for. Nothing was moved."""
 

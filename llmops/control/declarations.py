@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llmops.control.problems import Refused, not_found
-from llmops.errors import BadInput
+from llmops.control.problems import Refused
+from llmops.errors import BadInput, NotFound
 from llmops.spec.load import Loaded, Mistakes, load_text
 from llmops.spec.source import display, parse_source
 from llmops.store.paths import ProjectPaths
@@ -59,12 +59,12 @@ class Declarations:
         return found
 
     def read(self, path: str) -> dict[str, Any]:
-        """path, kind, text, digest. Raises Refused (404) for what is no declaration."""
+        """path, kind, text, digest. Raises NotFound for what is no declaration."""
         file, kind = self.place(path)
         try:
             text = file.read_text(encoding="utf-8")
         except FileNotFoundError:
-            raise not_found(f"there is no declaration `{path}`") from None
+            raise NotFound(f"there is no declaration `{path}`") from None
         except (OSError, UnicodeDecodeError) as error:
             raise BadInput(f"cannot be read: {error}", where=path) from None
         return {"path": path, "kind": kind, "text": text, "digest": _digest(text)}
@@ -95,12 +95,12 @@ class Declarations:
         return self.read(path)
 
     def place(self, path: str) -> tuple[Path, str]:
-        """The file that `path` names, and its kind. Raises Refused (404) for what leads out."""
+        """The file that `path` names, and its kind. Raises NotFound for what leads out."""
         kind = next((k for k, f in FOLDERS.items() if path.startswith(f + "/")), None)
         parts = path.split("/")
         plain = all(part and not part.startswith(".") and part.isprintable() for part in parts)
         if kind is None or not plain or "\\" in path or not path.endswith(_ENDINGS):
-            raise not_found(
+            raise NotFound(
                 f"`{path[:200]}` is no declaration",
                 fix=f"a *.yaml file below {', '.join(f'{f}/' for f in FOLDERS.values())}",
             )
@@ -108,9 +108,9 @@ class Declarations:
         try:
             resolved = file.resolve()
         except OSError:
-            raise not_found(f"there is no declaration `{path[:200]}`") from None
+            raise NotFound(f"there is no declaration `{path[:200]}`") from None
         if not resolved.is_relative_to(self._root / FOLDERS[kind]):
-            raise not_found(f"there is no declaration `{path}`", fix="links out are not followed")
+            raise NotFound(f"there is no declaration `{path}`", fix="links out are not followed")
         return resolved, kind
 
     def _unchanged(self, path: str, file: Path, replaces: str | None) -> None:
@@ -139,7 +139,7 @@ class Declarations:
             if known is None or known.stat != mark:
                 text = file.read_text(encoding="utf-8") if stat.st_size <= MOST_BYTES else ""
                 known = self._known[path] = Known(mark, _told(path, kind, text))
-        except (Refused, OSError, UnicodeDecodeError):
+        except (NotFound, OSError, UnicodeDecodeError):
             return None
         return known.entry
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from llmops.control.deployments import deployments
-from llmops.control.problems import conflict, not_found
+from llmops.control.problems import conflict
+from llmops.errors import NotFound
 from llmops.serving.state import read_state
 from llmops.spec.load import load_deployment
 from llmops.spec.settings import Settings
@@ -57,7 +58,7 @@ class Deployer:
         return {"name": name, "pid": popen.pid, "log": str(log.relative_to(self._paths.root))}
 
     def stop(self, name: str) -> None:
-        """Let it end in order, in its own time. Raises Refused (404) when it does not run."""
+        """Let it end in order, in its own time. Raises NotFound when it does not run."""
         state = self._state(name)
         with self._lock:
             there = self._started.get(name)
@@ -66,7 +67,7 @@ class Deployer:
         elif there is not None and there.popen.poll() is None:
             terminate(there.popen.pid, process_mark(there.popen.pid))
         else:
-            raise not_found(f"no deployment `{name}` runs")
+            raise NotFound(f"no deployment `{name}` runs")
 
     def listed(self) -> list[dict[str, Any]]:
         """As `deployments`, with those that are on their way, and why one did not get there."""

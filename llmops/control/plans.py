@@ -12,7 +12,7 @@ from llmops.control.declarations import MOST_BYTES
 from llmops.control.project import Project
 from llmops.control.shape import Answer, Ask
 from llmops.control.targets import Overrides, Target, find, typed
-from llmops.errors import LlmopsError
+from llmops.errors import BadInput, LlmopsError, NotFound
 from llmops.spec.source import display
 
 
@@ -85,6 +85,9 @@ def _plan(target: Path, asked: PlanAsked, project: Project) -> dict[str, Any]:
 
     context = project.context()
     overrides = typed(asked.overrides)
-    plan = make_plan(target, overrides, context=context, kinds=KINDS, force=asked.force)
+    try:
+        plan = make_plan(target, overrides, context=context, kinds=KINDS, force=asked.force)
+    except NotFound as error:  # something that the declaration names, not what was asked for
+        raise BadInput(error.what, where=error.where, fix=error.fix) from error
     shown = describe(plan, context)
     return {**shown, "text": plan_text(shown)}

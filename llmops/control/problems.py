@@ -1,6 +1,6 @@
 """What went wrong, as problem+json (RFC 9457): the errors of the CLI with a status and a code.
 
-BadInput is 400 unless it says otherwise, GateRefused 409, Failed 503 where the far side is away
+BadInput is 400, what is not there 404, GateRefused 409, Failed 503 where the far side is away
 and 500 otherwise. Anything else that is raised is a defect: 500 without its details, which the
 log has.
 """
@@ -17,7 +17,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from llmops.control.shape import Answer
-from llmops.errors import BadInput, Failed, GateRefused, LlmopsError, Waiting
+from llmops.errors import BadInput, Failed, GateRefused, LlmopsError, NotFound, Waiting
 
 LOG = logging.getLogger("llmops.control")
 MEDIA = "application/problem+json"
@@ -48,10 +48,6 @@ class Refused(LlmopsError):
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
 
-def not_found(what: str, fix: str = "") -> Refused:
-    return Refused(404, "not_found", what, fix=fix)
-
-
 def conflict(what: str, fix: str = "") -> Refused:
     """It is there, and in a state in which this cannot be done."""
     return Refused(409, "conflict", what, fix=fix)
@@ -75,8 +71,10 @@ def _kind(error: LlmopsError) -> tuple[int, str]:
     match error:
         case Refused():
             return error.status, error.code
+        case NotFound():
+            return 404, "not_found"
         case BadInput():
-            return (404, "not_found") if _says_missing(error.what) else (400, "bad_input")
+            return 400, "bad_input"
         case GateRefused():
             return 409, "gate_refused"
         case Waiting():
@@ -87,22 +85,15 @@ def _kind(error: LlmopsError) -> tuple[int, str]:
             return 500, "failed"
 
 
-def _says_missing(what: str) -> bool:
-    """Whether the thing itself is not there; the CLI has one exit code for both."""
-    return what.startswith(
-        ("there is no ", "there are no ", "no run ", "no stage ", "no schedule ")
-    )
-
-
 @contextmanager
 def of_its_state() -> Iterator[None]:
     """Within the block BadInput says that what is asked cannot be done with what is there now: 409
     (404 where it is not there)."""
     try:
         yield
+    except NotFound:
+        raise
     except BadInput as error:
-        if _says_missing(error.what):
-            raise
         raise conflict(error.what, error.fix) from error
 
 

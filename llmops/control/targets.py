@@ -7,7 +7,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from llmops.control.declarations import Declarations
-from llmops.control.problems import Refused, not_found
+from llmops.control.problems import Refused
+from llmops.errors import BadInput, NotFound
 
 Overrides = Annotated[
     list[str] | dict[str, Any],
@@ -29,10 +30,10 @@ Target = Annotated[
 
 
 def find(path: str, declarations: Declarations, *kinds: str) -> Path:
-    """The declaration's file. Raises Refused (404) when it is not there, or is of another kind."""
+    """The declaration's file. Raises NotFound when it is not there, or is of another kind."""
     file, kind = declarations.place(path)
     if not file.is_file():
-        raise not_found(f"there is no declaration `{path}`")
+        raise NotFound(f"there is no declaration `{path}`")
     if kind not in kinds:
         raise Refused(422, "invalid", f"`{path}` is no {' or '.join(kinds)}")
     return file
@@ -52,7 +53,6 @@ def typed(overrides: list[str] | dict[str, Any]) -> list[str]:
 
 def _is_plain(value: Any) -> bool:
     """Whether a text means itself when it is read as a YAML value."""
-    from llmops.errors import BadInput
     from llmops.spec.source import parse_scalar
 
     try:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from llmops.errors import BadInput
+from llmops.errors import BadInput, NotFound
 from llmops.evaluation.report import read
 from llmops.registry.evidence import Evidence, EvidenceLog
 from llmops.registry.store import Registry
@@ -31,7 +31,7 @@ def find(text: str, registry: Registry, paths: ProjectPaths) -> Evidence:
         if one.id == wanted:
             return one
     if "/" in text:
-        raise BadInput(f"there is no evaluation `{text}`", fix=did_you_mean(wanted, _ids(known)))
+        raise NotFound(f"there is no evaluation `{text}`", fix=did_you_mean(wanted, _ids(known)))
     version = str(registry.resolve(text).id)
     of_it = [one for one in known if one.version == version]
     if not of_it:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from pydantic import Field
 
-from llmops.errors import BadInput
+from llmops.errors import BadInput, NotFound
 from llmops.registry.manifest import VersionId
 from llmops.spec.grammar import Spec
 from llmops.spec.reference import NAME
@@ -61,7 +61,7 @@ class Aliases:
         """
         check_alias(alias)
         if not (self._paths.version(version.name, version.number) / "manifest.json").is_file():
-            raise BadInput(f"there is no version {version}", fix="see `llmops models list`")
+            raise NotFound(f"there is no version {version}", fix="see `llmops models list`")
         log = self._log(version.name)
         with log.held():
             before = self.current(version.name).get(alias)

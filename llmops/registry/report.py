@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from llmops.environments.machine import size_text
-from llmops.errors import BadInput, Failed
+from llmops.errors import Failed, NotFound
 from llmops.registry.evidence import Evidence, EvidenceLog
 from llmops.registry.manifest import Golden, Manifest
 from llmops.registry.store import Registry
@@ -63,7 +63,7 @@ def shown(manifest: Manifest, registry: Registry) -> dict[str, Any]:
 
 def evidence_of(text: str, registry: Registry) -> list[Evidence]:
     """The evidence about a model (NAME) or one of its versions (NAME:vN, NAME@ALIAS), oldest
-    first. Raises BadInput when there is no such one."""
+    first. Raises NotFound when there is no such one."""
     log = EvidenceLog(registry.paths)
     if ":" in text or "@" in text:
         version = registry.resolve(text).id
@@ -128,7 +128,7 @@ def verify_all(registry: Registry, name: str | None, report: Callable[[str], Non
     for one in names:
         versions = registry.versions(one)
         if not versions:
-            raise BadInput(f"there is no model `{one}`", fix="see `llmops models list`")
+            raise NotFound(f"there is no model `{one}`", fix="see `llmops models list`")
         for manifest in versions:
             try:
                 registry.verify(manifest)

@@ -17,7 +17,7 @@ from typing import Any
 
 from llmops.engines.catalog import ENGINES, find_engine
 from llmops.engines.contract import Progress, ProgressFollower
-from llmops.errors import BadInput
+from llmops.errors import NotFound
 from llmops.runner.record import RunRecord, StageRecord, find_run, read_run
 from llmops.spec.suggest import did_you_mean
 from llmops.store.paths import ProjectPaths
@@ -244,7 +244,7 @@ def _stage(paths: ProjectPaths, run: str, stage: str) -> tuple[RunRecord, StageR
     names = {one.name: one for one in record.stages}
     if stage not in names:
         fix = did_you_mean(stage, names)
-        raise BadInput(f"no stage `{stage}` in run {record.id}", fix=fix)
+        raise NotFound(f"no stage `{stage}` in run {record.id}", fix=fix)
     return record, names[stage]
 
 

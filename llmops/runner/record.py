@@ -14,7 +14,7 @@ from typing import Any, Literal
 from filelock import FileLock
 from pydantic import Field, ValidationError
 
-from llmops.errors import BadInput
+from llmops.errors import BadInput, NotFound
 from llmops.spec.grammar import Spec
 from llmops.spec.suggest import did_you_mean
 from llmops.store import logs
@@ -217,16 +217,16 @@ def read_run(paths: RunPaths) -> RunRecord | None:
 
 
 def find_run(project: ProjectPaths, run: str) -> RunRecord:
-    """A run by its id, or `last`. Raises BadInput when there is none."""
+    """A run by its id, or `last`. Raises NotFound when there is none."""
     if run == "last":
         records = list_runs(project)
         if records:
             return records[-1]
-        raise BadInput("there are no runs yet", fix="llmops run RECIPE starts one")
+        raise NotFound("there are no runs yet", fix="llmops run RECIPE starts one")
     record = read_run(project.run(run))
     if record is None:
         fix = did_you_mean(run, [r.id for r in list_runs(project)]) or "llmops runs list"
-        raise BadInput(f"no run `{run}`", fix=fix)
+        raise NotFound(f"no run `{run}`", fix=fix)
     return record
 
 

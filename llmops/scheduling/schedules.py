@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from llmops.errors import BadInput
+from llmops.errors import BadInput, NotFound
 from llmops.scheduling.calendar import has_calendar, next_times
 from llmops.scheduling.clock import Clock, SystemClock, millis
 from llmops.scheduling.declared import Declarations, Declared
@@ -167,7 +167,7 @@ def _found(connection: sa.Connection, id: str) -> sa.RowMapping:
         return row
     known = list(connection.execute(sa.select(triggers.c.id)).scalars())
     fix = did_you_mean(id, known) if known else "declare `triggers:` in a file in pipelines/"
-    raise BadInput(f"no schedule `{id}`", fix=fix)
+    raise NotFound(f"no schedule `{id}`", fix=fix)
 
 
 def _schedule(row: sa.RowMapping, last: dict[str, Any] | None) -> dict[str, Any]:

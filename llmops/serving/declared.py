@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from llmops.errors import BadInput
+from llmops.errors import NotFound
 from llmops.serving.state import last_state
 from llmops.spec.deployment import Deployment
 from llmops.spec.deployments import FOLDER, declared
@@ -18,7 +18,7 @@ def find_deployment(
 ) -> Loaded[Deployment]:
     """The deployment of that name. where: who asks, for errors; fix: what else they may do.
 
-    Raises BadInput when there is none, or more than one.
+    Raises NotFound when there is none, or more than one.
     """
     known = declared(settings.root)
     found = known.find(name)
@@ -32,7 +32,7 @@ def find_deployment(
     fix = did_you_mean(name, (one.spec.name for one in known.loaded)) or fix
     if known.problems:
         fix = f"{fix}\n  {known.problems[0]}".strip()
-    raise BadInput(
+    raise NotFound(
         f"there is no deployment `{name}`: no file in serving/ declares the deployment `{name}`",
         where=where or display(settings.root / FOLDER),
         fix=fix or "declare it in serving/",

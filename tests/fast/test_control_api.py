@@ -136,6 +136,25 @@ def test_a_text_is_planned_before_it_is_saved(running: ControlProcess) -> None:
     assert not list((running.root / "recipes").glob(".unsaved*"))
 
 
+def test_what_a_declaration_names_and_is_not_there_is_no_404(running: ControlProcess) -> None:
+    body = {"target": "recipes/sft.yaml", "overrides": ["base=nobody:v9"]}
+    assert running.post("/plans", body).json()["code"] == "bad_input"
+
+
+def test_no_secret_of_the_environment_is_told(running: ControlProcess) -> None:
+    text = 'kind: base\nname: "${oc.env:LLMOPS_HOOK_SECRET}"\n'
+    override = "output.model=${oc.env:LLMOPS_HOOK_SECRET}"
+    for path, body in (
+        ("/plans", {"target": RECIPE, "overrides": [override]}),
+        ("/plans", {"yaml": text, "kind": "recipe"}),
+        ("/declarations/check", {"text": text, "kind": "recipe"}),
+        ("/runs", {"target": RECIPE, "overrides": [override]}),
+    ):
+        answer = running.post(path, body)
+        assert "oc.env" in answer.text
+        assert SECRET not in answer.text
+
+
 def test_a_declaration_is_written_over_what_was_read_only(running: ControlProcess) -> None:
     read = running.get("/declarations/recipes/cpt.yaml").json()
     text = read["text"] + "# mine\n"

@@ -7,10 +7,10 @@ from pydantic import Field
 
 from llmops.control.access import Runner, may
 from llmops.control.idempotency import Keep, Once
-from llmops.control.problems import not_found
 from llmops.control.project import ProjectHeld
 from llmops.control.shape import Answer, Ask, Items
 from llmops.control.targets import Overrides, Target, find, typed
+from llmops.errors import NotFound
 from llmops.spec.reference import NAME
 
 router = APIRouter(tags=["deployments"], dependencies=[may("read")])
@@ -84,7 +84,7 @@ def shown(name: Deployment, project: ProjectHeld) -> dict[str, Any]:
     for one in project.deployer.listed():
         if one["name"] == name:
             return one
-    raise not_found(f"there is no deployment `{name}`")
+    raise NotFound(f"there is no deployment `{name}`")
 
 
 @router.post(

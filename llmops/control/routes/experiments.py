@@ -5,9 +5,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 
 from llmops.control.access import may
-from llmops.control.problems import not_found
 from llmops.control.project import ProjectHeld
 from llmops.control.shape import Answer, Items
+from llmops.errors import NotFound
 from llmops.spec.reference import NAME
 
 router = APIRouter(tags=["experiments"], dependencies=[may("read")])
@@ -39,4 +39,4 @@ def shown(
     for one in project.experiments.listed():
         if one["experiment"] == name:
             return one
-    raise not_found(f"no deployment `{name}` declares an experiment")
+    raise NotFound(f"no deployment `{name}` declares an experiment")
