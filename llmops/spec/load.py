@@ -140,6 +140,8 @@ def _prepare(source: Source, overrides: Sequence[str | Override]) -> Source:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
+    # What a declaration says is shown, logged and kept: no place for what the environment holds.
+    OmegaConf.clear_resolver("oc.env")
     config = OmegaConf.create(source.data)
     try:
         for override in changed:

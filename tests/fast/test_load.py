@@ -42,6 +42,11 @@ def error_of(file: Path, *overrides: str) -> str:
     return str(caught.value)
 
 
+@pytest.mark.parametrize("value", ["${oc.env:HOME}", "${oc.decode:'${oc.env:HOME}'}"])
+def test_nothing_of_the_environment_gets_into_a_declaration(recipe: Path, value: str) -> None:
+    assert "oc.env" in error_of(recipe, f"stage={value}")
+
+
 def test_values_keep_their_types(recipe: Path) -> None:
     args = load_recipe(recipe).spec.args
     assert args["learning_rate"] == 1e-3
