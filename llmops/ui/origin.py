@@ -3,6 +3,9 @@
 Gradio leaves such requests to the browser's same-origin rule, which lets a page of anyone POST to
 a server on this machine, without seeing the answer. A request that changes something and says that
 it comes from elsewhere is refused; on loopback so is one for another host's name (DNS rebinding).
+
+And what a page of ours may do: it stands in no frame of others, and loads nothing from elsewhere,
+so that a text which found a way to be more than text would tell nobody anything.
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -11,6 +14,13 @@ from urllib.parse import urlsplit
 
 Scope = MutableMapping[str, Any]
 App = Callable[[Scope, Any, Any], Awaitable[None]]
+_POLICY = {
+    b"content-security-policy": b"default-src 'self'; script-src 'self' 'unsafe-inline' "
+    b"'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' "
+    b"data:; base-uri 'self'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
+    b"referrer-policy": b"same-origin",
+    b"x-content-type-options": b"nosniff",
+}
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -25,7 +35,15 @@ class OwnPagesOnly:
         if scope["type"] == "http" and not self._allowed(scope):
             await _refuse(send)
             return
-        await self.app(scope, receive, send)
+
+        async def guarded(message: Scope) -> None:
+            if message["type"] == "http.response.start":
+                own = {key.lower() for key, _ in message.get("headers", ())}
+                more = [one for one in _POLICY.items() if one[0] not in own]
+                message = {**message, "headers": [*message.get("headers", ()), *more]}
+            await send(message)
+
+        await self.app(scope, receive, guarded)
 
     def _allowed(self, scope: Scope) -> bool:
         headers = {key.lower(): value.decode("latin-1") for key, value in scope["headers"]}
