@@ -3,7 +3,6 @@ that move an alias (`approval: true`, both)."""
 
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from llmops.errors import BadInput
@@ -11,6 +10,7 @@ from llmops.runner.approval import Approval, Decision, decide, read_approval
 from llmops.runner.record import RunRecord, read_run, run_lock
 from llmops.scheduling import jobs
 from llmops.scheduling.clock import millis
+from llmops.scheduling.due import shown
 from llmops.scheduling.jobs import Job
 from llmops.scheduling.runs import Runs
 from llmops.store.database import reading, writing
@@ -116,8 +116,7 @@ def _go_on(runs: Runs, run: str, by: str) -> None:
 
 
 def _start(job: Job) -> Waits:
-    since = datetime.fromtimestamp(job.created / 1000, UTC).isoformat(timespec="seconds")
-    return Waits(job.id, None, f"run {job.target}", since, by=job.by)
+    return Waits(job.id, None, f"run {job.target}", shown(job.created), by=job.by)
 
 
 def _stage(approval: Approval, record: RunRecord) -> Waits:

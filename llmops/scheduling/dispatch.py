@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from llmops.runner.record import RunRecord, read_run
 from llmops.scheduling.clock import millis
 from llmops.scheduling.devices import count_devices, needed
-from llmops.scheduling.jobs import ACTIVE, RUNS, Job, change, in_order, is_halted
+from llmops.scheduling.halt import halted
+from llmops.scheduling.jobs import ACTIVE, RUNS, Job, change, in_order
 from llmops.scheduling.running import Running
 from llmops.scheduling.settle import LEASE_SECONDS, settled
 from llmops.spec.settings import Settings
@@ -44,11 +45,11 @@ class Dispatcher:
         """One turn. now: seconds. Raises Failed when the database is away."""
         lost = self._collect()
         with reading(database) as connection:
-            active, halted = in_order(connection, ACTIVE), is_halted(connection)
+            active, halt = in_order(connection, ACTIVE), halted(connection)
         if self._settle(database, active, lost, now):
             with reading(database) as connection:
                 active = in_order(connection, ACTIVE)
-        if not halted:
+        if halt is None:
             self._start(database, active, now)
 
     def close(self) -> None:
@@ -83,27 +84,32 @@ class Dispatcher:
         if not queued:
             return
         used, light = self._used(active)
-        free = self._devices - used
+        free = max(0, self._devices - used)
+        told = False
         for job in queued:
             record = self._record(job)
             if record is not None and record.state == "running":
                 continue  # somebody goes on with it at a terminal
             need = min(needed(record, job.devices), self._devices)
+            if need and free and not told:
+                # Asked late: it looks at every run that there is.
+                free, told = max(0, free - self._at_terminals(active)), True
             if need > free:
                 free = 0  # what needs a device comes in order; what needs none passes by
             elif (need or light < LIGHT) and self._claim(database, job, now):
                 free, light = free - need, light + (not need)
 
     def _used(self, active: list[Job]) -> tuple[int, int]:
-        """Devices in use here, also by runs that were begun at a terminal; and how many of the jobs
-        that run here use none."""
+        """Devices that jobs use here, and how many of those jobs use none."""
         here = socket.gethostname()
         mine = [job for job in active if job.state in RUNS and job.host == here]
         each = [min(needed(self._record(job), job.devices), self._devices) for job in mine]
+        return sum(each), each.count(0)
+
+    def _at_terminals(self, active: list[Job]) -> int:
+        """Devices that runs use which are nobody's jobs."""
         jobs = {job.id for job in active if job.state in RUNS}
-        others = [run for run in self._running.records() if run.id not in jobs]
-        foreign = sum(needed(run, 1) for run in others)
-        return sum(each) + foreign, each.count(0)
+        return sum(needed(run, 1) for run in self._running.records() if run.id not in jobs)
 
     def _record(self, job: Job) -> RunRecord | None:
         return read_run(self._paths.run(job.id))

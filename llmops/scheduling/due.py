@@ -32,22 +32,13 @@ class Skip:
 def planned(trigger: Trigger, due: int, now: int) -> tuple[list[Fire], list[Skip]]:
     """What to do about the times from `due` to `now`, both in ms since 1970, oldest first."""
     found = passed(trigger, due, now)
-    missed = [time for time in found.times if time < now - GRACE]
-    if trigger.catch_up == "all":
-        kept = found.times[-MOST_CAUGHT_UP:]
-        left = found.times[: -len(kept)]
-        fires = [Fire(time, _late(time), True) for time in kept if time in set(missed)]
-        fires += [Fire(time, "on time") for time in kept if time not in set(missed)]
-    elif trigger.catch_up == "latest" or len(missed) < len(found.times):
-        last = found.times[-1]
-        late = last in missed
-        fires = [Fire(last, _late(last) if late else "on time", late)]
-        left = found.times[:-1]
-    else:
-        fires, left = [], found.times
-    left = tuple(time for time in left if time in set(missed))
+    count = {"all": MOST_CAUGHT_UP, "latest": 1, "none": 0}[trigger.catch_up]
+    if found.times[-1] >= now - GRACE:
+        count = max(count, 1)  # on time, it fires whatever becomes of others
+    first = max(0, len(found.times) - count)
+    left = tuple(time for time in found.times[:first] if time < now - GRACE)
     skips = [_skip(left, found, trigger.catch_up)] if left else []
-    return fires, skips
+    return [_fire(time, now) for time in found.times[first:]], skips
 
 
 def shown(time: int) -> str:
@@ -55,8 +46,10 @@ def shown(time: int) -> str:
     return datetime.fromtimestamp(time / 1000, UTC).isoformat(timespec="seconds")
 
 
-def _late(time: int) -> str:
-    return f"caught up: due {shown(time)}, when no scheduler ran"
+def _fire(time: int, now: int) -> Fire:
+    if time >= now - GRACE:
+        return Fire(time, "on time")
+    return Fire(time, f"caught up: due {shown(time)}, when no scheduler ran", missed=True)
 
 
 def _skip(left: tuple[int, ...], found: Passed, catch_up: str) -> Skip:

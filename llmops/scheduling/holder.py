@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -72,7 +72,9 @@ class Hold:
     def beat(self) -> None:
         """Give signs of life until the end."""
         while not self._over.wait(BEAT_SECONDS):
-            os.utime(self.file)
+            # A share that is away for a moment must not end the signs: others would take over.
+            with suppress(OSError):
+                os.utime(self.file)
 
 
 def read_holder(paths: RunPaths) -> Holder | None:

@@ -13,19 +13,17 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from llmops.errors import BadInput
+from llmops.errors import NotFound
 from llmops.runner.record import reserve_run
 from llmops.scheduling.clock import millis
 from llmops.store.paths import ProjectPaths
-from llmops.store.tables import jobs, marks
+from llmops.store.tables import jobs
 
 ASKED = ("approval", "queued")
 """States of a job that nothing was started for yet."""
 RUNS = ("starting", "running")
 ACTIVE = (*ASKED, *RUNS, "waiting")
 ENDED = ("done", "failed", "refused", "interrupted", "died", "cancelled")
-HALT = "halt"
-"""The mark of the kill switch: there, and not null, while nothing may start."""
 
 
 @dataclass(frozen=True)
@@ -141,14 +139,8 @@ def change(connection: sa.Connection, job: Job, **values: Any) -> bool:
     return done.rowcount == 1
 
 
-def is_halted(connection: sa.Connection) -> bool:
-    """Whether the kill switch is on: nothing starts then."""
-    value = connection.execute(sa.select(marks.c.value).where(marks.c.name == HALT)).scalar()
-    return value is not None and json.loads(value) is not None
-
-
-def unknown(job: str) -> BadInput:
-    return BadInput(f"no run `{job}`", fix="llmops runs list")
+def unknown(job: str) -> NotFound:
+    return NotFound(f"no run `{job}`", fix="llmops runs list")
 
 
 def _job(row: Any) -> Job:

@@ -11,13 +11,14 @@ import pytest
 import sqlalchemy as sa
 
 from llmops.errors import BadInput
+from llmops.runner.record import RunLog, StageRecord
 from llmops.scheduling import jobs
 from llmops.scheduling.devices import needed
+from llmops.scheduling.halt import set_halt
 from llmops.scheduling.runs import Request, Runs
 from llmops.spec.settings import Settings
 from llmops.store.database import reading, writing
 from llmops.store.paths import ProjectPaths
-from llmops.store.tables import marks
 from tests.conftest import Llmops
 from tests.fast.job_queue import MOVE, Queue
 
@@ -135,11 +136,18 @@ def test_moves_of_aliases_need_no_device(runs: Runs) -> None:
     assert needed(None, 2) == 2
 
 
+def test_it_passes_by_terminals_that_use_more_than_there_is(queue: Queue) -> None:
+    for name in ("one", "two"):
+        RunLog.begin(queue.runs.paths, name, name, [], [StageRecord(name="sft", kind="train")])
+    job = queue.ask()
+    queue.ended(job.id)
+    assert queue.moves() == 1
+
+
 def test_the_kill_switch_holds_the_queue(queue: Queue) -> None:
     job = queue.ask()
     with writing(queue.database) as connection:
-        value = json.dumps({"by": "cli:test", "why": ""})
-        connection.execute(marks.insert().values(name="halt", time=0, value=value))
+        set_halt(connection, "cli:test", "", 0)
     queue.tick()
     assert queue.job(job.id).state == "queued"
 
