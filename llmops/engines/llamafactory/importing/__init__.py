@@ -1,0 +1,1 @@
+"""A training config of LLaMA-Factory's own as a recipe."""
