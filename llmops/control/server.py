@@ -136,7 +136,7 @@ def _listen(options: Options) -> socket.socket:
         found = socket.getaddrinfo(
             options.host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        listening = socket.socket(found[0], socket.SOCK_STREAM)
+        listening = socket.socket(*found[:3])  # with its protocol: asyncio sets TCP_NODELAY
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(found[4])
     except OSError as error:

@@ -3,13 +3,14 @@
 import json
 import re
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from llmops.control.presence import present, refuse_a_second
-from llmops.control.server import Options, needs_keys, run
+from llmops.control.server import Options, _listen, needs_keys, run
 from llmops.errors import BadInput
 from llmops.feedback.keys import create_key
 from llmops.spec.settings import Settings
@@ -47,6 +48,12 @@ def test_a_second_at_a_port_of_its_own_says_so(running: ControlProcess) -> None:
         assert found is not None
         assert found["url"] == running.url
     assert present(running.paths) == found
+
+
+def test_an_answer_is_sent_at_once() -> None:
+    """asyncio tells TCP not to wait (40 ms of each answer) only where the protocol is said."""
+    with _listen(Options(port=0)) as listening:
+        assert listening.proto == socket.IPPROTO_TCP
 
 
 def test_at_an_address_that_others_reach_it_asks_for_keys(tmp_path: Path) -> None:
