@@ -125,7 +125,7 @@ class Dashboard:
     def _experiments(self) -> list[dict[str, Any]]:
         return [
             {"name": one["experiment"], "decision": one["verdict"], "summary": one["why"]}
-            for one in self._project.experiments.listed()
+            for one in self._project.experiments.soon()
         ]
 
     def _count(self) -> dict[str, int]:

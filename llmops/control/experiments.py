@@ -33,6 +33,10 @@ class Experiments:
         """Raises Failed when it cannot be said."""
         return self._remembered.get()
 
+    def soon(self) -> list[dict[str, Any]]:
+        """The same at once: none until they are known."""
+        return self._remembered.soon([])
+
     def _ask(self) -> list[dict[str, Any]]:
         state = self._state()
         if self._asked is None or state is None or state != self._asked[0]:

@@ -3,6 +3,7 @@
 import threading
 
 from llmops.control.remembered import Remembered
+from llmops.errors import Failed
 from tests.waiting import until
 
 
@@ -18,3 +19,33 @@ def test_a_slow_first_answer_is_soon_found_anew() -> None:
     remembered = Remembered(ask, least=0.01)
     assert remembered.get() == 1
     until(lambda: remembered.get() == 2, 2.0)
+
+
+def test_what_may_come_later_holds_nobody_up_and_is_asked_once() -> None:
+    asked, answer = [], threading.Event()
+
+    def ask() -> str:
+        asked.append(1)
+        answer.wait(5)
+        return "found"
+
+    remembered = Remembered(ask, least=60)
+    assert [remembered.soon("not yet") for _ in range(3)] == ["not yet"] * 3
+    answer.set()
+    assert remembered.get() == remembered.soon("not yet") == "found"
+    assert asked == [1]
+
+
+def test_what_never_worked_is_said_also_to_who_does_not_wait() -> None:
+    def ask() -> str:
+        raise Failed("the log is away")
+
+    remembered = Remembered(ask, least=60)
+
+    def told() -> str:
+        try:
+            return remembered.soon("not yet")
+        except Failed as error:
+            return error.what
+
+    until(lambda: told() == "the log is away", 2.0)
