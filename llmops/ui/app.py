@@ -54,9 +54,9 @@ def create_app(client: Client, *, login: bool = False, loopback: bool = True) ->
 
     tickets = Tickets()
     add_downloads(app, client, tickets)
+    app.add_middleware(QuickAssets, loopback=loopback)
     if login:
         add_login(app, sessions)
-    app.add_middleware(QuickAssets, loopback=loopback)
     app.add_middleware(OwnPagesOnly, loopback=loopback)
     served: FastAPI = mount(
         app,
