@@ -35,7 +35,7 @@ TRIES = 15
 """The last one comes about seven hours after the first."""
 LEASE_SECONDS = 60.0
 KEPT_MILLIS = 30 * 86_400_000
-"""Rows of what was told are kept so long; older events are not told."""
+"""Older events are not told; rows of what was told are kept longer (forgetting.py)."""
 AT_ONCE = 20
 
 
@@ -72,6 +72,7 @@ class Notifier:
         self._told: set[str] = set()
         self._look_at = float("-inf")
         self._sender: threading.Thread | None = None
+        self._over = threading.Event()
 
     def tick(self, database: sa.Engine) -> None:
         """Write down what is to be sent, and have sent what is due. Raises Failed when the
@@ -88,7 +89,12 @@ class Notifier:
             self._sender.start()
 
     def close(self) -> None:
-        """Wait for what is being sent."""
+        """Let the one that is being sent arrive; the next scheduler sends the others."""
+        self._over.set()
+        self.wait()
+
+    def wait(self) -> None:
+        """For what is being sent."""
         if self._sender is not None:
             self._sender.join()
 
@@ -108,8 +114,6 @@ class Notifier:
                 since = _begin(connection, self._receivers, now)
                 for one in ready:
                     _insert(connection, one, self._receivers.values(), since, now)
-                old = deliveries.c.time < now - 2 * KEPT_MILLIS
-                connection.execute(sa.delete(deliveries).where(old))
         self._told.update(one.id for one in ready)
         self._pending.clear()
 
@@ -127,7 +131,7 @@ class Notifier:
         query = sa.select(deliveries).where(due).order_by(deliveries.c.next_at).limit(AT_ONCE)
         with reading(database) as connection:
             rows = connection.execute(query).mappings().all()
-        return sum(self._deliver(database, row, now) for row in rows)
+        return sum(not self._over.is_set() and self._deliver(database, row, now) for row in rows)
 
     def _deliver(self, database: sa.Engine, row: "sa.RowMapping", now: int) -> bool:
         mine = sa.and_(deliveries.c.id == row["id"], deliveries.c.next_at == row["next_at"])

@@ -13,14 +13,16 @@ from collections.abc import Callable
 import sqlalchemy as sa
 
 from llmops.errors import LlmopsError
-from llmops.scheduling.clock import Clock, SystemClock
+from llmops.scheduling.clock import Clock, SystemClock, millis
 from llmops.scheduling.dispatch import Dispatcher
+from llmops.scheduling.forgetting import forget
 from llmops.scheduling.notify import Notifier
 from llmops.scheduling.triggers import Triggers
 from llmops.spec.settings import Settings
 from llmops.store.database import open_database
 
 EVERY_SECONDS = 1.0
+FORGET_SECONDS = 3600.0
 LONGEST_SECONDS = 30.0
 """Between two turns while nothing works."""
 Tell = Callable[[str], None]
@@ -40,6 +42,7 @@ class Scheduler:
         self._notifier = Notifier(settings, self._clock)
         self._told: set[str] = set()
         self._pause = EVERY_SECONDS
+        self._forgot = float("-inf")
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set."""
@@ -66,6 +69,7 @@ class Scheduler:
             lambda: self._fire(database),
             lambda: self._dispatcher.tick(database, self._clock.now()),
             lambda: self._notifier.tick(database),
+            lambda: self._forget(database),
         )
         problems: dict[str, str] = {}
         for part in parts:
@@ -81,6 +85,11 @@ class Scheduler:
     def _fire(self, database: sa.Engine) -> None:
         for job in self._triggers.tick(database):
             self._tell(f"queued {job}")
+
+    def _forget(self, database: sa.Engine) -> None:
+        now = self._clock.now()
+        if not 0 <= now - self._forgot < FORGET_SECONDS and not forget(database, millis(now)):
+            self._forgot = now
 
     def _heard(self, problems: dict[str, str]) -> None:
         """A problem is told once, however often it is met; the next turn comes later each time."""

@@ -98,7 +98,7 @@ class Told:
     def turn(self, seconds: float = 10.0) -> None:
         self.clock.at += seconds
         self.notifier.tick(self.database)
-        self.notifier.close()
+        self.notifier.wait()
 
 
 @pytest.fixture
@@ -198,7 +198,17 @@ def test_two_schedulers_tell_it_once(told: Told, hook: Hook) -> None:
     failed_run(told.settings)
     told.turn()
     other.tick(told.database)
-    other.close()
+    other.wait()
+    assert len(hook.calls) == 1
+
+
+def test_what_one_that_ends_leaves_is_sent_by_the_next(told: Told, hook: Hook) -> None:
+    failed_run(told.settings)
+    told.notifier.close()
+    told.turn()
+    assert hook.calls == []
+    told.notifier = Notifier(told.settings, told.clock)
+    told.turn()
     assert len(hook.calls) == 1
 
 
