@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
 
+Then = Callable[["sa.Connection", str], None]
+"""What is done in the same transaction, with the job's id."""
+
+
 @dataclass(frozen=True)
 class Request:
     """What is asked for. target: a recipe or a pipeline, relative to the project; by: who asks
@@ -59,10 +63,10 @@ class Runs:
         request: Request,
         *,
         now: float | None = None,
-        then: "Callable[[sa.Connection, str], None] | None" = None,
+        then: Then | None = None,
     ) -> Job:
-        """Ask for a run; it starts when its turn comes. then: done in the same transaction, with
-        the job's id. Raises BadInput for a declaration that cannot be read, or lies elsewhere."""
+        """Ask for a run; it starts when its turn comes. Raises BadInput for a declaration that
+        cannot be read, or lies elsewhere."""
         root = self.settings.root
         path = (root / request.target).resolve()
         if not path.is_relative_to(root):
@@ -141,7 +145,9 @@ class Runs:
         if holder is not None and holder.ended is None:
             terminate(holder.pid, holder.process_started)
 
-    def resume(self, run: str, by: str, *, now: float | None = None) -> Job:
+    def resume(
+        self, run: str, by: str, *, now: float | None = None, then: Then | None = None
+    ) -> Job:
         """Go on with a run, by its id; it is queued. Raises BadInput when it cannot go on."""
         now = time.time() if now is None else now
         with writing(self.database) as connection:
@@ -156,6 +162,8 @@ class Runs:
             else:
                 found = find_run(self.paths, run)
                 jobs.insert(connection, run, _row_of(found, by), now)
+            if then is not None:
+                then(connection, run)
             return _there(connection, run)
 
 

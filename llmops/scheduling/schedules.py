@@ -18,6 +18,7 @@ from llmops.scheduling.halt import end_halt, halted, set_halt
 from llmops.scheduling.history import history, newest
 from llmops.scheduling.hooks import Call, answer
 from llmops.scheduling.looks import pairs as pairs_of
+from llmops.scheduling.runs import Runs, Then
 from llmops.scheduling.sync import seen_of, sync, trigger_of
 from llmops.spec.settings import Settings
 from llmops.spec.suggest import did_you_mean
@@ -67,7 +68,7 @@ class Schedules:
         times = next_times(trigger, row["next_at"], count)
         return {"id": id, "times": [shown(time) for time in times], "reason": None}
 
-    def run_now(self, id: str, by: str) -> dict[str, Any]:
+    def run_now(self, id: str, by: str, then: Then | None = None) -> dict[str, Any]:
         """Start its pipeline as the trigger would, now: no limit or pause holds a person back.
         {"id", "job"}. Raises BadInput where nothing may start at all."""
         self._synced()
@@ -85,6 +86,8 @@ class Schedules:
                 raise BadInput(f"halted by {halt['by']}{why}", fix="llmops schedule unhalt")
             due, row = free_time(connection, id, now), _found(connection, id)
             job = start(connection, self._paths, row, target, due, now, f"by hand ({by})", by=by)
+            if then is not None:
+                then(connection, job)
         return {"id": id, "job": job}
 
     def pause(self, id: str, by: str, why: str = "") -> dict[str, Any]:
@@ -134,8 +137,6 @@ class Schedules:
 
     def _stop(self, run: str, by: str) -> bool:
         """False for one that has ended by itself."""
-        from llmops.scheduling.runs import Runs
-
         try:
             Runs(self._settings, self._database).stop(run, by)
         except BadInput:

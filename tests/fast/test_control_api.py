@@ -99,6 +99,17 @@ def test_the_same_key_starts_one_run(running: ControlProcess) -> None:
     assert (other.status_code, other.json()["code"]) == (422, "key_of_another_request")
 
 
+def test_a_rollback_that_is_sent_twice_is_one(running: ControlProcess) -> None:
+    registry = Registry(running.paths)
+    for number in (1, 2):
+        registry.move("town", "steady", number, why="a test")
+    key = {"idempotency-key": "back"}
+    for _ in range(2):
+        moved = running.post("/models/town/rollback", {"alias": "steady"}, headers=key)
+        assert moved.json()["move"]["version"] == "town:v1"
+    assert running.post("/models/town/rollback", {"alias": "steady"}).status_code == 400
+
+
 def test_a_refused_request_may_be_sent_again_under_its_key(running: ControlProcess) -> None:
     key = {"idempotency-key": "refused"}
     body = {"target": RECIPE, "overrides": ["no_such_key=1"]}

@@ -128,6 +128,11 @@ def test_what_is_done_with_a_job_fails_with_it(runs: Runs) -> None:
     with pytest.raises(BadInput, match="no"):
         runs.submit(Request("p.yaml"), then=fail)
     assert queued(runs) == []
+    job = runs.submit(Request("p.yaml"))
+    runs.stop(job.id, "cli:test")
+    with pytest.raises(BadInput, match="no"):
+        runs.resume(job.id, "cli:test", then=fail)
+    assert queued(runs) == []
 
 
 def test_moves_of_aliases_need_no_device(runs: Runs) -> None:

@@ -5,6 +5,7 @@ import os
 import pytest
 import sqlalchemy as sa
 
+from llmops.errors import BadInput
 from llmops.store.database import writing
 from llmops.store.tables import triggers
 from tests.fast.scheduled import RECIPE, Scheduled
@@ -51,6 +52,16 @@ def test_overrides_and_the_approval_step_go_with_it(timetable: Scheduled) -> Non
     timetable.after(3600)
     (row,) = timetable.jobs()
     assert (row.state, row.overrides) == ("approval", '["stages.pairs.set={\\"min_pairs\\": 7}"]')
+
+
+def test_what_cannot_be_told_was_not_started_by_hand(timetable: Scheduled) -> None:
+    def fail(connection: sa.Connection, job: str) -> None:
+        raise BadInput("no")
+
+    timetable.declare("{every: 1h}")
+    with pytest.raises(BadInput, match="no"):
+        timetable.schedules.run_now("town/every", "cli:ann", fail)
+    assert (timetable.jobs(), timetable.history()) == ([], [])
 
 
 def test_a_paused_one_records_what_it_would_have_done(scheduled: Scheduled) -> None:

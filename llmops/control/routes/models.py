@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path
 from pydantic import Field
 
 from llmops.control.access import Promoter, may
+from llmops.control.idempotency import Keep, Once
 from llmops.control.project import ProjectHeld
 from llmops.control.shape import Answer, Ask, Items
 from llmops.errors import BadInput
@@ -207,14 +208,17 @@ def promote(
 
 @router.post("/models/{name}/rollback", response_model=Moved, summary="Move an alias back")
 def roll_back(
-    name: Model, asked: RollbackAsked, project: ProjectHeld, caller: Promoter
-) -> dict[str, Any]:
-    """To the version that it named before; again: to the one before that."""
+    name: Model, asked: RollbackAsked, project: ProjectHeld, caller: Promoter, once: Once
+) -> Any:
+    """To the version that it named before; again, without an idempotency key or with a new one: to
+    the one before that."""
     from llmops.registry.promotion import rollback
 
-    registry = project.registry
-    move = rollback(name, asked.alias, registry, why=asked.why, by=caller.by)
-    return {"moved": True, "move": move.model_dump()}
+    def move(_keep: Keep) -> dict[str, Any]:
+        made = rollback(name, asked.alias, project.registry, why=asked.why, by=caller.by)
+        return {"moved": True, "move": made.model_dump()}
+
+    return once.answer(200, move)
 
 
 def _version(name: str, asked: str | int) -> str:

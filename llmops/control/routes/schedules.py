@@ -134,10 +134,15 @@ def run(
 ) -> Any:
     """As the trigger would; limits and pauses hold no person back."""
 
-    def start(_keep: Keep) -> dict[str, Any]:
+    id = f"{pipeline}/{trigger}"
+
+    def told(job: str) -> dict[str, Any]:
+        return {"id": id, "job": job, "url": f"/runs/{job}"}
+
+    def start(keep: Keep) -> dict[str, Any]:
         with of_its_state():
-            found = project.schedules.run_now(f"{pipeline}/{trigger}", caller.by)
-        return {**found, "url": f"/runs/{found['job']}"}
+            found = project.schedules.run_now(id, caller.by, lambda c, job: keep(c, told(job)))
+        return told(found["job"])
 
     return once.answer(202, start)
 

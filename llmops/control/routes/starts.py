@@ -89,15 +89,17 @@ def _submit(
     )
 
     def start(keep: Keep) -> dict[str, Any]:
-        state = "approval" if asked.approval else "queued"
-
         def told(job: str) -> dict[str, Any]:
-            return {"id": job, "state": state, "url": f"/runs/{job}"}
+            return _queued(job, "approval" if asked.approval else "queued")
 
         job = project.queue.submit(request, then=lambda conn, job: keep(conn, told(job)))
         return told(job.id)
 
     return once.answer(202, start)
+
+
+def _queued(job: str, state: str = "queued") -> dict[str, Any]:
+    return {"id": job, "state": state, "url": f"/runs/{job}"}
 
 
 @router.post("/runs", summary="Run a recipe or a pipeline", **_STARTS)
@@ -154,9 +156,10 @@ def approve(run: RunId, said: Said, project: ProjectHeld, caller: Promoter) -> d
 def resume(run: RunId, project: ProjectHeld, caller: Runner, once: Once) -> Any:
     """With what it made so far, as its declaration says now."""
 
-    def start(_keep: Keep) -> dict[str, Any]:
+    def start(keep: Keep) -> dict[str, Any]:
+        told = _queued(run)
         with of_its_state():
-            job = project.queue.resume(run, caller.by)
-        return {"id": job.id, "state": job.state, "url": f"/runs/{job.id}"}
+            project.queue.resume(run, caller.by, then=lambda conn, _: keep(conn, told))
+        return told
 
     return once.answer(202, start)
