@@ -24,11 +24,12 @@ sys.path.insert(0, str(ROOT))
 from llmops.registry.manifest import Draft, VersionId  # noqa: E402
 from llmops.registry.store import Registry  # noqa: E402
 from llmops.serving.endpoint import Endpoint  # noqa: E402
-from llmops.serving.supervisor import Supervisor, serving  # noqa: E402
+from llmops.serving.supervisor import Supervisor  # noqa: E402
 from llmops.spec.load import load_deployment  # noqa: E402
 from llmops.spec.settings import load_settings  # noqa: E402
 from llmops.store.paths import ProjectPaths  # noqa: E402
 from tests.gateway_traffic import Traffic, unlogged  # noqa: E402
+from tests.supervised import serving  # noqa: E402
 
 FEW = ("args.warmup_steps=0", "args.logging_steps=1")
 CLIENTS = 12

@@ -45,8 +45,8 @@ def writer_name(deployment: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """lines: of records that are kept together, or not at all; empty for one who only waits.
-    loop, future: who waits, if anyone does."""
+    """lines: of records that are kept together, or not at all. loop, future: who waits, if anyone
+    does."""
 
     lines: bytes
     loop: asyncio.AbstractEventLoop | None = None
@@ -123,13 +123,6 @@ class Journal:
         if self._put(_Entry(_line(record)), urgent=False) is not None:
             with self._changed:
                 self.lost += 1
-
-    async def settled(self) -> None:
-        """Return once all that was appended before is on disk, or lost; hastens nothing."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[None] = loop.create_future()
-        if self._put(_Entry(b"", loop, future), urgent=False) is None:
-            await future
 
     async def close(self) -> None:
         """Write what is still waiting, finish the segment, end the thread. May be called again."""
@@ -211,15 +204,13 @@ class Journal:
         lines = b"".join(entry.lines for entry in batch)
         failure = None
         try:
-            if lines:
-                self._segment.commit(lines)
+            self._segment.commit(lines)
         except OSError as error:
             failure = self._failed(error)
-            lost = sum(1 for entry in batch if entry.lines and entry.future is None)
+            lost = sum(1 for entry in batch if entry.future is None)
             with self._changed:
                 self.lost += lost
-        if lines:
-            self._failure = (failure, time.monotonic()) if failure else None
+        self._failure = (failure, time.monotonic()) if failure else None
         self._tell(batch, failure)
 
     def _tell(self, batch: Iterable[_Entry], failure: Failed | None) -> None:
@@ -252,7 +243,7 @@ def _wake(entries: list[_Entry], failure: Failed | None) -> None:
     for entry in entries:
         if entry.future is None or entry.future.done():
             continue
-        if failure is None or not entry.lines:
+        if failure is None:
             entry.future.set_result(None)
         else:
             entry.future.set_exception(Failed(failure.what, where=failure.where, fix=failure.fix))

@@ -88,10 +88,6 @@ class Snapshot:
         return self.directory / TRAIN
 
     @property
-    def holdout(self) -> Path:
-        return self.directory / HOLDOUT
-
-    @property
     def pairs(self) -> Path:
         return self.directory / PAIRS
 

@@ -85,13 +85,6 @@ class Backend:
         """Of its process group, while it runs."""
         return self._process.pid
 
-    @property
-    def busy(self) -> bool:
-        """Whether something that is wanted of it is yet to be done."""
-        if self.status in ("failed", "gone"):
-            return False
-        return self.status != "ready" or bool(self.adapters.missing)
-
     def start(self) -> None:
         self._thread.start()
 

@@ -1,4 +1,4 @@
-"""Asking a served model: streaming, one answer, or many at once.
+"""Asking a served model: streaming, or one answer.
 
 An answer is complete only when it carries a finish_reason and no error event, whatever the HTTP
 status said: vLLM ends streams whose engine died with `data: {"error": ...}` and a normal `[DONE]`
@@ -6,13 +6,13 @@ under HTTP 200.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from llmops.errors import Failed
 from llmops.gateway.replies import error_message
-from llmops.serving.endpoint import Endpoint, decoded, post, unreachable
+from llmops.serving.endpoint import decoded, post, unreachable
 
 if TYPE_CHECKING:
     import httpx
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 Message = dict[str, str]
 Prompt = str | Sequence[Message]
 
-CONCURRENCY = 16
 _PATH = "/v1/chat/completions"
 _FAILED_REASONS = ("error", "abort")
 _SSE_FIELDS = ("event", "id", "retry")
@@ -139,33 +138,3 @@ def answer(client: "httpx.Client", body: dict[str, Any]) -> Answer:
     text = (choices[0].get("message") or {}).get("content") or ""
     tokens = (found.get("usage") or {}).get("completion_tokens")
     return _complete(text, choices[0].get("finish_reason") or "", found, tokens)
-
-
-def ask(
-    endpoint: Endpoint,
-    model: str,
-    prompts: Sequence[Prompt],
-    *,
-    max_tokens: int | None = 64,
-    temperature: float | None = 0.0,
-    concurrency: int = CONCURRENCY,
-    on_answer: Callable[[int], None] | None = None,
-) -> list[Answer]:
-    """The answers to many prompts, in their order, at most `concurrency` at once.
-
-    on_answer: called with the number of answers so far. The first failure ends it with Failed.
-    """
-    from concurrent.futures import ThreadPoolExecutor, as_completed
-
-    bodies = [request(model, p, max_tokens=max_tokens, temperature=temperature) for p in prompts]
-    with endpoint.client() as client, ThreadPoolExecutor(max(1, concurrency)) as pool:
-        jobs = [pool.submit(answer, client, body) for body in bodies]
-        try:
-            for count, job in enumerate(as_completed(jobs), start=1):
-                job.result()
-                if on_answer is not None:
-                    on_answer(count)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-        return [job.result() for job in jobs]

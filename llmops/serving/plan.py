@@ -78,15 +78,6 @@ class ServingPlan:
         return loads_of([*self.resolved.variants.values(), *self.wanted])
 
     @property
-    def base(self) -> Served:
-        """The first base."""
-        return self.loads[0].base
-
-    @property
-    def adapters(self) -> tuple[Served, ...]:
-        return tuple(adapter for load in self.loads for adapter in load.adapters)
-
-    @property
     def versions(self) -> tuple[Served, ...]:
         """Everything that vLLM answers for: each base, then its adapters."""
         return tuple(version for load in self.loads for version in load.versions)
@@ -110,9 +101,6 @@ class ServingPlan:
         if not backend.options.get("enable_sleep_mode"):
             return "vLLM was started without sleep mode (backend.args.enable_sleep_mode: true)"
         return ""
-
-    def variants_of(self, version: str) -> list[str]:
-        return [variant for variant, name in self.variants.items() if name == version]
 
 
 def plan_serving(

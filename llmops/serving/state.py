@@ -32,10 +32,6 @@ class BackendState(Spec):
     status: str = "ready"
     versions: list[str] = Field(default_factory=list)
 
-    @property
-    def endpoint(self) -> Endpoint:
-        return Endpoint(self.url, self.uds)
-
 
 class ServingState(Spec):
     """pid: of the supervisor; url, uds: the gateway's; base: the first; backends: by the name of

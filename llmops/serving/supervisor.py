@@ -1,9 +1,6 @@
 """Keeps a deployment served: its backends, its gateway, and the table between the two.
 
-`llmops serve` runs it in the foreground (serve.py); demos and tests use it as a context manager:
-
-    with serving(load_deployment(path), load_settings()) as server:
-        ask(server.endpoint, server.variants["candidate"], ["..."])
+`llmops serve` runs it in the foreground (serve.py).
 
 It compares what is wanted (the aliases of the variants, the wishes of others) with what stands,
 again and again: a version is routed once its backend has it loaded and checked, and until then
@@ -11,8 +8,6 @@ the variant stays where it was. Everything slow happens in the backends' own thr
 """
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,32 +66,6 @@ def prepare(
     paths = ProjectPaths(settings.root)
     wanted = Wishes(paths.deployment(loaded.spec.name)).versions()
     return plan_serving(loaded, Registry(paths), settings.root, environment, wanted)
-
-
-@contextmanager
-def serving(
-    loaded: Loaded[Deployment],
-    settings: Settings,
-    *,
-    report: Report = lambda _line: None,
-    environment: Environment | None = None,
-    patience: Patience | None = None,
-) -> Iterator["Supervisor"]:
-    """A deployment that is ready within the block, where it follows its aliases as `llmops serve`
-    does, and gone after it. Raises BadInput, or Failed when a backend cannot be started or serves
-    something else than what was registered."""
-    plan = prepare(loaded, settings, environment)
-    supervisor = Supervisor(plan, settings.root, report, patience)
-    watcher = threading.Thread(target=supervisor.watch_quietly, name=f"serving {plan.name}")
-    try:
-        supervisor.start()
-        watcher.start()
-        yield supervisor
-    finally:
-        supervisor.end()
-        if watcher.ident is not None:
-            watcher.join()
-        supervisor.stop()
 
 
 class Supervisor:
@@ -189,13 +158,6 @@ class Supervisor:
             failures = [one.failure for one in self._pool.backends.values()]
             if failures and all(failures):
                 raise next(failure for failure in failures if failure is not None)
-
-    def watch_quietly(self) -> None:
-        """As `watch`, for a thread: a failure is reported instead of raised."""
-        try:
-            self.watch()
-        except LlmopsError as error:
-            self._report(str(error))
 
     def end(self) -> None:
         """Let `watch` return."""

@@ -16,12 +16,13 @@ import pytest
 from llmops.engines.contract import Environment
 from llmops.environments.environment import find
 from llmops.registry.store import Registry
-from llmops.serving.supervisor import Supervisor, serving
+from llmops.serving.supervisor import Supervisor
 from llmops.spec.load import load_deployment
 from llmops.spec.settings import load_settings
 from llmops.store.cache_paths import CachePaths
 from llmops.store.paths import ProjectPaths
 from tests.conftest import run_llmops
+from tests.supervised import serving
 
 
 @contextmanager

@@ -19,13 +19,13 @@ import pytest
 from llmops.errors import Failed
 from llmops.registry.manifest import Draft, Manifest
 from llmops.registry.store import Registry
-from llmops.serving.client import ask
 from llmops.serving.state import ServingState, last_state
-from llmops.serving.supervisor import serving
 from llmops.spec.load import load_deployment
 from llmops.spec.settings import load_settings
 from llmops.store.paths import ProjectPaths
+from tests.asked import ask
 from tests.conftest import run_llmops
+from tests.supervised import serving
 from tests.waiting import until
 
 pytestmark = pytest.mark.engine

@@ -15,7 +15,6 @@ from llmops.gateway.routes import read_routes
 from llmops.registry.manifest import Draft, VersionId
 from llmops.registry.store import Registry
 from llmops.serving import hold
-from llmops.serving.client import ask
 from llmops.serving.endpoint import get
 from llmops.serving.servers import Servers
 from llmops.serving.state import ServingState, read_state
@@ -23,6 +22,7 @@ from llmops.serving.supervisor import Supervisor
 from llmops.spec.settings import load_settings
 from llmops.store.paths import ProjectPaths
 from tests import waiting
+from tests.asked import ask
 from tests.gateway_traffic import Traffic, unlogged
 
 pytestmark = pytest.mark.engine

@@ -10,9 +10,10 @@ import pytest
 from llmops.errors import Failed
 from llmops.registry.manifest import Golden
 from llmops.serving import golden
-from llmops.serving.client import Stream, ask, request
+from llmops.serving.client import Stream, request
 from llmops.serving.served import Served
 from llmops.serving.supervisor import Supervisor
+from tests.asked import ask
 from tests.conftest import run_llmops
 
 pytestmark = pytest.mark.engine
@@ -24,13 +25,13 @@ CLOSE = 1e-3
 @pytest.fixture
 def client(town_server: Supervisor) -> Iterator[httpx.Client]:
     """At vLLM itself, behind the gateway."""
-    with town_server.backends[town_server.plan.base.name].client() as client:
+    with town_server.backends[town_server.plan.loads[0].base.name].client() as client:
         yield client
 
 
 @pytest.fixture
 def adapter(town_server: Supervisor) -> Served:
-    return town_server.plan.adapters[0]
+    return town_server.plan.loads[0].adapters[0]
 
 
 def compare(client: httpx.Client, served: Served, prompt: Golden, base: str | None) -> float:
@@ -50,7 +51,7 @@ def test_tokens_and_log_probabilities_are_those_of_training(
 ) -> None:
     for served in town_server.plan.versions:
         assert served.golden, f"{served.name} was registered without golden prompts"
-        base = town_server.plan.base.name if served.kind == "adapter" else None
+        base = town_server.plan.loads[0].base.name if served.kind == "adapter" else None
         for prompt in served.golden:
             assert compare(client, served, prompt, base) < CLOSE
 
@@ -61,7 +62,7 @@ def test_the_adapter_and_its_base_differ(
     prompt = adapter.golden[0]
     ids = prompt.prompt_ids + prompt.completion_ids
     by_adapter = golden.logprobs(client, adapter.name, ids)
-    by_base = golden.logprobs(client, town_server.plan.base.name, ids)
+    by_base = golden.logprobs(client, town_server.plan.loads[0].base.name, ids)
     assert golden.difference(by_adapter, by_base) > CLOSE
 
 
@@ -89,7 +90,9 @@ def test_each_kind_of_mismatch_is_told_apart(
     count = len(prompt.logprobs)
     values = {k: [v] * count if isinstance(v, float) else v for k, v in changed.items()}
     with pytest.raises(Failed, match=told):
-        compare(client, adapter, prompt.model_copy(update=values), town_server.plan.base.name)
+        compare(
+            client, adapter, prompt.model_copy(update=values), town_server.plan.loads[0].base.name
+        )
 
 
 def test_many_questions_at_once_are_all_answered(town_server: Supervisor) -> None:

@@ -14,7 +14,7 @@ from llmops.preferences import erasure, rows
 from llmops.preferences import save as save_module
 from llmops.preferences.erasure import redact, snapshots_with
 from llmops.preferences.save import save
-from llmops.preferences.snapshot import Snapshot, find_snapshot, read_snapshot, snapshots
+from llmops.preferences.snapshot import HOLDOUT, Snapshot, find_snapshot, read_snapshot, snapshots
 from llmops.store.paths import ProjectPaths
 from tests.fast.said import Said, recipe
 
@@ -49,7 +49,7 @@ def test_a_snapshot_holds_what_was_built(said: Said, paths: ProjectPaths) -> Non
     assert rows.digest(stored) == snapshot.digest
     assert snapshot.counts == {
         "train": len(lines(snapshot.train)),
-        "holdout": len(lines(snapshot.holdout)),
+        "holdout": len(lines(snapshot.directory / HOLDOUT)),
     }
     assert sum(snapshot.counts.values()) == 40
     assert snapshot.id == "preferences:town@1"

@@ -1,10 +1,9 @@
-import threading
 from pathlib import Path
 
 import pytest
 
 from llmops.errors import Failed
-from llmops.serving.client import Answer, Stream, answer, ask, request
+from llmops.serving.client import Answer, Stream, answer, request
 from llmops.serving.endpoint import Endpoint
 from tests.fast.protocol_server import DONE, Wire, closed_port, event, piece, serve_wire
 
@@ -106,25 +105,6 @@ def test_a_whole_answer_with_an_error_under_status_200_is_an_error() -> None:
     with serve_wire(wire) as endpoint, endpoint.client() as client, pytest.raises(Failed) as caught:
         answer(client, request("town:v2", "hi"))
     assert "engine is dead" in str(caught.value)
-
-
-def test_many_answers_come_in_the_order_of_their_prompts() -> None:
-    with serve_wire(Wire(whole("ECHO"))) as endpoint:
-        found = ask(endpoint, "town:v2", [f"q{n}" for n in range(40)])
-    assert [one.text for one in found] == [f"q{n}" for n in range(40)]
-
-
-def test_many_are_asked_at_once_up_to_the_limit() -> None:
-    wire = Wire(whole("x"))
-    wire.hold = threading.Barrier(4)
-    with serve_wire(wire) as endpoint:
-        ask(endpoint, "town:v2", ["q"] * 12, concurrency=4)
-    assert wire.most_at_once == 4
-
-
-def test_one_failure_among_many_is_an_error() -> None:
-    with serve_wire(Wire(whole("x", None))) as endpoint, pytest.raises(Failed):
-        ask(endpoint, "town:v2", ["a", "b"])
 
 
 def test_what_is_not_given_is_left_to_the_server() -> None:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from llmops.serving.client import ask
 from llmops.serving.endpoint import Endpoint
 from llmops.serving.state import ServingState, read_state
 from llmops.store.paths import ProjectPaths
+from tests.asked import ask
 from tests.conftest import Llmops
 from tests.fast.protocol_server import Wire, serve_wire
 from tests.fast.served import TOWN, deployment, register

@@ -35,21 +35,21 @@ def test_the_base_is_the_full_version_and_adapters_lie_on_it(
     project: Path, registry: Registry
 ) -> None:
     plan = planned(project)
-    assert plan.base.name == "town:v1"
-    assert [adapter.name for adapter in plan.adapters] == ["town:v2"]
+    assert plan.loads[0].base.name == "town:v1"
+    assert [adapter.name for adapter in plan.loads[0].adapters] == ["town:v2"]
     assert plan.variants == {"before": "town:v1", "after": "town:v2"}
 
 
 def test_the_base_of_an_adapter_alone_is_loaded_too(project: Path, registry: Registry) -> None:
     plan = planned(project, text='name: town\nvariants:\n  only: {model: "town:v2"}\n')
-    assert plan.base.name == "town:v1"
+    assert plan.loads[0].base.name == "town:v1"
     assert plan.variants == {"only": "town:v2"}
 
 
 def test_two_variants_may_be_one_version(project: Path, registry: Registry) -> None:
     plan = planned(project, "variants.before.model=town:v2")
-    assert plan.variants_of("town:v2") == ["before", "after"]
-    assert len(plan.adapters) == 1
+    assert plan.variants == {"before": "town:v2", "after": "town:v2"}
+    assert len(plan.loads[0].adapters) == 1
 
 
 def test_an_alias_is_pinned_to_its_version(project: Path, registry: Registry) -> None:

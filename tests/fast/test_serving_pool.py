@@ -11,7 +11,6 @@ import pytest
 
 from llmops.engines.contract import Environment
 from llmops.serving import readiness
-from llmops.serving.client import ask
 from llmops.serving.patience import Patience
 from llmops.serving.plan import plan_serving
 from llmops.serving.pool import VllmPool
@@ -20,6 +19,7 @@ from llmops.serving.snapshot import status_of
 from llmops.spec.deployment import VllmBackend
 from llmops.spec.load import load_deployment
 from llmops.store.paths import ProjectPaths
+from tests.asked import ask
 from tests.fast.served import deployment, register, wire_environment
 from tests.waiting import until
 
@@ -45,7 +45,7 @@ def pool_of(root: Path, environment: Environment) -> Iterator[tuple[VllmPool, Se
         variants_of=lambda _version: [],
     )
     try:
-        yield pool, plan_serving(loaded, register(root), root, environment).base
+        yield pool, plan_serving(loaded, register(root), root, environment).loads[0].base
     finally:
         pool.stop()
 

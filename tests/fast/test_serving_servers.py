@@ -8,12 +8,12 @@ import pytest
 
 from llmops.engines.contract import Progress
 from llmops.errors import Failed
-from llmops.serving.client import ask
 from llmops.serving.servers import Servers
 from llmops.serving.state import last_state, read_state, running
 from llmops.spec.settings import load_settings
 from llmops.store import logs
 from llmops.store.paths import ProjectPaths
+from tests.asked import ask
 from tests.fast.served import deployment, register, wire_environment
 
 pytestmark = pytest.mark.slow

@@ -13,12 +13,13 @@ from llmops.serving.cause import cause
 from llmops.serving.listen import claim_port, claim_socket, holder
 from llmops.serving.plan import ServingPlan, plan_serving
 from llmops.serving.state import ServingState, last_state, read_state, running, write_state
-from llmops.serving.supervisor import Supervisor, serving
+from llmops.serving.supervisor import Supervisor
 from llmops.spec.load import load_deployment
 from llmops.spec.settings import load_settings
 from llmops.store.liveness import process_mark
 from llmops.store.paths import ProjectPaths
 from tests.fast.served import deployment, environment, planned, register
+from tests.supervised import serving
 from tests.waiting import until
 
 

@@ -17,20 +17,21 @@ from llmops.errors import BadInput, Failed
 from llmops.gateway.routes import Routes, read_routes
 from llmops.registry.manifest import VersionId
 from llmops.serving import hold
-from llmops.serving.client import ask
 from llmops.serving.endpoint import Endpoint
 from llmops.serving.listen import claim_port
 from llmops.serving.patience import Patience
 from llmops.serving.servers import Servers
 from llmops.serving.state import ServingState, read_state
-from llmops.serving.supervisor import Supervisor, serving
+from llmops.serving.supervisor import Supervisor
 from llmops.serving.wanted import ask as wish
 from llmops.spec.load import load_deployment
 from llmops.spec.settings import load_settings
 from llmops.store.liveness import process_mark
 from llmops.store.paths import ProjectPaths
+from tests.asked import ask
 from tests.fast.served import add_adapter, deployment, register, wire_environment
 from tests.gateway_traffic import Traffic, unlogged
+from tests.supervised import serving
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow

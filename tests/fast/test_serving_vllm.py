@@ -97,7 +97,7 @@ def test_an_option_of_the_user_replaces_a_default(project: Path) -> None:
     assert argv.count("--dtype") == 1
     assert after(argv, "--dtype") == "bfloat16"
     plan = planned(project, "backend.args.dtype=half")
-    assert dtype(vllm_of(plan.loaded), plan.base) == "float16"
+    assert dtype(vllm_of(plan.loaded), plan.loads[0].base) == "float16"
 
 
 def test_cpu_defaults_are_left_out_beside_an_accelerator(project: Path) -> None:

@@ -16,10 +16,10 @@ import pytest
 from llmops.registry.manifest import Draft
 from llmops.registry.store import Registry
 from llmops.runner.record import list_runs
-from llmops.serving.client import ask
 from llmops.serving.endpoint import Endpoint
 from llmops.store.paths import ProjectPaths
 from llmops.up.record import UpRecord, last_up, read_up
+from tests.asked import ask
 from tests.conftest import run_llmops
 from tests.fast.models_on_disk import write_full
 from tests.fast.protocol_server import Wire, serve_wire
