@@ -2,7 +2,7 @@
 
 A look reads a few rows, however long the log is: how much feedback came (feedback/growth.py), and
 which snapshot is the newest. Only when that changed are the pairs counted, by one scheduler of all
-(a lease on the trigger's row), in a child process, and at most a tenth of the time.
+(a lease on the trigger's row), in a child process, and in the long run a tenth of the time.
 
 What is new counts once: a firing whose run makes no snapshot is not repeated by the same pairs.
 """
@@ -46,6 +46,8 @@ LEASE = 60_000
 """ms for which a trigger is one scheduler's to count for; renewed while it counts."""
 AGAIN = 60_000
 """ms until a count that failed is tried again, at least."""
+BURST = 120_000
+"""ms of rest that may be owed: the first counts after a quiet time follow each other at once."""
 
 
 @dataclass
@@ -151,7 +153,8 @@ class Looks:
             row = connection.execute(sa.select(triggers).where(here)).mappings().one()
             if row["lease_owner"] != self._owner:
                 return row
-            seen = {**seen_of(row), "counted": now, "took": took, "error": None}
+            rested = _rested(seen_of(row), now, took)
+            seen = {**seen_of(row), "counted": now, "rested": rested, "error": None}
             if "error" in found:
                 seen["error"] = found["error"]
                 if row["seen"] is None or seen_of(row).get("error") != found["error"]:
@@ -238,13 +241,19 @@ def cooling(row: sa.RowMapping, now: int) -> str | None:
     return f"cooldown: until {shown(fired + cooldown)} ({feedback.cooldown} after the last one)"
 
 
+def _rested(seen: dict[str, Any], now: int, took: float) -> int:
+    """When the rest from all counts is over, after one more that took so many seconds."""
+    owed = min(max(int(seen.get("rested", 0)) - now, 0), BURST)
+    return now + owed + round((1 + REST) * took * 1000)  # while it counts, it rests from others
+
+
 def _soonest(seen: dict[str, Any], now: int) -> int:
-    """When the next count may begin: counting takes at most a tenth of the time."""
+    """When the next count may begin: in the long run counting takes a tenth of the time."""
     counted = seen.get("counted")
     if counted is None or int(counted) > now:
         return now
-    rest = round(REST * float(seen.get("took", 0.0)) * 1000)
-    return int(counted) + max(rest, AGAIN if seen.get("error") else EVERY)
+    least = int(counted) + (AGAIN if seen.get("error") else EVERY)
+    return max(least, int(seen.get("rested", 0)) - BURST)
 
 
 def _kind(held: str) -> str:

@@ -2,7 +2,7 @@
 
     python -m llmops.scheduling.pairs PIPELINE_FILE TRIGGER
 
-Run in the project's directory by the scheduler (looks.py), at most a tenth of the time; prints one
+Run in the project's directory by the scheduler (looks.py), now and then; prints one
 line of JSON: `have`, the pairs that the recipe makes of the log and that its newest snapshot does
 not hold; `snapshot`, that one's id; or `error`. It first brings in what the journal holds.
 """

@@ -1,7 +1,7 @@
 """Whether the journal holds what no ingester reads, so that the database will not tell.
 
 Where one runs (`llmops control`, `llmops feedback ingest --follow`), what is written is read within
-seconds. What stays unread for a minute is counted, and thereby read, by the scheduler itself.
+seconds. What stays unread for longer is counted, and thereby read, by the scheduler itself.
 """
 
 import sqlalchemy as sa
@@ -11,7 +11,7 @@ from llmops.store.database import reading
 from llmops.store.paths import ProjectPaths
 from llmops.store.tables import positions
 
-LEFT = 60_000
+LEFT = 15_000
 """ms after which something unread counts as left."""
 
 

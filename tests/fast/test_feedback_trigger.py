@@ -2,13 +2,17 @@
 fire. The journal is the real one."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from llmops.preferences.build import build
 from llmops.preferences.save import save
 from llmops.preferences.source import read_log
+from llmops.runner.patience import REST
+from llmops.scheduling import looks
 from llmops.scheduling.pairs import count
+from llmops.scheduling.unread import LEFT
 from llmops.spec.load import load_recipe
 from llmops.store.paths import ProjectPaths
 from tests.fast.logged import write
@@ -185,10 +189,24 @@ def test_a_journal_that_nobody_reads_is_counted_too(timetable: Scheduled, said: 
     said.vote(said.ask("p", "a"), said.ask("p", "b"), "first", "ann")
     write(ProjectPaths(timetable.settings.root), said.records)
     timetable.after(10)
-    timetable.after(59)
+    timetable.after(LEFT / 1000 - 1)
     assert not timetable.triggers.is_busy
     timetable.after(10)
     assert timetable.triggers.is_busy
+
+
+def test_counts_follow_each_other_at_first_and_take_a_tenth_of_the_time() -> None:
+    seen: dict[str, Any] = {}
+    began: list[int] = []
+    now, took = 1_800_000_000_000, 6.0
+    end = now + 3_600_000
+    while now < end:
+        now = max(now, looks._soonest(seen, now))
+        began.append(now)
+        now += round(took * 1000)
+        seen = {"counted": now, "rested": looks._rested(seen, now, took)}
+    assert began[2] - began[0] == 2 * (took * 1000 + looks.EVERY)
+    assert len(began) * took <= 0.1 * 3600 + looks.BURST / 1000 / REST + took
 
 
 def test_a_count_that_fails_is_told_once(timetable: Scheduled, said: Said) -> None:
