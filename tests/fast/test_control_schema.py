@@ -1,7 +1,8 @@
 """The control API against its own description: whatever is sent, the answer is one that the
 description knows, and none is a server's error.
 
-Requests are made up by schemathesis from the description, the same ones in each run.
+Requests are made up by schemathesis from the description, the same ones in each run. It is imported
+where it is used, and is no plugin of pytest's here: that takes a second of every worker.
 """
 
 import re
@@ -9,10 +10,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import schemathesis
-from hypothesis import HealthCheck, Phase, given, settings
-from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi import checks
 
 from tests.browser.project import make_project
 from tests.fast.control_process import ControlProcess, control
@@ -20,13 +17,6 @@ from tests.fast.control_process import ControlProcess, control
 MADE_UP, LIKELY = 10, 3
 """Requests for each operation."""
 pytestmark = pytest.mark.slow
-CHECKS = [
-    not_a_server_error,
-    checks.status_code_conformance,
-    checks.content_type_conformance,
-    checks.response_schema_conformance,
-    checks.response_headers_conformance,
-]
 STREAMS = r"/events$"
 """Does not end while a run has yet to begin: test_control_events.py."""
 STARTS = r"^/deploy$"
@@ -45,6 +35,8 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlProcess]:
 def described(town: ControlProcess, *, likely: bool) -> list[Any]:
     """The operations, without the keys that the description tells of: what is made up there opens
     nothing. likely: with the examples in place of what they are examples of."""
+    import schemathesis
+
     found = town.get("/openapi.json").json()
     del found["components"]["securitySchemes"]
     for operations in found["paths"].values():
@@ -68,6 +60,17 @@ def with_examples(described: Any) -> Any:
 
 def wrong_about(operation: Any, examples: int) -> str:
     """The request, as a curl command, whose answer is not as described; empty without one."""
+    from hypothesis import HealthCheck, Phase, given, settings
+    from schemathesis.checks import not_a_server_error
+    from schemathesis.specs.openapi import checks
+
+    wanted = [
+        not_a_server_error,
+        checks.status_code_conformance,
+        checks.content_type_conformance,
+        checks.response_schema_conformance,
+        checks.response_headers_conformance,
+    ]
 
     @given(case=operation.as_strategy())
     @settings(
@@ -79,7 +82,7 @@ def wrong_about(operation: Any, examples: int) -> str:
         suppress_health_check=list(HealthCheck),
     )
     def ask(case: Any) -> None:
-        case.call_and_validate(checks=CHECKS, timeout=30)
+        case.call_and_validate(checks=wanted, timeout=30)
 
     try:
         ask()
