@@ -4,7 +4,9 @@ It has no state of its own but who is logged in; when it ends, all else goes on.
 """
 
 import ipaddress
+import signal
 import socket
+import sys
 from collections.abc import Callable
 
 from llmops.errors import BadInput, Failed
@@ -41,6 +43,9 @@ def serve(
             raise BadInput(f"`{given}` is not a URL", fix="such as http://127.0.0.1:8700")
     bound = _bind(host, port)
     loopback = is_loopback(host)
+    # uvicorn raises the signal that stopped it once more, when it is done: that is an end in order.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
     shown = f"[{host}]" if ":" in host else host
     url = f"http://{shown}:{bound.getsockname()[1]}"
 

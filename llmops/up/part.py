@@ -2,7 +2,7 @@
 
 `step` looks at it once and does what is due: start it once there is something to start, take note
 of one that somebody else runs, start it again after a growing pause when it crashed, or was silent
-for too long. An end in order (exit code 0) was somebody's wish, and is left as it is.
+for too long. An end in order (exit code 0) was somebody's wish, and holds until somebody starts it.
 """
 
 import contextlib
@@ -87,7 +87,9 @@ class Kept:
         now = self.clock()
         if self._process is not None:
             self._follow(self._process, now)
-        elif self.state != "stopped" and (self._again_at is None or now >= self._again_at):
+        elif self.state == "stopped" and self.part.holder() is None:
+            return  # somebody's wish, until somebody starts it
+        elif self._again_at is None or now >= self._again_at:
             self._begin(now)
 
     def stop(self) -> None:

@@ -174,6 +174,16 @@ def test_ctrl_c_ends_everything_in_order(town: Path) -> None:
     assert last_up(ProjectPaths(town)) is None
 
 
+def test_a_ui_that_is_told_to_end_has_ended_in_order(project: Path) -> None:
+    """So `up` does not start it again, and nobody finds it in its file."""
+    file = ProjectPaths(project).part("ui")
+    process = subprocess.Popen([sys.executable, "-m", "llmops", "ui", "--port", "0"], cwd=project)
+    until(file.exists, SECONDS, process)
+    process.terminate()
+    assert process.wait(SECONDS) == 0
+    assert not file.exists()
+
+
 def test_control_that_is_killed_is_started_again_and_serving_goes_on(town: Path) -> None:
     promote(town)
     with up(town) as running:

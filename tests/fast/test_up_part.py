@@ -137,6 +137,14 @@ def test_one_that_ended_in_order_stays_so(world: World) -> None:
     assert kept.state == "stopped"
 
 
+def test_one_that_was_stopped_and_is_started_alone_is_there_again(world: World) -> None:
+    kept = world.part(ENDS)
+    step_until(kept, "stopped")
+    world.other = os.getpid()
+    kept.step()
+    assert (kept.state, kept.pid) == ("elsewhere", os.getpid())
+
+
 def test_one_that_somebody_else_runs_is_left_alone(world: World) -> None:
     kept = world.part(LIVES)
     world.other = os.getpid()
