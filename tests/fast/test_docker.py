@@ -72,6 +72,13 @@ def test_what_images_copy_is_there_and_let_through(file: Path) -> None:
             assert f"!{source}" in allowed
 
 
+@pytest.mark.parametrize("file", DOCKERFILES, ids=lambda f: f.name)
+def test_images_do_not_run_as_root(file: Path) -> None:
+    """What runs is the last stage's."""
+    last = re.split(r"^FROM ", file.read_text(encoding="utf-8"), flags=re.M)[-1]
+    assert re.findall(r"^USER (.*)$", last, re.M) == ["1000"]
+
+
 @pytest.mark.parametrize("file", COMPOSE, ids=lambda f: f.name)
 def test_compose_files_follow_the_specification(file: Path) -> None:
     data = interpolated(file)
