@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from llmops.engines.contract import Command, Environment
+from llmops.environments.machine import cores
 from llmops.serving.listen import HOST, Place
 from llmops.serving.served import Load, Served
 from llmops.spec.deployment import VllmBackend
@@ -72,7 +73,7 @@ def threads() -> int:
     """Of each process, on a CPU: as the user set it, or half the cores. More spin while they wait
     for each other and slow down whatever runs beside them."""
     given = os.environ.get("OMP_NUM_THREADS", "")
-    return int(given) if given.isdigit() else max(1, (os.cpu_count() or 2) // 2)
+    return int(given) if given.isdigit() else max(1, cores() // 2)
 
 
 def dtype(settings: VllmBackend, base: Served) -> str | None:
