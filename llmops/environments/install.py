@@ -13,7 +13,6 @@ import re
 import shutil
 import signal
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +26,7 @@ from llmops.environments.progress import Report, Step
 from llmops.errors import BadInput, Failed, Interrupted
 from llmops.store.atomic import full_disk, sync_directory, write_json
 from llmops.store.cache_paths import CachePaths
+from llmops.store.signals import handling
 
 # What each engine imports first. Importing it once in the new environment proves that it works
 # (a CUDA build of torch without its libraries does not), and compiles just what will be used.
@@ -219,17 +219,14 @@ def _size(root: Path) -> int:
 @contextmanager
 def _interruptible(what: str) -> Iterator[None]:
     """SIGTERM ends the block as Ctrl-C does: pip is ended, and what was half-made goes."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    except KeyboardInterrupt as error:
-        raise Interrupted(what) from error
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    with handling(stop, signal.SIGTERM) as handled:
+        try:
+            yield
+        except KeyboardInterrupt as error:
+            if not handled:
+                raise
+            raise Interrupted(what) from error

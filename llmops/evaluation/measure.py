@@ -1,13 +1,12 @@
 """Measuring a version by suites: ask, check, count. Against a baseline, which is asked the same.
 
-Who answers is given: anything with the endpoint of a server, the model's name there and what
-serves it (serving.servers.Answering). Nothing here starts or stops a server.
+Who answers is given (serving.servers.Answering). Nothing here starts or stops a server.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from llmops.errors import Failed
 from llmops.evaluation import judge, perplexity, statistics
@@ -17,24 +16,13 @@ from llmops.evaluation.fields import filled
 from llmops.evaluation.items import Asked, Item
 from llmops.evaluation.statistics import Interval
 from llmops.serving.client import answer, request
-from llmops.serving.endpoint import Endpoint
 from llmops.spec.evaluation import Sampling
 from llmops.spec.suite import JudgeCheck, Metric
 from llmops.store.digest import sha256_json
 from llmops.store.paths import ProjectPaths
 
-
-class Answering(Protocol):
-    """A version that can be asked. backend: what serves it, with its version."""
-
-    @property
-    def endpoint(self) -> Endpoint: ...
-
-    @property
-    def model(self) -> str: ...
-
-    @property
-    def backend(self) -> str: ...
+if TYPE_CHECKING:
+    from llmops.serving.servers import Answering
 
 
 @dataclass(frozen=True)
@@ -45,7 +33,7 @@ class Subject:
     id: str
     digest: str
     base_digest: str | None
-    answering: Answering
+    answering: "Answering"
     served_with: str = ""
 
     def key(self, how: Mapping[str, Any]) -> str:

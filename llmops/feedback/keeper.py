@@ -4,10 +4,8 @@ again. One for each journal is enough; any number may run."""
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from types import FrameType
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,6 +14,7 @@ from llmops.feedback.ingest import Ingested, ingest
 from llmops.feedback.retention import Expired, expire_all
 from llmops.spec.settings import Settings
 from llmops.store.paths import ProjectPaths
+from llmops.store.signals import handling
 
 EVERY_SECONDS = 1.0
 EXPIRE_SECONDS = 3600.0
@@ -51,7 +50,8 @@ def keep(
     if not follow:
         tell(Kept(ingest(paths, database), expire_all(settings, database)))
         return
-    with _told_to_stop() as stop:
+    stop = threading.Event()
+    with handling(lambda *_: stop.set(), signal.SIGINT, signal.SIGTERM):
         keep_on(settings, paths, database, tell, stop)
 
 
@@ -76,18 +76,3 @@ def keep_on(
         if done:
             tell(done)
         stop.wait(EVERY_SECONDS)
-
-
-@contextmanager
-def _told_to_stop() -> Iterator[threading.Event]:
-    stop = threading.Event()
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        stop.set()
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

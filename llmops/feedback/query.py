@@ -128,20 +128,19 @@ def show(database: sa.Engine, name: str) -> dict[str, Any]:
     saw it) or of an event about it. Raises BadInput when there is none.
     """
     with reading(database) as connection:
-        found = _plain_inference(connection, bare(name))
-        if found is None:
+        id_: str | None = bare(name)
+        row = _inference(connection, id_)
+        if row is None:
             about = sa.select(feedback.c.inference).where(feedback.c.id == name)
-            target = connection.execute(about).scalar()
-            if target is None:
+            id_ = connection.execute(about).scalar()
+            if id_ is None:
                 raise NotFound(
                     f"there is no answer and no event `{name[:80]}` in the log",
                     fix="`llmops feedback list` shows the ids; the newest events may still be on "
                     "their way from another machine",
                 )
-            found = _plain_inference(connection, target)
-            id_ = target
-        else:
-            id_ = found["id"]
+            row = _inference(connection, id_)
+        found = None if row is None else plain(row)
         events = connection.execute(
             sa.select(feedback)
             .where((feedback.c.inference == id_) | (feedback.c.other == id_))
@@ -169,14 +168,9 @@ def inference(database: sa.Engine, name: str) -> dict[str, Any]:
     return inference_record(row)
 
 
-def _inference(connection: sa.Connection, id_: str) -> Mapping[Any, Any] | None:
+def _inference(connection: sa.Connection, id_: str | None) -> Mapping[Any, Any] | None:
     query = sa.select(inferences).where(inferences.c.id == id_)
     return connection.execute(query).mappings().one_or_none()
-
-
-def _plain_inference(connection: sa.Connection, id_: str) -> dict[str, Any] | None:
-    row = _inference(connection, id_)
-    return None if row is None else plain(row)
 
 
 def _group(connection: sa.Connection, found: dict[str, Any] | None) -> list[str]:

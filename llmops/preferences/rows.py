@@ -72,7 +72,8 @@ def trained(rows: "pl.DataFrame") -> "pl.DataFrame":
 
 def write(rows: "pl.DataFrame", directory: Path) -> dict[str, str]:
     """Write the data files of a snapshot; sha256 by name."""
-    return {**write_lines(rows, directory), PAIRS: write_pairs(rows, directory / PAIRS)}
+    rows.write_parquet(directory / PAIRS, compression_level=1)
+    return {**write_lines(rows, directory), PAIRS: sha256_file(directory / PAIRS)}
 
 
 def write_lines(rows: "pl.DataFrame", directory: Path) -> dict[str, str]:
@@ -84,9 +85,3 @@ def write_lines(rows: "pl.DataFrame", directory: Path) -> dict[str, str]:
         trained(rows.filter(pl.col("split") == split)).write_ndjson(directory / name)
         digests[name] = sha256_file(directory / name)
     return digests
-
-
-def write_pairs(rows: "pl.DataFrame", file: Path) -> str:
-    """pairs.parquet; its sha256."""
-    rows.write_parquet(file, compression_level=1)
-    return sha256_file(file)

@@ -9,9 +9,6 @@ import os
 import signal
 import subprocess
 import tempfile
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -22,6 +19,7 @@ from llmops.engines.contract import Environment, ModelFiles
 from llmops.errors import Failed, Interrupted
 from llmops.registry.manifest import Golden
 from llmops.spec.source import display
+from llmops.store.signals import handling
 
 WORKER = Path(__file__).parent.parent / "engines" / "llamafactory" / "worker" / "golden.py"
 _TAIL = 12
@@ -73,7 +71,7 @@ def _run(argv: list[str], folder: str) -> tuple[int, str]:
         if process is not None:
             process.kill()
 
-    with _on_sigterm(stop):
+    with handling(stop, signal.SIGTERM):
         process = subprocess.Popen(
             argv,
             cwd=folder,
@@ -95,16 +93,3 @@ def _run(argv: list[str], folder: str) -> tuple[int, str]:
     if asked:
         raise Interrupted("interrupted; nothing was registered")
     return process.returncode, said
-
-
-@contextmanager
-def _on_sigterm(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Only the main thread can handle signals; in others they are left as they are."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

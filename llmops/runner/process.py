@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llmops.runner.guard import GRACE, guarded
+from llmops.store.signals import handling
 
 POLL_SECONDS = 0.1
 TAIL_BYTES = 256_000
@@ -136,19 +136,12 @@ def run(
 @contextmanager
 def passing_signals(process: Process) -> Iterator[None]:
     """Within the block SIGINT and SIGTERM go to the process's group instead of to this one."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
 
     def forward(number: int, _frame: object) -> None:
         process.send(number)
 
-    before = {n: signal.signal(n, forward) for n in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with handling(forward, signal.SIGINT, signal.SIGTERM):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def interpreter(*args: str) -> list[str]:

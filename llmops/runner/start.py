@@ -1,7 +1,6 @@
 """Starting a run: plan, refuse what cannot work, execute. What the CLI and others call."""
 
 import signal
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from llmops.runner.progress import Reporter
 from llmops.runner.record import Asked, RunRecord
 from llmops.runner.resume import resume
 from llmops.runner.stage import Context, Stage
+from llmops.store.signals import handling
 
 
 def start_run(
@@ -114,15 +114,9 @@ def refuse_beside_servers(plan: Plan, context: Context) -> None:
 @contextmanager
 def termination_as_interrupt() -> Iterator[None]:
     """SIGTERM ends a run as Ctrl-C does: in order, and on record."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
 
     def interrupt(_number: int, _frame: object) -> None:
         raise Interrupted("terminated; the stages that were done are kept")
 
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
+    with handling(interrupt, signal.SIGTERM):
         yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

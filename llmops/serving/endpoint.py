@@ -78,36 +78,32 @@ def _address(url: str) -> tuple[str, int]:
 def post(client: "httpx.Client", path: str, body: dict[str, Any]) -> dict[str, Any]:
     """The JSON object that answers. Raises Failed when it cannot be reached, on a status other
     than 200 and on anything that is no JSON object."""
-    import httpx
-
-    try:
-        response = client.post(path, json=body)
-    except httpx.TransportError as error:
-        raise unreachable(error, client) from error
+    response = _sent(client, "POST", path, body)
     return decoded(response.status_code, response.text, f"POST {path}")
 
 
 def order(client: "httpx.Client", path: str, body: dict[str, Any] | None = None) -> None:
     """POST where the answer is only that it was done. Raises Failed as `post` does."""
-    import httpx
-
-    try:
-        response = client.post(path, json=body)
-    except httpx.TransportError as error:
-        raise unreachable(error, client) from error
+    response = _sent(client, "POST", path, body)
     if response.status_code != 200:
         decoded(response.status_code, response.text, f"POST {path}")
 
 
 def get(client: "httpx.Client", path: str) -> dict[str, Any]:
     """As `post`, without a body."""
+    response = _sent(client, "GET", path)
+    return decoded(response.status_code, response.text, f"GET {path}")
+
+
+def _sent(
+    client: "httpx.Client", method: str, path: str, body: dict[str, Any] | None = None
+) -> "httpx.Response":
     import httpx
 
     try:
-        response = client.get(path)
+        return client.request(method, path, json=body)
     except httpx.TransportError as error:
         raise unreachable(error, client) from error
-    return decoded(response.status_code, response.text, f"GET {path}")
 
 
 def decoded(status: int, text: str, asked: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from llmops.serving.served import Served, remote, served
 from llmops.spec.deployment import Deployment, LoraRank, OpenAIBackend, Variant, VllmBackend
 from llmops.spec.load import Loaded
 from llmops.spec.reference import Reference, parse_reference
-from llmops.spec.suggest import nearest
+from llmops.spec.suggest import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,7 @@ class Resolver:
         reference = _alias(self._loaded.spec.variants[variant])
         if reference is None:
             return ""
-        near = nearest(reference.part, self._registry.aliases(reference.target))
-        return f"did you mean `{near}`?" if near else ""
+        return did_you_mean(reference.part, self._registry.aliases(reference.target), listing=0)
 
     def _is_waiting(self, variant: Variant) -> bool:
         """Whether it is an alias that is not there yet, of a model that is."""

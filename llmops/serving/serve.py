@@ -5,7 +5,6 @@ SIGTERM is taken as Ctrl-C is. Before the deployment is ready either is an inter
 """
 
 import signal
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -14,6 +13,7 @@ from llmops.serving.plan import ServingPlan
 from llmops.serving.readiness import Report
 from llmops.serving.supervisor import Supervisor
 from llmops.spec.settings import Settings
+from llmops.store.signals import handling
 
 
 def serve(
@@ -47,23 +47,13 @@ def serve(
 def termination_as_interrupt() -> Iterator[Callable[[], None]]:
     """Within the block SIGTERM raises KeyboardInterrupt; once the yielded function was called,
     neither signal does anything, so that stopping is not cut short."""
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: None
-        return
 
     def interrupt(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
     def deaf() -> None:
-        for number in before:
+        for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
 
-    signal.signal(signal.SIGTERM, interrupt)
-    signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield deaf
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    with handling(interrupt, signal.SIGTERM, signal.SIGINT) as handled:
+        yield deaf if handled else lambda: None

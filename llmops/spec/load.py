@@ -22,6 +22,8 @@ from llmops.spec.suggest import did_you_mean, nearest
 from llmops.spec.suite import Suite
 
 S = TypeVar("S", bound=Spec)
+MODELS: dict[str, type[Spec]] = {"pipeline": Pipeline, "deployment": Deployment, "suite": Suite}
+"""What is declared besides recipes."""
 
 
 @dataclass(frozen=True)
@@ -111,12 +113,7 @@ def load_text(kind: str, text: str, place: Path) -> Loaded[Any]:
     """A `recipe`, `pipeline`, `deployment` or `suite` from its text. place: the file that it is
     meant for, which need not be there."""
     source = _prepare(parse_source(text, place), ())
-    models: dict[str, type[Spec]] = {
-        "pipeline": Pipeline,
-        "deployment": Deployment,
-        "suite": Suite,
-    }
-    return _recipe(source) if kind == "recipe" else _check(source, models[kind])
+    return _recipe(source) if kind == "recipe" else _check(source, MODELS[kind])
 
 
 def load_target(path: Path, overrides: Sequence[str] = ()) -> Loaded[Any]:
@@ -293,9 +290,8 @@ def _shape(pattern: str) -> str:
 def _not_allowed(value: str, expected: str, where: str) -> BadInput:
     """expected: the allowed values as pydantic lists them."""
     allowed = [text.strip("'") for text in expected.replace(" or ", ", ").split(", ")]
-    near = nearest(value, allowed)
     listed = ", ".join(f"`{a}`" for a in allowed)
-    fix = f"did you mean `{near}`?" if near else ""
+    fix = did_you_mean(value, allowed, listing=0)
     return BadInput(f"`{value}` is not one of {listed}", where=where, fix=fix)
 
 

@@ -6,10 +6,12 @@ A value that the loader computes (`${...}`) is checked after it is resolved, not
 from typing import Any
 
 from llmops.errors import BadInput
+from llmops.spec.load import MODELS
+from llmops.spec.recipe import recipe_schema
 from llmops.spec.suggest import did_you_mean
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-KINDS = ("recipe", "pipeline", "deployment", "suite")
+KINDS = ("recipe", *MODELS)
 
 
 def schema_of(kind: str) -> dict[str, Any]:
@@ -17,28 +19,7 @@ def schema_of(kind: str) -> dict[str, Any]:
 
     Raises BadInput for any other kind.
     """
-    return {"$schema": DIALECT, "title": f"llmops {kind}", **_body(kind)}
-
-
-def _body(kind: str) -> dict[str, Any]:
-    match kind:
-        case "recipe":
-            from llmops.spec.recipe import recipe_schema
-
-            schema = recipe_schema()
-        case "pipeline":
-            from llmops.spec.pipeline import Pipeline
-
-            schema = Pipeline.model_json_schema()
-        case "deployment":
-            from llmops.spec.deployment import Deployment
-
-            schema = Deployment.model_json_schema()
-        case "suite":
-            from llmops.spec.suite import Suite
-
-            schema = Suite.model_json_schema()
-        case _:
-            raise BadInput(f"`{kind}` has no schema", fix=did_you_mean(kind, KINDS))
-    schema.pop("title", None)
-    return schema
+    if kind not in KINDS:
+        raise BadInput(f"`{kind}` has no schema", fix=did_you_mean(kind, KINDS))
+    schema = recipe_schema() if kind == "recipe" else MODELS[kind].model_json_schema()
+    return {"$schema": DIALECT, **schema, "title": f"llmops {kind}"}

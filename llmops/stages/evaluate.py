@@ -25,8 +25,8 @@ from llmops.store.digest import sha256_json
 
 if TYPE_CHECKING:
     from llmops.evaluation.items import Asked
-    from llmops.evaluation.measure import Answering
     from llmops.evaluation.report import Record
+    from llmops.serving.servers import Answering
 
 
 @dataclass(frozen=True)

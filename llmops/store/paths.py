@@ -61,10 +61,6 @@ class ProjectPaths:
         """API keys of the gateways, hashed."""
         return self.state / "keys.json"
 
-    def writer(self, name: str) -> "WriterPaths":
-        """What one gateway process wrote to the journal."""
-        return WriterPaths(self.journal / name)
-
     @property
     def preferences(self) -> Path:
         """Snapshots of preference pairs, by name."""

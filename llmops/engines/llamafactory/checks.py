@@ -13,7 +13,7 @@ from llmops.engines.llamafactory.owned import ELSEWHERE, instead
 from llmops.engines.llamafactory.signatures import Option
 from llmops.spec.load import Loaded
 from llmops.spec.recipe import TrainRecipe
-from llmops.spec.suggest import did_you_mean, nearest
+from llmops.spec.suggest import did_you_mean
 
 Rule = Callable[[Loaded[TrainRecipe], Machine], None]
 
@@ -43,12 +43,8 @@ def _check_value(recipe: Loaded[TrainRecipe], option: Option, value: Any) -> Non
         )
     if isinstance(value, str) and option.choices and value not in option.choices:
         listed = ", ".join(f"`{choice}`" for choice in option.choices)
-        near = nearest(value, option.choices)
-        raise recipe.bad(
-            f"`{value}` is not one of {listed}",
-            place,
-            fix=f"did you mean `{near}`?" if near else "",
-        )
+        fix = did_you_mean(value, option.choices, listing=0)
+        raise recipe.bad(f"`{value}` is not one of {listed}", place, fix=fix)
 
 
 def _has_type(value: Any, option: Option) -> bool:
