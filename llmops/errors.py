@@ -20,11 +20,13 @@ class LlmopsError(Exception):
         self.where = where
         self.fix = fix
 
+    @property
+    def line(self) -> str:
+        """Without what to do."""
+        return f"{self.where}: {self.what}" if self.where else self.what
+
     def __str__(self) -> str:
-        lines = [f"{self.where}: {self.what}" if self.where else self.what]
-        if self.fix:
-            lines.append(f"  -> {self.fix}")
-        return "\n".join(lines)
+        return f"{self.line}\n  -> {self.fix}" if self.fix else self.line
 
 
 class Failed(LlmopsError):

@@ -38,14 +38,7 @@ def command(
 
     Example: llmops run recipes/sft.yaml args.learning_rate=1e-3
     """
-    from llmops.cli.person import person
     from llmops.errors import BadInput
-    from llmops.runner.progress import reporter
-    from llmops.runner.record import Asked
-    from llmops.runner.stage import Context
-    from llmops.runner.start import resume_run, start_run
-    from llmops.spec.settings import load_settings
-    from llmops.stages.catalog import KINDS
 
     if (target is None) == (resume is None) or (resume is not None and (overrides or force)):
         raise BadInput(
@@ -54,24 +47,43 @@ def command(
         )
     if queue:
         _queue(target, overrides or [], resume, force=force)
-        return
-    context, patience = Context(load_settings()), _patience(wait, wait_at_most)
-    if target is None:
-        record = resume_run(
-            str(resume), context=context, kinds=KINDS, reporter=reporter(), patience=patience
-        )
     else:
-        record = start_run(
-            target,
-            overrides or [],
-            context=context,
-            kinds=KINDS,
-            reporter=reporter(),
-            force=force,
-            patience=patience,
-            asked=Asked(by=person()),
+        patience = _patience(wait, wait_at_most)
+        _print(_here(target, overrides or [], resume, patience, force=force))
+
+
+def _here(
+    target: Path | None,
+    overrides: list[str],
+    resume: str | None,
+    patience: "Patience",
+    *,
+    force: bool,
+) -> "RunRecord":
+    """Carry it out in this process."""
+    from llmops.cli.person import person
+    from llmops.runner.progress import reporter
+    from llmops.runner.record import Asked
+    from llmops.runner.stage import Context
+    from llmops.runner.start import resume_run, start_run
+    from llmops.spec.settings import load_settings
+    from llmops.stages.catalog import KINDS
+
+    context, shown = Context(load_settings()), reporter()
+    if target is None:
+        return resume_run(
+            str(resume), context=context, kinds=KINDS, reporter=shown, patience=patience
         )
-    _print(record)
+    return start_run(
+        target,
+        overrides,
+        context=context,
+        kinds=KINDS,
+        reporter=shown,
+        force=force,
+        patience=patience,
+        asked=Asked(by=person()),
+    )
 
 
 def _queue(target: Path | None, overrides: list[str], resume: str | None, *, force: bool) -> None:

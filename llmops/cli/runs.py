@@ -96,9 +96,9 @@ def queue(json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False
     Example: llmops runs queue
     """
     from dataclasses import asdict
-    from datetime import UTC, datetime
 
     from llmops.cli.output import print_json, print_table
+    from llmops.scheduling.due import shown
     from llmops.scheduling.jobs import in_order, positions
     from llmops.scheduling.runs import opened
     from llmops.store.database import reading
@@ -109,14 +109,7 @@ def queue(json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False
         print_json([{**asdict(job), "queue_position": places.get(job.id)} for job in jobs])
         return
     rows = [
-        (
-            str(places.get(job.id, "")),
-            job.id,
-            job.state,
-            job.target,
-            job.by,
-            datetime.fromtimestamp(job.created / 1000, UTC).isoformat(timespec="seconds"),
-        )
+        (str(places.get(job.id, "")), job.id, job.state, job.target, job.by, shown(job.created))
         for job in jobs
     ]
     print_table("", ("place", "run", "state", "target", "by", "asked"), rows)

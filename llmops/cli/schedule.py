@@ -1,13 +1,14 @@
 """`llmops schedule`: what starts by itself, when, and what held it back."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from contextlib import AbstractContextManager
+from llmops.cli.person import person
 
+if TYPE_CHECKING:
     from llmops.scheduling.schedules import Schedules
 
 app = typer.Typer(no_args_is_help=True, help="Show and steer what pipelines start by themselves.")
@@ -90,7 +91,7 @@ def run(trigger: Id) -> None:
     from llmops.cli.output import note
 
     with _schedules() as schedules:
-        found = schedules.run_now(trigger, _me())
+        found = schedules.run_now(trigger, person())
     print(found["job"])
     note("queued; a scheduler (`llmops control` or `llmops scheduler`) starts it")
 
@@ -102,7 +103,7 @@ def pause(trigger: Id, why: Why = "") -> None:
     Example: llmops schedule pause town/cron --why "new labels come on Monday"
     """
     with _schedules() as schedules:
-        schedules.pause(trigger, _me(), why)
+        schedules.pause(trigger, person(), why)
     print(f"{trigger} is paused")
 
 
@@ -113,7 +114,7 @@ def resume(trigger: Id) -> None:
     Example: llmops schedule resume town/cron
     """
     with _schedules() as schedules:
-        schedules.resume(trigger, _me())
+        schedules.resume(trigger, person())
     print(f"{trigger} fires again")
 
 
@@ -155,7 +156,7 @@ def halt(
     Example: llmops schedule halt --why "the disk is full"
     """
     with _schedules() as schedules:
-        found = schedules.halt(_me(), why, stop_runs)
+        found = schedules.halt(person(), why, stop_runs)
     print(f"halted by {found['halted']['by']}; `llmops schedule unhalt` ends it")
     for stopped in found["stopped"]:
         print(f"stopping {stopped}")
@@ -168,33 +169,19 @@ def unhalt() -> None:
     Example: llmops schedule unhalt
     """
     with _schedules() as schedules:
-        found = schedules.unhalt(_me())
+        found = schedules.unhalt(person())
     print("starting again" if found["was"] else "nothing was halted")
 
 
-def _schedules() -> "AbstractContextManager[Schedules]":
-    from contextlib import contextmanager
-
+@contextmanager
+def _schedules() -> Iterator["Schedules"]:
     from llmops.scheduling.schedules import Schedules
     from llmops.spec.settings import load_settings
     from llmops.store.database import open_database
 
-    @contextmanager
-    def opened() -> "Iterator[Schedules]":
-        settings = load_settings()
-        database = open_database(settings)
-        try:
-            yield Schedules(settings, database)
-        finally:
-            database.dispose()
-
-    return opened()
-
-
-def _me() -> str:
-    from getpass import getuser
-
+    settings = load_settings()
+    database = open_database(settings)
     try:
-        return f"cli:{getuser()}"
-    except (KeyError, OSError):
-        return "cli:unknown"
+        yield Schedules(settings, database)
+    finally:
+        database.dispose()

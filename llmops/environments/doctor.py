@@ -196,5 +196,4 @@ def _has_gpu_builds(settings: Settings) -> bool:
 
 
 def _error(check: str, error: LlmopsError, fix: str) -> Finding:
-    what = f"{error.where}: {error.what}" if error.where else error.what
-    return Finding(check, "error", what, error.fix or fix)
+    return Finding(check, "error", error.line, error.fix or fix)

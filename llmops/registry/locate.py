@@ -54,8 +54,7 @@ def locate(
     except BadInput as error:
         if not where:
             raise
-        what = f"{error.where}: {error.what}" if error.where else error.what
-        raise BadInput(what, where=where, fix=error.fix) from error
+        raise BadInput(error.line, where=where, fix=error.fix) from error
 
 
 def located(manifest: Manifest, registry: Registry) -> Located:

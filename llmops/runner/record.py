@@ -202,10 +202,13 @@ def reserve_run(project: ProjectPaths, name: str) -> RunPaths:
 
 def list_runs(project: ProjectPaths) -> list[RunRecord]:
     """All the runs, oldest first."""
-    if not project.runs.is_dir():
-        return []
-    found = (read_run(project.run(p.name)) for p in sorted(project.runs.iterdir()) if p.is_dir())
+    found = (read_run(project.run(name)) for name in _names(project))
     return [record for record in found if record is not None]
+
+
+def _names(project: ProjectPaths) -> list[str]:
+    """Of all that have a directory, the oldest first."""
+    return sorted(os.listdir(project.runs)) if project.runs.is_dir() else []
 
 
 def read_run(paths: RunPaths) -> RunRecord | None:
@@ -219,13 +222,13 @@ def read_run(paths: RunPaths) -> RunRecord | None:
 def find_run(project: ProjectPaths, run: str) -> RunRecord:
     """A run by its id, or `last`. Raises NotFound when there is none."""
     if run == "last":
-        records = list_runs(project)
-        if records:
-            return records[-1]
+        for name in reversed(_names(project)):
+            if (record := read_run(project.run(name))) is not None:
+                return record
         raise NotFound("there are no runs yet", fix="llmops run RECIPE starts one")
     record = read_run(project.run(run))
     if record is None:
-        fix = did_you_mean(run, [r.id for r in list_runs(project)]) or "llmops runs list"
+        fix = did_you_mean(run, _names(project)) or "llmops runs list"
         raise NotFound(f"no run `{run}`", fix=fix)
     return record
 

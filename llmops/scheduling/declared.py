@@ -125,7 +125,7 @@ class Declarations:
         try:
             loaded = load_pipeline(path)
         except LlmopsError as error:
-            file.broken = _line(error)
+            file.broken = error.line
             return file
         file.pipeline = loaded.spec.name
         for name, trigger in named(loaded.spec.triggers).items():
@@ -140,7 +140,7 @@ class Declarations:
         try:
             recipe = preferences_recipe(loaded, trigger.feedback, self._root, file.stamps)
         except LlmopsError as error:
-            file.problems[id] = _line(error)
+            file.problems[id] = error.line
             return
         names = (recipe.spec.deployment, recipe.spec.output.preferences)
         file.triggers.append(DeclaredTrigger(*common, *names))
@@ -202,7 +202,3 @@ def _stamp(path: Path) -> _Stamp | None:
     except OSError:
         return None
     return stat.st_size, stat.st_mtime_ns, stat.st_ino
-
-
-def _line(error: LlmopsError) -> str:
-    return f"{error.where}: {error.what}" if error.where else error.what

@@ -70,7 +70,7 @@ def why_not(
     if row["paused"] is not None:
         return _said("paused", row["paused_by"], row["paused_why"])
     if target.error is not None:
-        return in_a_line(target.error)
+        return target.error.line
     running = None if caught_up else still_running(connection, paths, row["file"], now)
     limits = Limits.model_validate(json.loads(row["declared"])["limits"])
     return running or spent(connection, paths, row["file"], limits, now)
@@ -149,10 +149,6 @@ def free_time(connection: sa.Connection, trigger: str, now: int) -> int:
     while has_fired(connection, trigger, now):
         now += 1
     return now
-
-
-def in_a_line(error: LlmopsError) -> str:
-    return f"{error.where}: {error.what}" if error.where else error.what
 
 
 def _said(what: str, by: str, why: str) -> str:

@@ -26,7 +26,6 @@ from llmops.scheduling.firing import (
     SKIPPED,
     Target,
     free_time,
-    in_a_line,
     record,
     start,
     target_of,
@@ -176,7 +175,7 @@ class Looks:
             held = self._why_not(connection, row, target, now)
         if held is None:
             target = target_of(row, self._settings)
-            held = None if target.error is None else in_a_line(target.error)
+            held = None if target.error is None else target.error.line
         if held is not None and seen_of(row).get("held") == _kind(held):
             return None
         here = triggers.c.id == row["id"]
@@ -212,7 +211,7 @@ def look(database: sa.Engine, row: sa.RowMapping, paths: ProjectPaths) -> list[A
     except BadInput:  # there is none yet
         newest = None
     except Failed as error:  # whoever counts tells it
-        newest = in_a_line(error)
+        newest = error.line
     with reading(database) as connection:
         grown = growth(connection, stored["deployment"])
     return [grown, newest, stored["trigger"]["feedback"].get("recipe")]

@@ -69,7 +69,7 @@ def main() -> None:
     try:
         found = count(load_settings(Path.cwd()), file, trigger)
     except LlmopsError as error:
-        found = {"error": f"{error.where}: {error.what}" if error.where else error.what}
+        found = {"error": error.line}
     print(json.dumps(found))
 
 
