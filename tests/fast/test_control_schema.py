@@ -14,8 +14,9 @@ import pytest
 from tests.browser.project import make_project
 from tests.fast.control_process import ControlProcess, control
 
-MADE_UP, LIKELY = 10, 3
-"""Requests for each operation."""
+MADE_UP, LIKELY = 4, 2
+"""Requests for each operation: ten and three found nothing that these do not, and took thrice as
+long."""
 pytestmark = pytest.mark.slow
 STREAMS = r"/events$"
 """Does not end while a run has yet to begin: test_control_events.py."""
