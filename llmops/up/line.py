@@ -1,6 +1,7 @@
 """What `llmops up` shows: a line for each change, and on a terminal one below them that tells how
 all the parts do."""
 
+import contextlib
 import shutil
 import time
 from collections.abc import Sequence
@@ -46,8 +47,9 @@ class StatusLine:
             self._write("\r\x1b[2K")
 
     def _write(self, text: str) -> None:
-        self._stream.write(text)
-        self._stream.flush()
+        with contextlib.suppress(OSError):  # the terminal is gone; what is kept goes on, or ends
+            self._stream.write(text)
+            self._stream.flush()
 
 
 def described(kept: Sequence[Kept]) -> str:

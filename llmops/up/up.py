@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmops.control.presence import present
-from llmops.errors import BadInput, Failed, Waiting
+from llmops.errors import BadInput, Failed, LlmopsError, Waiting
 from llmops.registry.store import Registry
 from llmops.runner.record import list_runs
 from llmops.serving.leftovers import await_gone
@@ -78,6 +78,7 @@ class Up:
             else None
         )
         self._greeted = False
+        self._problems: list[str] = []
         self._runs = RunsShown(self._paths)
         self._file = UpFile(
             self._paths,
@@ -110,11 +111,17 @@ class Up:
         self._line.say(f"open {urls['ui']} in a browser" if "ui" in urls else "all is there")
 
     def _step(self) -> None:
-        for kept in self._kept:
-            kept.step()
-        self._begin_first()
-        self._file.write(self._kept)
+        """A full disk, or a damaged file, is no reason to end what runs: it is told once."""
+        due = [*(kept.step for kept in self._kept), self._begin_first, self._write]
+        problems = [problem for one in due if (problem := _tried(one))]
+        for problem in problems:
+            if problem not in self._problems:
+                self._line.say(f"warning: {problem}")
+        self._problems = problems
         self._line.show(self._kept, self._runs.shown())
+
+    def _write(self) -> None:
+        self._file.write(self._kept)
 
     def _drain(self, interrupts: Interrupts) -> None:
         order = sorted(self._kept, key=lambda kept: DRAIN.index(kept.part.name))
@@ -124,7 +131,7 @@ class Up:
                 if interrupts.count > 1:
                     for one in order:
                         one.kill()
-                self._file.write(self._kept)
+                _tried(self._write)
                 self._line.show(self._kept)
                 interrupts.pause(PULSE / 4)
         self._file.remove()
@@ -192,6 +199,15 @@ class Up:
         running = [run.id for run in list_runs(self._paths) if run.state == "running"]
         for run in running:
             self._line.say(f"run {run} goes on; `llmops runs stop {run}` stops it")
+
+
+def _tried(what: Callable[[], None]) -> str:
+    """What stood against it; empty when nothing did."""
+    try:
+        what()
+    except (LlmopsError, OSError) as error:
+        return str(error)
+    return ""
 
 
 def _require_backend(chosen: Chosen, settings: Settings, options: Options) -> None:

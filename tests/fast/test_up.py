@@ -228,6 +228,44 @@ def test_status_and_down_from_another_terminal(town: Path) -> None:
     assert (told["up"], told["parts"], told["deployments"]) == (None, [], [])
 
 
+def test_what_cannot_be_written_ends_nothing(town: Path) -> None:
+    """As on a full disk: it is told once, and again what runs is known once it can be written."""
+    promote(town)
+    parts = ProjectPaths(town).part("up").parent
+    with up(town) as running:
+        running.await_state("serve", "ready")
+        running.await_state("control", "ready")
+        pid = running.part("control").pid
+        parts.rename(town / "away")
+        parts.write_text("no directory")
+        os.killpg(pid, signal.SIGTERM)
+        running.until(lambda: "warning: " in running.said.read_text())
+        parts.unlink()
+        (town / "away").rename(parts)
+        running.until(lambda: running.part("control").pid != pid)
+        assert running.part("serve").state == "ready"
+
+
+def test_a_terminal_that_is_closed_ends_everything_in_order(town: Path) -> None:
+    promote(town)
+    ours, theirs = os.openpty()
+    argv = [sys.executable, "-m", "llmops", "up", "--control-port", "0", "--without", "ui"]
+    with os.fdopen(theirs) as terminal:
+        process = subprocess.Popen(
+            [*argv, "--without", "tensorboard"], cwd=town, stderr=terminal, start_new_session=True
+        )
+    try:
+        read = until(lambda: read_up(ProjectPaths(town)), SECONDS, process)
+        os.close(ours)
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(SECONDS) == 0
+    finally:
+        process.kill()
+        process.wait()
+    assert last_up(ProjectPaths(town)) is None
+    assert not any(alive(group) for group in read.groups)
+
+
 def test_several_deployments_are_listed(town: Path) -> None:
     text = DEPLOYMENT.replace("name: town", "name: other").replace("URL", "http://127.0.0.1:1")
     (town / "serving" / "other.yaml").write_text(text, encoding="utf-8")
