@@ -10,6 +10,7 @@ import os
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from llmops.runner.record import RunRecord, read_run
@@ -125,7 +126,14 @@ class Dispatcher:
         with writing(database) as connection:
             if not change(connection, job, **values):
                 return False
-        self._children[job.id, job.tries + 1] = self._spawn(job)
+        try:
+            self._children[job.id, job.tries + 1] = self._spawn(job)
+        except BaseException:
+            # No process was lost, so it is no try: a full disk must not use them up.
+            taken = replace(job, state="starting", tries=job.tries + 1)
+            with writing(database) as connection:
+                change(connection, taken, state="queued", tries=job.tries, lease_until=None)
+            raise
         return True
 
     def _spawn(self, job: Job) -> "subprocess.Popen[bytes]":

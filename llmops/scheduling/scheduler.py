@@ -52,8 +52,8 @@ class Scheduler:
                 try:
                     database = database or open_database(self._settings)
                     problems = self.tick(database)
-                except LlmopsError as error:
-                    problems = {_kind(error): str(error)}
+                except Exception as error:
+                    problems = _problem(error)
                 self._heard(problems)
                 self._clock.wait(stop, self._pause)
         finally:
@@ -75,11 +75,8 @@ class Scheduler:
         for part in parts:
             try:
                 part()
-            except LlmopsError as error:
-                problems.setdefault(_kind(error), str(error))
             except Exception as error:
-                # A defect must not end the schedules of a whole project.
-                problems.setdefault(repr(error), traceback.format_exc())
+                problems = {**_problem(error), **problems}
         return problems
 
     def _fire(self, database: sa.Engine) -> None:
@@ -101,6 +98,9 @@ class Scheduler:
         self._pause = min(self._pause * 2, LONGEST_SECONDS) if problems else EVERY_SECONDS
 
 
-def _kind(error: LlmopsError) -> str:
-    """A database that is away says so in many ways, one after the other."""
-    return error.what.partition(":")[0]
+def _problem(error: Exception) -> dict[str, str]:
+    """Its text, by its kind. A defect must not end the schedules of a whole project."""
+    if not isinstance(error, LlmopsError):
+        return {repr(error): "".join(traceback.format_exception(error))}
+    # A database that is away says so in many ways, one after the other.
+    return {error.what.partition(":")[0]: str(error)}

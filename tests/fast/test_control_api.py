@@ -302,13 +302,17 @@ def test_schedules_are_paused_and_halted(running: ControlProcess) -> None:
 
 
 def test_a_hook_is_taken_from_who_signs_it_only(running: ControlProcess) -> None:
+    """Also one that was declared a moment ago, where no scheduler runs."""
+    night = running.root / "pipelines" / "night.yaml"
+    text = night.read_text(encoding="utf-8").replace("name: night", "name: zone")
+    night.with_name("zone.yaml").write_text(text, encoding="utf-8")
     sent, body = str(int(time.time())), b'{"from": "elsewhere"}'
     made = hmac.new(SECRET.encode(), f"{sent}.".encode() + body, hashlib.sha256).hexdigest()
     headers = {"X-LLMOps-Signature": f"sha256={made}", "X-LLMOps-Timestamp": sent}
     with running.client() as client:
-        good = client.post("/hooks/night/webhook", content=body, headers=headers)
-        again = client.post("/hooks/night/webhook", content=body, headers=headers)
-        bad = client.post("/hooks/night/webhook", content=body + b" ", headers=headers)
+        good = client.post("/hooks/zone/webhook", content=body, headers=headers)
+        again = client.post("/hooks/zone/webhook", content=body, headers=headers)
+        bad = client.post("/hooks/zone/webhook", content=body + b" ", headers=headers)
     assert good.status_code == (202 if good.json()["outcome"] == "started" else 200)
     assert again.json() == good.json()
     assert (bad.status_code, bad.json()["code"]) == (403, "unsigned")

@@ -149,6 +149,17 @@ def test_it_passes_by_terminals_that_use_more_than_there_is(queue: Queue) -> Non
     assert queue.moves() == 1
 
 
+def test_a_process_that_cannot_be_started_is_no_try(queue: Queue) -> None:
+    job = queue.ask()
+    log = queue.runs.paths.run_log(job.id)
+    log.mkdir(parents=True)
+    with pytest.raises(OSError, match="Is a directory"):
+        queue.tick()
+    assert (queue.job(job.id).state, queue.job(job.id).tries) == ("queued", 0)
+    log.rmdir()
+    assert queue.ended(job.id).state == "done"
+
+
 def test_the_kill_switch_holds_the_queue(queue: Queue) -> None:
     job = queue.ask()
     with writing(queue.database) as connection:

@@ -49,13 +49,12 @@ async def call(
     """Signed: `sha256=` and the HMAC-SHA256, in hexadecimal, of `TIMESTAMP.BODY` under the
     trigger's secret; the time stamp in seconds since 1970, at most five minutes off. The same call
     starts one run, however often it is sent."""
-    from llmops.scheduling.hooks import Call, Unsigned, answer
+    from llmops.scheduling.hooks import Unsigned
 
-    made = Call(f"{pipeline}/{trigger}", await request.body(), signature, timestamp)
-    now = round(project.clock.now() * 1000)
+    body = await request.body()
 
     def answered() -> dict[str, Any]:
-        return answer(made, project.settings, project.database, now)
+        return project.schedules.fire_webhook(pipeline, trigger, body, signature, timestamp)
 
     try:
         found = await run_in_threadpool(answered)
