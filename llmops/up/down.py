@@ -1,18 +1,17 @@
 """Ending what runs of a project, from any terminal: what `llmops down` does."""
 
 import contextlib
-import os
-import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from llmops.control.presence import present
 from llmops.errors import BadInput, Failed
 from llmops.runner.record import list_runs
 from llmops.serving.state import running
 from llmops.spec.settings import Settings
-from llmops.store.liveness import is_alive
+from llmops.store.liveness import is_alive, terminate
 from llmops.store.paths import ProjectPaths
 from llmops.up.record import read_up
 
@@ -45,7 +44,8 @@ def down(
         _stop_runs(settings, paths, by, report)
     deadline = time.monotonic() + SECONDS
     ended = 0
-    for find in (_up, _ui, _control, _deployments):
+    finders = (_up, partial(_announced, "ui"), partial(_announced, "control"), _deployments)
+    for find in finders:  # each when its turn has come: what ends may take the next along
         for one in find(paths):
             report(f"stopping {one.name} (process {one.pid})")
             _end(one, deadline)
@@ -58,15 +58,7 @@ def _up(paths: ProjectPaths) -> list[Ending]:
     return [Ending("up", found.pid, found.process_started)] if found is not None else []
 
 
-def _ui(paths: ProjectPaths) -> list[Ending]:
-    return _announced(paths, "ui")
-
-
-def _control(paths: ProjectPaths) -> list[Ending]:
-    return _announced(paths, "control")
-
-
-def _announced(paths: ProjectPaths, name: str) -> list[Ending]:
+def _announced(name: str, paths: ProjectPaths) -> list[Ending]:
     found = present(paths, name)
     if found is None:
         return []
@@ -80,10 +72,7 @@ def _deployments(paths: ProjectPaths) -> list[Ending]:
 
 
 def _end(one: Ending, deadline: float) -> None:
-    try:
-        os.kill(one.pid, signal.SIGTERM)
-    except ProcessLookupError:
-        return
+    terminate(one.pid, one.mark)
     while one.alive():
         if time.monotonic() > deadline:
             raise Failed(
