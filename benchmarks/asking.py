@@ -9,12 +9,13 @@ import orjson
 
 from llmops.experiments.decide import decide
 from llmops.experiments.outcomes import EVENT_COLUMNS, INFERENCE_COLUMNS
-from llmops.feedback.frames import events, inferences
+from llmops.feedback.frames import rows_of
 from llmops.feedback.ingest import ingest
 from llmops.feedback.journal import Journal
 from llmops.runner.stage import Context
 from llmops.spec.settings import Settings
 from llmops.store.database import open_database
+from llmops.store.tables import feedback, inferences
 
 EXPOSURES, USERS, RATED = 100_000, 20_000, 0.3
 DEPLOYMENT = """\
@@ -50,8 +51,8 @@ class Asking:
 
     def read(self) -> None:
         database = open_database(self.context.settings)
-        inferences(database, "asked", columns=INFERENCE_COLUMNS)
-        events(database, "asked", columns=EVENT_COLUMNS)
+        rows_of(database, inferences, "asked", columns=INFERENCE_COLUMNS)
+        rows_of(database, feedback, "asked", columns=EVENT_COLUMNS)
         database.dispose()
 
 

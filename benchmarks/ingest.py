@@ -185,7 +185,7 @@ def frame(side: str, folder: Path) -> dict[str, float]:
     before = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     began, cpu = time.perf_counter(), time.process_time()
     if side == "cursor":
-        found = frames.events(opened(folder), "town")
+        found = frames.rows_of(opened(folder), feedback, "town")
     elif side == "adbc":
         found = _adbc(file, query)
     else:

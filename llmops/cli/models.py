@@ -225,9 +225,6 @@ def _print_move(move: "Move") -> None:
 
 def _user() -> str:
     """Who moves an alias by hand, for the record."""
-    from getpass import getuser
+    from llmops.cli.person import person
 
-    try:
-        return getuser()
-    except (KeyError, OSError):
-        return "unknown"
+    return person().removeprefix("cli:")

@@ -14,7 +14,6 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
 
 from llmops.environments.lock import Lock
 from llmops.environments.progress import Report, Step
@@ -71,7 +70,7 @@ def install_packages(
     # Not compiled: compiling all of it takes as long as installing it, and most is never imported.
     options = ["--no-deps", "--no-compile", "--no-input", "--progress-bar", "off"]
     argv = [*pip, "install", *options, "--disable-pip-version-check", "-r", str(requirements)]
-    follower = _PipFollower(lock, target, report)
+    follower = _Follower(lock, target, report)
     code = run(argv, log, handle, follower)
     if code != 0:
         said = tail(log)
@@ -97,16 +96,9 @@ def _has_pip() -> bool:
     return importlib.util.find_spec("pip") is not None
 
 
-class Follower(Protocol):
-    """Told each line that a process says, and when it has said nothing for a tick."""
-
-    def line(self, text: str) -> None: ...
-
-    def tick(self) -> None: ...
-
-
-class _PipFollower:
-    """Turns pip's lines, and what appears in site-packages, into steps."""
+class _Follower:
+    """Turns pip's lines, and what appears in site-packages, into steps. Told each line, and when
+    nothing was said for a tick."""
 
     def __init__(self, lock: Lock, target: Path, report: Report) -> None:
         self._name = f"{lock.engine} {lock.version}"
@@ -137,7 +129,7 @@ class _PipFollower:
         self._report(Step(self._name, "installing", min(done, self._total), self._total))
 
 
-def run(argv: Sequence[str], log: Path, handle: int, follower: Follower | None = None) -> int:
+def run(argv: Sequence[str], log: Path, handle: int, follower: _Follower | None = None) -> int:
     """Run to the end, its output added to the log, and return the exit code; or, interrupted, end
     it and everything that it started. handle: the lock, which lives as long as they do."""
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}

@@ -31,17 +31,15 @@ def find(text: str, registry: Registry, paths: ProjectPaths) -> Evidence:
         if one.id == wanted:
             return one
     if "/" in text:
-        raise NotFound(f"there is no evaluation `{text}`", fix=did_you_mean(wanted, _ids(known)))
+        raise NotFound(
+            f"there is no evaluation `{text}`", fix=did_you_mean(wanted, [one.id for one in known])
+        )
     version = str(registry.resolve(text).id)
     of_it = [one for one in known if one.version == version]
     if not of_it:
         fix = "llmops eval run SUITE --model REF --through DEPLOYMENT"
         raise BadInput(f"{version} has not been evaluated", fix=fix)
     return of_it[-1]
-
-
-def _ids(known: list[Evidence]) -> list[str]:
-    return [one.id for one in known]
 
 
 def report_file(evidence: Evidence, root: Path) -> Path:

@@ -208,15 +208,8 @@ def _check_fields(item: Item, loaded: Loaded[Suite]) -> None:
                     raise ValueError("the text to measure is empty")
             elif metric.judge is None:
                 outcome(metric, _SAMPLE, item.fields)
-        except MissingField as error:
-            raise BadInput(
-                f"metric `{name}` needs the field `{error.name}`, which the item lacks",
-                where=item.place,
-                fix=f"see {loaded.source.where(('metrics', name))}",
-            ) from error
-        except ValueError as error:
-            raise BadInput(
-                f"metric `{name}`: {error}",
-                where=item.place,
-                fix=f"see {loaded.source.where(('metrics', name))}",
-            ) from error
+        except (MissingField, ValueError) as error:
+            missing = isinstance(error, MissingField)
+            why = f" needs the field `{error}`, which the item lacks" if missing else f": {error}"
+            fix = f"see {loaded.source.where(('metrics', name))}"
+            raise BadInput(f"metric `{name}`{why}", where=item.place, fix=fix) from error

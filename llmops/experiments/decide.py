@@ -70,14 +70,15 @@ def _analysis(
 ) -> "Analysis":
     from llmops.experiments.analysis import analyse
     from llmops.experiments.outcomes import EVENT_COLUMNS, INFERENCE_COLUMNS
-    from llmops.feedback.frames import events, inferences
+    from llmops.feedback.frames import rows_of
     from llmops.feedback.ingest import fresh
+    from llmops.store.tables import feedback, inferences
 
     database = fresh(context.settings, context.paths)
     try:
         return analyse(
-            inferences(database, deployment.name, columns=INFERENCE_COLUMNS),
-            events(database, deployment.name, columns=EVENT_COLUMNS),
+            rows_of(database, inferences, deployment.name, columns=INFERENCE_COLUMNS),
+            rows_of(database, feedback, deployment.name, columns=EVENT_COLUMNS),
             experiment,
             pair,
             share=share,

@@ -13,7 +13,7 @@ from typing import BinaryIO
 import sqlalchemy as sa
 
 from llmops.errors import BadInput, Failed
-from llmops.feedback import frames
+from llmops.feedback.frames import rows_of
 from llmops.feedback.rows import canonical, feedback_record, inference_record
 from llmops.spec.source import display
 from llmops.store.atomic import new_file
@@ -64,9 +64,9 @@ def _parquet(
     database: sa.Engine, target: Path, deployment: str | None, since: int | None
 ) -> tuple[int, int]:
     counts = []
-    for name, read in (("inferences", frames.inferences), ("feedback", frames.events)):
-        frame = read(database, deployment, since=since).sort("time", "id")
-        with _file(target / f"{name}.parquet") as file:
+    for table in (inferences, feedback):
+        frame = rows_of(database, table, deployment, since=since).sort("time", "id")
+        with _file(target / f"{table.name}.parquet") as file:
             frame.write_parquet(file)
         counts.append(frame.height)
     return counts[0], counts[1]

@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from llmops.store.database import reading
-from llmops.store.tables import feedback
-from llmops.store.tables import inferences as answers
 
 if TYPE_CHECKING:
     import polars as pl
@@ -24,40 +22,21 @@ if TYPE_CHECKING:
 PORTION = 10_000
 
 
-def inferences(
+def rows_of(
     database: sa.Engine,
+    table: sa.Table,
     deployment: str | None,
     *,
     since: int | None = None,
     columns: Sequence[str] | None = None,
 ) -> "pl.DataFrame":
-    """What a deployment answered, in no order that one may count on (sorting doubles the memory);
-    columns and their meaning as in store/tables.py, redacted rows included.
+    """What a deployment answered (`inferences`) or was told (`feedback`), in no order that one may
+    count on (sorting doubles the memory); columns and their meaning as in store/tables.py, redacted
+    rows included.
 
     deployment: None for all. since: only from this time on, milliseconds since 1970. columns: only
     these, in this order.
     """
-    return _frame(database, answers, deployment, since, columns)
-
-
-def events(
-    database: sa.Engine,
-    deployment: str | None,
-    *,
-    since: int | None = None,
-    columns: Sequence[str] | None = None,
-) -> "pl.DataFrame":
-    """The feedback that a deployment got, as `inferences`."""
-    return _frame(database, feedback, deployment, since, columns)
-
-
-def _frame(
-    database: sa.Engine,
-    table: sa.Table,
-    deployment: str | None,
-    since: int | None,
-    columns: Sequence[str] | None,
-) -> "pl.DataFrame":
     wanted = [*columns] if columns is not None else list(table.c.keys())
     query = sa.select(*(table.c[name] for name in wanted))
     if deployment is not None:

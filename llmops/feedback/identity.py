@@ -6,12 +6,10 @@ name and the id's purpose, under the project's secret. Users are kept as HMACs u
 """
 
 import base64
-import contextlib
 import hashlib
 import hmac
 import os
 import re
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,6 +92,7 @@ def load_identity(path: Path) -> Identity:
     """
     from llmops.errors import BadInput, Failed
     from llmops.spec.source import display
+    from llmops.store.atomic import create_text
 
     given = os.environ.get("LLMOPS_SECRET")
     if given:
@@ -103,11 +102,12 @@ def load_identity(path: Path) -> Identity:
     try:
         secret = _read(path)
         if secret is None:
-            _make(path)
+            create_text(path, os.urandom(SECRET_BYTES).hex())
             secret = _read(path)
-    except OSError as error:
+    except (OSError, Failed) as error:
+        why = error.what if isinstance(error, Failed) else error.strerror or error
         raise Failed(
-            f"the project's secret can be neither read nor made: {error.strerror or error}",
+            f"the project's secret can be neither read nor made: {why}",
             where=display(path),
             fix="check the permissions of the project's directory, or set LLMOPS_SECRET",
         ) from error
@@ -141,22 +141,3 @@ def _read(path: Path) -> bytes | None:
         return bytes.fromhex(text.strip())
     except ValueError:
         return b""
-
-
-def _make(path: Path) -> None:
-    """Write a new secret, unless another process was quicker."""
-    from llmops.store.atomic import sync_directory
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            file.write(os.urandom(SECRET_BYTES).hex())
-            file.flush()
-            os.fsync(file.fileno())
-        # A link, not a rename: it leaves the secret that is there already.
-        with contextlib.suppress(FileExistsError):
-            os.link(temporary, path)
-    finally:
-        os.unlink(temporary)
-    sync_directory(path.parent)

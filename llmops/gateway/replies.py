@@ -22,15 +22,9 @@ RETRY_SECONDS = 1
 """What `Retry-After` asks for; a backend that starts again may need it several times."""
 
 _TYPES = {
-    400: "invalid_request_error",
     401: "authentication_error",
     403: "permission_error",
     404: "not_found_error",
-    405: "invalid_request_error",
-    410: "invalid_request_error",
-    413: "invalid_request_error",
-    415: "invalid_request_error",
-    422: "invalid_request_error",
     429: "rate_limit_error",
 }
 
@@ -75,7 +69,7 @@ def error_body(
     status: int, message: str, *, code: str | None = None, param: str | None = None
 ) -> bytes:
     """OpenAI's error object. Its `type` follows from the status."""
-    kind = _TYPES.get(status, "server_error")
+    kind = _TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
     error = {"message": message, "type": kind, "param": param, "code": code}
     return orjson.dumps({"error": error})
 

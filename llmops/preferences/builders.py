@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 from llmops.preferences.edits import edits
 from llmops.preferences.log import Log
 from llmops.preferences.ratings import ratings
-from llmops.preferences.regenerations import regenerations
 from llmops.preferences.report import Tally
 from llmops.preferences.thumbs import thumbs
-from llmops.preferences.votes import votes
+from llmops.preferences.votes import regenerations, votes
 
 if TYPE_CHECKING:
     import polars as pl

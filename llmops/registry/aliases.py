@@ -46,14 +46,6 @@ class Aliases:
         """Where each alias of model `name` stands."""
         return {move.alias: VersionId.parse(move.version) for move in self.history(name)}
 
-    def at(self, name: str, alias: str, time: datetime) -> VersionId | None:
-        """The version that `alias` named at `time` (with a time zone); None before its first."""
-        found = None
-        for move in self.history(name):
-            if move.alias == alias and datetime.fromisoformat(move.time) <= time:
-                found = VersionId.parse(move.version)
-        return found
-
     def move(self, alias: str, version: VersionId, *, why: str, by: str) -> Move | None:
         """Let `alias` name `version` from now on. None when it already does.
 

@@ -238,23 +238,22 @@ class Registry:
         return BadInput(f"model `{name}` has no alias `{alias}`", fix=fix)
 
     def _numbers(self, name: str) -> list[int]:
-        """The numbers of the complete versions; temporary directories have other names."""
-        folder = self.paths.model(name)
-        if not folder.is_dir():
-            return []
-        found = (re.fullmatch(r"v([1-9][0-9]*)", path.name) for path in folder.iterdir())
-        numbers = sorted(int(match[1]) for match in found if match)
+        """The numbers of the complete versions."""
+        numbers = self._directories(name)
         return [n for n in numbers if (self.paths.version(name, n) / MANIFEST).is_file()]
+
+    def _directories(self, name: str) -> list[int]:
+        """Their numbers; temporary directories have other names."""
+        folder = self.paths.model(name)
+        paths = folder.iterdir() if folder.is_dir() else []
+        found = (re.fullmatch(r"v([1-9][0-9]*)", path.name) for path in paths)
+        return sorted(int(match[1]) for match in found if match)
 
     def _next(self, name: str) -> int:
         """Above every number in use, also those that only a directory without a manifest or a
         move of an alias remembers: a name that was given never means another version."""
-        folder = self.paths.model(name)
-        paths = folder.iterdir() if folder.is_dir() else []
-        found = (re.fullmatch(r"v([1-9][0-9]*)", path.name) for path in paths)
-        used = [int(match[1]) for match in found if match]
         moved = [VersionId.parse(move.version).number for move in self.alias_log.history(name)]
-        return max([0, *used, *moved]) + 1
+        return max([0, *self._directories(name), *moved]) + 1
 
     def _read(self, version: VersionId) -> Manifest:
         path = self.paths.version(version.name, version.number) / MANIFEST

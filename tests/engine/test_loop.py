@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from demo.rounds import SWAP, Story, read_story
-from llmops.feedback.frames import events, inferences
+from llmops.feedback.frames import rows_of
 from llmops.feedback.ingest import ingest
 from llmops.registry.evidence import EvidenceLog
 from llmops.registry.store import Registry
@@ -21,6 +21,7 @@ from llmops.spec.load import load_recipe
 from llmops.spec.settings import load_settings
 from llmops.store.database import open_database
 from llmops.store.paths import ProjectPaths
+from llmops.store.tables import feedback, inferences
 from tests.conftest import run_llmops
 
 pytestmark = pytest.mark.engine
@@ -62,7 +63,7 @@ def log(twice: Path) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
     """All answers and all feedback of the town."""
     database = open_database(load_settings(twice))
     ingest(ProjectPaths(twice), database)
-    yield inferences(database, "town"), events(database, "town")
+    yield rows_of(database, inferences, "town"), rows_of(database, feedback, "town")
     database.dispose()
 
 

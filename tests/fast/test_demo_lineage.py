@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from demo.lineage import Step, lineage
-from llmops.feedback.frames import events, inferences
+from llmops.feedback.frames import rows_of
 from llmops.feedback.ingest import ingest
 from llmops.preferences.save import save
 from llmops.registry.manifest import Lineage, Manifest
 from llmops.spec.settings import load_settings
 from llmops.store.database import open_database
 from llmops.store.paths import ProjectPaths
+from llmops.store.tables import feedback, inferences
 from tests.fast.logged import write
 from tests.fast.said import Said, recipe
 
@@ -49,7 +50,7 @@ def chain(said: Said, project: Path) -> list[Step]:
     snapshot = save(said.build("votes", "edits"), recipe("votes", "edits"), paths)
     database = open_database(load_settings())
     ingest(paths, database)
-    frames = inferences(database, "town"), events(database, "town")
+    frames = rows_of(database, inferences, "town"), rows_of(database, feedback, "town")
     database.dispose()
     return lineage(VERSION, snapshot, *frames)
 

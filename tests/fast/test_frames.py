@@ -14,6 +14,7 @@ from llmops.feedback.rows import (
     inference_row,
 )
 from llmops.store.database import writing
+from llmops.store.tables import feedback, inferences
 from tests.fast.logged import NOW, answer, event
 
 EVENTS = [
@@ -44,7 +45,7 @@ def expected(rows: list[Any], columns: tuple[str, ...]) -> list[dict[str, Any]]:
 def test_events_are_the_rows(database: sa.Engine) -> None:
     fill(database)
     rows = [feedback_row(record, NOW) for record in EVENTS if record["deployment"] == "town"]
-    found = frames.events(database, "town").sort("time")
+    found = frames.rows_of(database, feedback, "town").sort("time")
     assert found.to_dicts() == expected(rows, FEEDBACK_COLUMNS)
     assert found.schema["redacted"] == pl.Int64
     assert found.schema["text"] == pl.String
@@ -53,25 +54,25 @@ def test_events_are_the_rows(database: sa.Engine) -> None:
 def test_inferences_are_the_rows(database: sa.Engine) -> None:
     fill(database)
     rows = [inference_row(record) for record in ANSWERS if record["deployment"] == "town"]
-    found = frames.inferences(database, "town").sort("time")
+    found = frames.rows_of(database, inferences, "town").sort("time")
     assert found.to_dicts() == expected(rows, INFERENCE_COLUMNS)
     assert found.schema["stream"] == pl.Boolean
 
 
 def test_only_some_columns_and_only_the_latest(database: sa.Engine) -> None:
     fill(database)
-    found = frames.inferences(database, "town", since=NOW + 29, columns=["id", "stream"])
+    found = frames.rows_of(database, inferences, "town", since=NOW + 29, columns=["id", "stream"])
     assert sorted(found.rows()) == [(f"{29:040d}", True), (f"{30:040d}", False)]
 
 
 def test_many_portions_are_one_frame(database: sa.Engine, monkeypatch: Any) -> None:
     monkeypatch.setattr(frames, "PORTION", 7)
     fill(database)
-    assert frames.events(database, "town")["id"].n_unique() == 32
+    assert frames.rows_of(database, feedback, "town")["id"].n_unique() == 32
 
 
 def test_nothing_is_an_empty_frame_with_its_columns(database: sa.Engine) -> None:
-    found = frames.events(database, "nowhere")
+    found = frames.rows_of(database, feedback, "nowhere")
     assert found.height == 0
     assert found.columns == list(FEEDBACK_COLUMNS)
     assert found.schema["value"] == pl.Float64

@@ -46,13 +46,10 @@ def test_a_move_to_where_it_stands_is_not_recorded(paths: ProjectPaths) -> None:
     assert len(aliases.history("town")) == 1
 
 
-def test_at_tells_where_an_alias_stood(paths: ProjectPaths) -> None:
-    aliases = Aliases(paths)
+def test_a_move_says_when_it_was(paths: ProjectPaths) -> None:
     start = datetime.now(UTC)
-    first = aliases.move("production", V1, why="", by="")
+    first = Aliases(paths).move("production", V1, why="", by="")
     assert first is not None
-    assert aliases.at("town", "production", datetime(2020, 1, 1, tzinfo=UTC)) is None
-    assert aliases.at("town", "production", datetime.fromisoformat(first.time)) == V1
     assert datetime.fromisoformat(first.time).timestamp() >= start.timestamp() - 0.001
 
 
