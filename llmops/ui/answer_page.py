@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from llmops.ui.feedback_log import what, when
+from llmops.ui.feedback_log import what
 from llmops.ui.figure import span
 from llmops.ui.links import to_version
 from llmops.ui.markup import Html, joined, link, tag
 from llmops.ui.panel import card, empty, facts
+from llmops.ui.stamp import stamp
 from llmops.ui.table import href, table
 from llmops.ui.words import words
 
@@ -32,7 +33,7 @@ def answer_page(found: Mapping[str, Any]) -> Html:
 
 def _talk(one: Mapping[str, Any]) -> Html:
     if one.get("redacted"):
-        return card("The conversation", empty("Its texts are erased.", when(one["redacted"])))
+        return card("The conversation", empty("Its texts are erased.", stamp(one["redacted"])))
     turns = [_said(turn) for turn in one.get("messages") or [] if isinstance(turn, Mapping)]
     choices = [c for c in one.get("choices") or [] if isinstance(c, Mapping)]
     answers = [_turn("answer", words(choice.get("text") or "")) for choice in choices]
@@ -65,7 +66,7 @@ def _facts(found: Mapping[str, Any]) -> Html | None:
         ("Version", to_version(one["version"])),
         ("Variant", one["variant"]),
         ("Deployment", one["deployment"]),
-        ("When", when(one["time"])),
+        ("When", stamp(one["time"])),
         ("User", _short(one.get("user"))),
         ("Session", _short(one.get("session"))),
         ("Assigned by", str(one.get("unit") or "").partition(":")[0] or "nothing"),
@@ -135,11 +136,11 @@ def _event(one: Mapping[str, Any], id: str) -> list[object]:
     long = one["kind"] in ("edit", "comment") and not one.get("redacted")
     beside = one["other"] if one["inference"] == id else one["inference"]
     return [
-        when(one["time"]),
+        stamp(one["time"]),
         one["kind"],
         words(one.get("text") or "") if long else _result(one, id),
         _other(beside) if one.get("other") else "",
-        when(one["received"]),
+        stamp(one["received"]),
     ]
 
 

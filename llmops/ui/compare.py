@@ -5,9 +5,10 @@ from typing import Any
 
 from llmops.ui.curve import Line, curve
 from llmops.ui.figure import ago, number, span
+from llmops.ui.links import choice, to_version
 from llmops.ui.markup import Html, joined, link, tag
 from llmops.ui.panel import card, empty
-from llmops.ui.run_page import CURVES, stage_output
+from llmops.ui.run_page import CURVES, points
 from llmops.ui.state import badge
 from llmops.ui.table import href, table
 from llmops.ui.watch import Growing
@@ -57,7 +58,7 @@ def _table(found: Found, stage: str) -> Html:
         ["Took", *[span(run.get("seconds")) for run in runs]],
     ]
     if stage:
-        rows.append([f"{stage} made", *[stage_output(one) or "" for one in made]])
+        rows.append([f"{stage} made", *[to_version(one) if one else "" for one in made]])
         rows += [
             [f"{title}, last", *[number(one.get(key)) for one in last]]
             for title, key in CURVES
@@ -75,10 +76,14 @@ def _table(found: Found, stage: str) -> Html:
     )
 
 
+def _items(grown: Growing | None) -> list[dict[str, Any]]:
+    return grown.items if grown else []
+
+
 def _last(grown: Growing | None) -> dict[str, Any]:
     """The last value of each figure."""
     found: dict[str, Any] = {}
-    for item in grown.items if grown else []:
+    for item in _items(grown):
         found.update({key: value for key, value in item.items() if value is not None})
     return found
 
@@ -88,17 +93,14 @@ def _curves(found: Found, names: Sequence[str], stage: str) -> Html:
         return empty("None of these runs trained anything.")
     compared = ",".join(str(run["id"]) for run, _ in found)
     choices = [
-        link(
-            name,
-            href({"tab": "runs", "compare": compared, "stage": name}),
-            class_="ll-choice" + (" ll-chosen" if name == stage else ""),
-            aria_current="true" if name == stage else None,
-        )
+        choice(name, href({"tab": "runs", "compare": compared, "stage": name}), name == stage)
         for name in names
     ]
     drawn = []
     for title, key in CURVES:
-        lines = [Line(str(run["id"]), _points(curves.get(stage), key)) for run, curves in found]
+        lines = [
+            Line(str(run["id"]), points(_items(curves.get(stage)), key)) for run, curves in found
+        ]
         if any(line.points for line in lines):
             drawn.append(curve(title, lines))
     return card(
@@ -106,8 +108,3 @@ def _curves(found: Found, names: Sequence[str], stage: str) -> Html:
         tag("nav", choices, class_="ll-choices", aria_label="stages") if len(names) > 1 else None,
         tag("div", drawn, class_="ll-curves"),
     )
-
-
-def _points(grown: Growing | None, key: str) -> list[tuple[float, float]]:
-    items = grown.items if grown else []
-    return [(float(one["step"]), float(one[key])) for one in items if one.get(key) is not None]

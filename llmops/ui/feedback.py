@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from llmops.ui.answer_page import answer_page
+from llmops.ui.client import segment
 from llmops.ui.download import Tickets
 from llmops.ui.feedback_log import LIMIT, VIEWS, asked_for, log_page, summary
 from llmops.ui.forgotten import forgotten
@@ -25,7 +26,7 @@ def build(ui: Ui) -> None:
 
     async def show(ask: Ask) -> list[Html | str]:
         if ask.query.get("id"):
-            found = await ask.api.get(f"/feedback/{_segment(ask.query['id'])}")
+            found = await ask.api.get(f"/feedback/{segment(ask.query['id'])}")
             return ["", "", answer_page(found)]
         return ["", *await _log(ask, ui.tickets)]
 
@@ -51,10 +52,3 @@ async def _log(ask: Ask, tickets: Tickets) -> list[Html | str]:
     items: list[dict[str, Any]] = stats.get("items") or []
     export = tickets.link("/feedback/export", counted, ask.api.key)
     return [summary(items, query, export), log_page(found, items, query)]
-
-
-def _segment(id: str) -> str:
-    """An id as one part of a path; no id has any other characters."""
-    from urllib.parse import quote
-
-    return quote(id, safe="")

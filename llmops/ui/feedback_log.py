@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llmops.ui.button import act
-from llmops.ui.figure import ago, moment, number
-from llmops.ui.links import to_version
+from llmops.ui.figure import number
+from llmops.ui.links import choice, to_version
 from llmops.ui.markup import Html, joined, link, tag
 from llmops.ui.panel import card, empty
+from llmops.ui.stamp import stamp
 from llmops.ui.table import href, pager, table
 from llmops.ui.words import snippet
 
@@ -153,12 +154,7 @@ def _row(title: str, key: str, values: Mapping[str, str], query: Mapping[str, st
     rest = {name: value for name, value in query.items() if name != "after"}
     chosen = query.get(key, "")
     links = [
-        link(
-            shown,
-            href({**rest, key: value}),
-            class_="ll-choice" + (" ll-chosen" if value == chosen else ""),
-            aria_current="true" if value == chosen else None,
-        )
+        choice(shown, href({**rest, key: value}), value == chosen)
         for value, shown in values.items()
     ]
     label = tag("span", title, class_="ll-quiet")
@@ -168,7 +164,7 @@ def _row(title: str, key: str, values: Mapping[str, str], query: Mapping[str, st
 def _event(one: Mapping[str, Any]) -> list[object]:
     about = [one.get("variant"), " ", to_version(one["version"])] if one.get("version") else None
     return [
-        when(one["time"]),
+        stamp(one["time"]),
         one["kind"],
         _open(one["inference"], what(one)),
         joined(about, _source(one)),
@@ -182,7 +178,7 @@ def _answer(one: Mapping[str, Any]) -> list[object]:
     elif one.get("status", 200) != 200:
         said = f"failed ({one['status']})"
     return [
-        when(one["time"]),
+        stamp(one["time"]),
         _open(one["id"], said),
         joined(one["variant"], " ", to_version(one["version"])),
     ]
@@ -211,11 +207,6 @@ def what(event: Mapping[str, Any]) -> Html:
     if kind in ("metric", "engagement"):
         return joined(event.get("name") or "", " ", number(value))
     return snippet(event.get("text") or "")
-
-
-def when(time: int) -> Html:
-    found = moment(time)
-    return tag("time", ago(time), title=f"{found:%Y-%m-%d %H:%M:%S} UTC" if found else None)
 
 
 _PLAIN = "ll-button ll-plain"

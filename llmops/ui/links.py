@@ -56,6 +56,16 @@ def by(who: object) -> Html:
     return joined(text)
 
 
+def choice(text: str, to: str, chosen: bool) -> Html:
+    """One of several ways to look at the same."""
+    return link(
+        text,
+        to,
+        class_="ll-choice" + (" ll-chosen" if chosen else ""),
+        aria_current="true" if chosen else None,
+    )
+
+
 def not_there(tab: str, title: str, name: str) -> Html:
     """In place of the page of something that is not there (any more)."""
     back = link(f"See all there are in {title}", href({"tab": tab}))

@@ -3,19 +3,19 @@ promotion of it before it is done (`&to=ALIAS`)."""
 
 import asyncio
 from typing import Any
-from urllib.parse import quote
 
 import gradio as gr
 
 from llmops.ui import promotion
-from llmops.ui.client import Problem
+from llmops.ui.client import Problem, segment
 from llmops.ui.frame import Ask, Ui
 from llmops.ui.links import not_there
 from llmops.ui.markup import Html, tag
 from llmops.ui.panel import loading, trouble
 from llmops.ui.served import answering_with
+from llmops.ui.table import page
 from llmops.ui.version import version_page
-from llmops.ui.versions import MODELS, by_model, model_page, overview, page, serving_card
+from llmops.ui.versions import MODELS, by_model, model_page, overview, serving_card
 
 SECONDS = 10.0
 
@@ -54,7 +54,7 @@ async def deploy(ask: Ask) -> None:
 
 
 async def stop(ask: Ask) -> None:
-    await ask.api.post(f"/deployments/{quote(ask.value, safe='')}/stop")
+    await ask.api.post(f"/deployments/{segment(ask.value)}/stop")
     ask.say(f"{ask.value} ends what it is answering, and stops.")
     ask.go(**ask.query)
 
@@ -86,7 +86,7 @@ async def _model(ask: Ask, name: str) -> Html:
 
 async def _version(ask: Ask, name: str, number: str) -> Html:
     model = _path(name)
-    at = f"{model}/versions/{quote(number, safe='')}"
+    at = f"{model}/versions/{segment(number)}"
     found, evidence, lineage, aliases = await asyncio.gather(
         ask.api.get(at),
         ask.api.get(f"{at}/evidence"),
@@ -98,7 +98,7 @@ async def _version(ask: Ask, name: str, number: str) -> Html:
 
 
 def _path(name: str) -> str:
-    return f"/models/{quote(name, safe='')}"
+    return f"/models/{segment(name)}"
 
 
 async def _moves(ask: Ask, version: str, evidence: Any, aliases: dict[str, str]) -> Html:

@@ -3,10 +3,9 @@ its reason, and one step back. Control decides; this shows what it would stand o
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from llmops.ui.button import act
-from llmops.ui.client import Problem
+from llmops.ui.client import Problem, segment
 from llmops.ui.evidence import Piece, lacks, verdict
 from llmops.ui.links import split_version, to_version
 from llmops.ui.markup import Html, joined, link, tag
@@ -152,9 +151,7 @@ async def promote_other(ask: "Ask") -> None:
 
 async def rollback(ask: "Ask") -> None:
     name, alias = _two(ask.value)
-    done = await ask.api.post(
-        f"/models/{quote(name, safe='')}/rollback", {"alias": alias, "why": ask.why}
-    )
+    done = await ask.api.post(f"/models/{segment(name)}/rollback", {"alias": alias, "why": ask.why})
     _say(ask, name, done)
     ask.go(tab="models", model=name)
 
@@ -163,7 +160,7 @@ async def _promote(ask: "Ask", *, override: bool) -> None:
     version, alias = _two(ask.value)
     name = split_version(version) or ("", "")
     body = {"version": version, "alias": alias, "override": override, "why": ask.why}
-    done = await ask.api.post(f"/models/{quote(name[0], safe='')}/promote", body)
+    done = await ask.api.post(f"/models/{segment(name[0])}/promote", body)
     _say(ask, name[0], done)
     ask.go(tab="models", model=name[0], version=name[1])
 

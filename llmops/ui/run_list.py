@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmops.ui.figure import ago, span
+from llmops.ui.links import choice
 from llmops.ui.markup import Html, joined, link, tag
 from llmops.ui.panel import empty
 from llmops.ui.state import badge, tone
@@ -38,12 +39,7 @@ def _filters(query: Mapping[str, str]) -> Html:
     chosen = query.get("state", "")
     kept = {"tab": "runs", "pick": query.get("pick")}
     links = [
-        link(
-            name or "all",
-            href({**kept, "state": name}),
-            class_="ll-choice" + (" ll-chosen" if name == chosen else ""),
-            aria_current="true" if name == chosen else None,
-        )
+        choice(name or "all", href({**kept, "state": name}), name == chosen)
         for name in ("", *STATES)
     ]
     return tag("nav", links, class_="ll-choices", aria_label="runs by state", id="runs-filter")

@@ -7,6 +7,7 @@ from llmops.ui.approval import decide
 from llmops.ui.button import act
 from llmops.ui.curve import Line, curve
 from llmops.ui.figure import ago, number, span
+from llmops.ui.links import to_version
 from llmops.ui.markup import Html, joined, link, tag
 from llmops.ui.panel import card, code, empty, facts, warned
 from llmops.ui.stage_graph import stage_graph
@@ -134,7 +135,7 @@ def _position(run: Mapping[str, Any]) -> str:
 def _stage(run: Mapping[str, Any], stage: Mapping[str, Any]) -> Html:
     pairs = [
         ("Kind", stage.get("kind")),
-        ("Made", stage_output(stage.get("output"))),
+        ("Made", to_version(stage.get("output")) if stage.get("output") else None),
         ("Attempt", stage.get("attempt")),
         ("Started", ago(stage.get("started"))),
         ("Took", span(stage.get("seconds"))),
@@ -148,30 +149,25 @@ def _stage(run: Mapping[str, Any], stage: Mapping[str, Any]) -> Html:
     return card(title, facts(pairs), told, id="run-stage")
 
 
-def stage_output(output: object) -> object:
-    """`NAME:vN` as a link to that version."""
-    name, colon, version = str(output or "").partition(":v")
-    if colon and version.isdigit():
-        return link(output, href({"tab": "models", "model": name, "version": version}))
-    return output
-
-
 def figures(items: Sequence[Mapping[str, Any]], total: int) -> Html | str:
     """A curve for each figure that the engine reports; empty for a stage that trains nothing."""
     if not items and not total:
         return ""
     drawn = []
     for title, key in CURVES:
-        points = [
-            (float(one["step"]), float(one[key])) for one in items if one.get(key) is not None
-        ]
-        if points or key == "loss":
-            drawn.append(curve(title, [Line(title, points)], total=total))
+        found = points(items, key)
+        if found or key == "loss":
+            drawn.append(curve(title, [Line(title, found)], total=total))
     return card(
         "Curves",
         tag("div", drawn, class_="ll-curves"),
         more=tag("span", _progress(items, total), class_="ll-quiet", id="run-progress"),
     )
+
+
+def points(items: Sequence[Mapping[str, Any]], key: str) -> list[tuple[float, float]]:
+    """One figure by step."""
+    return [(float(one["step"]), float(one[key])) for one in items if one.get(key) is not None]
 
 
 def _progress(items: Sequence[Mapping[str, Any]], total: int) -> str:

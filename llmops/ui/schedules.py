@@ -4,13 +4,12 @@ and why, and the switch that stops it all. One schedule: `?schedule=PIPELINE/TRI
 import asyncio
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
 
 import gradio as gr
 
 from llmops.ui import halt
 from llmops.ui.approval import decide, listen
-from llmops.ui.client import Problem
+from llmops.ui.client import Problem, segment
 from llmops.ui.firings import LIMIT, firings
 from llmops.ui.frame import Ask, Ui
 from llmops.ui.links import by, crumbs, not_there, to_run, to_version
@@ -142,4 +141,4 @@ def _path(id: str) -> str:
     pipeline, slash, trigger = id.partition("/")
     if not slash:
         raise Problem(f"there is no schedule {id}", status=404)
-    return f"{quote(pipeline, safe='')}/{quote(trigger, safe='')}"
+    return f"{segment(pipeline)}/{segment(trigger)}"

@@ -1,10 +1,13 @@
 """Tables whose pages are made by the server: a page is a link, so it can be kept and sent."""
 
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 from urllib.parse import urlencode
 
 from llmops.ui.markup import Html, joined, link, tag
 from llmops.ui.panel import empty
+
+T = TypeVar("T")
 
 
 def table(
@@ -64,6 +67,16 @@ def pager(query: Mapping[str, str], following: str | None, *, key: str = "after"
     if first is None and more is None:
         return joined()
     return tag("nav", first, more, class_="ll-pager", aria_label="pages")
+
+
+def page(
+    query: Mapping[str, str], items: list[T], rows: int, *, key: str = "after"
+) -> tuple[list[T], str | None]:
+    """The part of a list that the address bar asks for, and what to ask for the part after it."""
+    text = query.get(key, "")
+    first = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
+    more = str(first + rows) if first + rows < len(items) else None
+    return items[first : first + rows], more
 
 
 def href(query: Mapping[str, str | None]) -> str:

@@ -10,7 +10,7 @@ from llmops.ui.links import by, split_version, to_version
 from llmops.ui.markup import Html, joined, tag
 from llmops.ui.panel import empty
 from llmops.ui.stamp import stamp
-from llmops.ui.table import pager, table
+from llmops.ui.table import page, pager, table
 
 FIRST = ("production", "candidate")
 """Aliases whose lanes come first; the rest by name."""
@@ -78,11 +78,7 @@ def timeline(moves: Sequence[Mapping[str, Any]], now: datetime | None = None) ->
 
 def moves_table(query: Mapping[str, str], moves: Sequence[Mapping[str, Any]]) -> Html:
     """Every move, newest first, a page at a time. query: of the address bar."""
-    newest = list(reversed(moves))
-    text = query.get("moves", "")
-    first = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
-    shown = newest[first : first + ROWS]
-    more = str(first + ROWS) if first + ROWS < len(newest) else None
+    shown, more = page(query, list(reversed(moves)), ROWS, key="moves")
     rows = [
         (
             stamp(move["time"]),

@@ -1,7 +1,7 @@
 """The models of a project, and one of them: aliases, versions a page at a time, history."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from llmops.ui.evidence import by_version, outcome
 from llmops.ui.figure import number
@@ -11,7 +11,7 @@ from llmops.ui.panel import card, empty
 from llmops.ui.promotion import rollback_button
 from llmops.ui.served import served
 from llmops.ui.stamp import stamp
-from llmops.ui.table import href, pager, table
+from llmops.ui.table import href, page, pager, table
 from llmops.ui.timeline import moves_table, since, timeline
 
 ROWS = 10
@@ -19,7 +19,6 @@ MODELS = 12
 METRICS = 2
 Version = Mapping[str, Any]
 Move = Mapping[str, Any]
-T = TypeVar("T")
 
 
 def by_model(versions: Sequence[Version]) -> dict[str, list[Version]]:
@@ -46,14 +45,6 @@ def overview(
     cards = [_model(name, models[name], histories.get(name) or ()) for name in names]
     listed = joined(tag("div", cards, class_="ll-grid"), pager(query, following))
     return tag("div", title, listed, serving, class_="ll-stack")
-
-
-def page(query: Mapping[str, str], items: list[T], rows: int) -> tuple[list[T], str | None]:
-    """The part that `after` asks for, and what to ask for the part that follows."""
-    text = query.get("after", "")
-    first = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
-    more = str(first + rows) if first + rows < len(items) else None
-    return items[first : first + rows], more
 
 
 def serving_card(deployments: Sequence[Mapping[str, Any]]) -> Html:
