@@ -22,6 +22,7 @@ from llmops.control.threads import keep_log, running, schedule
 from llmops.errors import BadInput
 from llmops.spec.deployment import is_loopback
 from llmops.spec.settings import Settings
+from llmops.store.listening import UVICORN, bound, url_of
 from llmops.store.paths import ProjectPaths
 
 if TYPE_CHECKING:
@@ -56,8 +57,9 @@ def run(settings: Settings, options: Options, report: Callable[[str], None]) -> 
     second = refuse_a_second(paths, options.port is not None)
     keys = needs_keys(options, paths)
     with ExitStack() as stack:
-        listening = stack.enter_context(_listen(options))
-        url = _url(options.host, listening)
+        port = PORT if options.port is None else options.port
+        listening = stack.enter_context(bound(options.host, port))
+        url = url_of(listening)
         app = create_app(settings, keys=keys)
         project: Project = app.state.project
         stack.callback(project.close)
@@ -96,15 +98,9 @@ def _answer(app: "FastAPI", listening: socket.socket, ending: threading.Event) -
     config = uvicorn.Config(
         app,
         loop="asyncio",
-        http="httptools",
-        ws="none",
         lifespan="off",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=75,
         timeout_graceful_shutdown=DRAIN_SECONDS,
+        **UVICORN,
     )
     # uvicorn raises the signal that stopped it once more, when it is done.
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -127,32 +123,6 @@ def needs_keys(options: Options, paths: ProjectPaths) -> bool:
             "127.0.0.1",
         )
     return True
-
-
-def _listen(options: Options) -> socket.socket:
-    port = PORT if options.port is None else options.port
-    listening = None
-    try:
-        found = socket.getaddrinfo(
-            options.host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listening = socket.socket(*found[:3])  # with its protocol: asyncio sets TCP_NODELAY
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(found[4])
-    except OSError as error:
-        if listening is not None:
-            listening.close()
-        raise BadInput(
-            f"{options.host}:{port} cannot be listened at: {error.strerror or error}",
-            fix="stop what listens there, or choose a --port (0: any that is free)",
-        ) from None
-    return listening
-
-
-def _url(host: str, listening: socket.socket) -> str:
-    name = listening.getsockname()
-    shown = f"[{name[0]}]" if ":" in name[0] else name[0]
-    return f"http://{shown}:{name[1]}"
 
 
 def schedule_only(settings: Settings, report: Callable[[str], None]) -> None:

@@ -14,14 +14,13 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from typing import Any
 
 from llmops.errors import BadInput, Failed
 from llmops.gateway.app import App
 from llmops.gateway.options import Options
 from llmops.store import logs
+from llmops.store.listening import UVICORN, bound, url_of
 
-KEEP_ALIVE_SECONDS = 75
 BACKLOG = 2048
 
 
@@ -31,24 +30,20 @@ def run(options: Options) -> None:
     import uvicorn
 
     _log()
-    listening = _listen(options)
+    uds = options.uds
+    listening = bound(options.host, options.port) if uds is None else _listen_uds(uds)
     config = uvicorn.Config(
         App(options),
         loop="uvloop",
-        http="httptools",
-        ws="none",
         lifespan="on",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        proxy_headers=False,
         backlog=BACKLOG,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=options.drain,  # type: ignore[arg-type]  # parts of a second too
+        **UVICORN,
     )
     server = uvicorn.Server(config)
     listening.listen(BACKLOG)  # so that who reads the next line can connect at once
-    print(f"llmops gateway of {options.deployment} at {_shown(listening)}", flush=True)
+    place = url_of(listening) if uds is None else f"unix:{uds}"
+    print(f"llmops gateway of {options.deployment} at {place}", flush=True)
     _tune()
     # Before uvicorn takes the signals, and after it is done, when it raises the one that stopped it
     # once more: a clean end.
@@ -57,27 +52,10 @@ def run(options: Options) -> None:
     try:
         server.run(sockets=[listening])
     finally:
-        if options.uds is not None:
-            options.uds.unlink(missing_ok=True)
+        if uds is not None:
+            uds.unlink(missing_ok=True)
     if not server.started:
         raise Failed(f"the gateway of `{options.deployment}` did not start; its log says why")
-
-
-def _listen(options: Options) -> socket.socket:
-    if options.uds is not None:
-        return _listen_uds(options.uds)
-    try:
-        found = socket.getaddrinfo(
-            options.host, options.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listening = socket.socket(found[0], socket.SOCK_STREAM)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(found[4])
-    except OSError as error:
-        place = f"{options.host}:{options.port}"
-        raise BadInput(f"{place} cannot be listened at: {error.strerror or error}") from None
-    listening.set_inheritable(True)
-    return listening
 
 
 def _listen_uds(path: Path) -> socket.socket:
@@ -97,14 +75,6 @@ def _listen_uds(path: Path) -> socket.socket:
     finally:
         os.umask(before)
     return listening
-
-
-def _shown(listening: socket.socket) -> str:
-    name: Any = listening.getsockname()
-    if listening.family == socket.AF_UNIX:
-        return f"unix:{name}"
-    host = f"[{name[0]}]" if ":" in name[0] else name[0]
-    return f"http://{host}:{name[1]}"
 
 
 def _log() -> None:

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from llmops.control.presence import present, refuse_a_second
-from llmops.control.server import Options, _listen, needs_keys, run
+from llmops.control.server import Options, needs_keys, run
 from llmops.errors import BadInput
 from llmops.feedback.keys import create_key
 from llmops.spec.settings import Settings
+from llmops.store.listening import bound
 from llmops.store.paths import ProjectPaths
 from tests.fast.control_process import ControlProcess, control, make_project
 
@@ -52,7 +53,7 @@ def test_a_second_at_a_port_of_its_own_says_so(running: ControlProcess) -> None:
 
 def test_an_answer_is_sent_at_once() -> None:
     """asyncio tells TCP not to wait (40 ms of each answer) only where the protocol is said."""
-    with _listen(Options(port=0)) as listening:
+    with bound("127.0.0.1", 0) as listening:
         assert listening.proto == socket.IPPROTO_TCP
 
 
