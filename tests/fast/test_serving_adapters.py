@@ -15,7 +15,7 @@ from llmops.serving.adapters import Adapters
 from llmops.serving.copies import Copies
 from llmops.serving.readiness import adapters_under_way, under_way
 from llmops.serving.served import Served
-from llmops.store.digest import Digests
+from llmops.store.digest import Digests, sha256_file, sha256_tree
 from llmops.store.paths import ProjectPaths
 from tests.fast.models_on_disk import write_adapter, write_full
 from tests.fast.vllm_wire import Handler, Models, UnixServer
@@ -40,13 +40,17 @@ def client(tmp_path: Path, models: Models) -> Iterator[httpx.Client]:
     thread.join()
 
 
+def tree(folder: Path) -> str:
+    return sha256_tree({file.name: sha256_file(file) for file in folder.iterdir()})
+
+
 @pytest.fixture
 def versions(tmp_path: Path) -> list[Served]:
     full = write_full(tmp_path / "base")
-    base = Served("base", "full", full, "0" * 64, None, (), None)
+    base = Served("base", "full", full, tree(full), None, (), None)
     folders = [write_adapter(tmp_path / f"a{n}", "base") for n in range(4)]
     return [
-        Served(f"a:v{n}", "adapter", folder, str(n) * 64, None, (), None, 2, base)
+        Served(f"a:v{n}", "adapter", folder, tree(folder), None, (), None, 2, base)
         for n, folder in enumerate(folders)
     ]
 
