@@ -2,6 +2,7 @@
 
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from llmops.control.presence import present
 from llmops.registry.store import Registry
@@ -77,7 +78,7 @@ def serve(loaded: Loaded[Deployment], settings: Settings) -> Part:
 def control(settings: Settings, url: str) -> Part:
     """What it starts (runs, deployments) outlives it."""
     port = url.rpartition(":")[2]
-    return _announced("control", ["control", "--port", port], settings, url, "/healthz", group=True)
+    return _announced("control", ["control", "--port", port], settings, url, group=True)
 
 
 def ui(settings: Settings, url: str, control_url: str, gateway: str | None) -> Part:
@@ -103,8 +104,6 @@ def tensorboard(settings: Settings, url: str) -> Part:
 
 def after(part: Part, ready: Callable[[], bool], what: str) -> Part:
     """The part, started only once another one is ready: they would take each other's time."""
-    from dataclasses import replace
-
     return replace(part, awaits=lambda: "" if ready() else what)
 
 
@@ -134,13 +133,7 @@ def _names_something(one: Reference, registry: Registry) -> bool:
 
 
 def _announced(
-    name: str,
-    args: Sequence[str],
-    settings: Settings,
-    url: str,
-    path: str = "/",
-    *,
-    group: bool = False,
+    name: str, args: Sequence[str], settings: Settings, url: str, *, group: bool = False
 ) -> Part:
     """A part that says who it is in its file (control/presence.py)."""
     paths = ProjectPaths(settings.root)
@@ -154,7 +147,7 @@ def _announced(
         argv=interpreter("llmops", *args),
         log=paths.part_log(name),
         url=lambda: url,
-        answers=over_http(url, path),
+        answers=over_http(url, "/healthz"),
         holder=holder,
         grace=CONTROL_GRACE,
         group=group,
