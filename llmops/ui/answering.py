@@ -6,6 +6,7 @@ it ends the work at the backend.
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import AsyncIterator
 
@@ -13,6 +14,7 @@ from llmops.ui.client import Problem
 from llmops.ui.conversation import Answer, Conversation, Turn
 from llmops.ui.gateway import Gateway, Piece
 
+LOG = logging.getLogger("llmops.ui")
 FRAME_SECONDS = 0.08
 """Between two pictures of an answer that is being written."""
 MOST_CHARACTERS = 400_000
@@ -91,6 +93,10 @@ async def _fill(
         _end(turn, "stopped")
     except Problem as problem:
         _end(turn, "failed", problem)
+    except Exception as error:  # what a server of others sends, a question that is no text
+        LOG.warning("an answer of %s broke", conversation.asked.url, exc_info=error)
+        what = f"the answer could not be read: {type(error).__name__}"
+        _end(turn, "failed", Problem(what, fix="the UI's log says more"))
 
 
 def _take(turn: Turn, piece: Piece) -> None:

@@ -13,12 +13,20 @@ def decide(tab: str, run: str, stage: str = "") -> Html:
     what = f"{stage} of {run}" if stage else run
     return tag(
         "span",
-        act("Approve", f"approve_{tab}", value, kind="primary", confirm=_ask("Approve", what),
-            why="Why"),
-        act("Reject", f"reject_{tab}", value, kind="danger", confirm=_ask("Reject", what),
-            why="Why"),
+        [
+            act(
+                word,
+                f"{word.lower()}_{tab}",
+                value,
+                kind=kind,
+                confirm=f"{word} {what}? The reason is kept with the decision.",
+                why="Why",
+                aria_label=f"{word} {what}",
+            )
+            for word, kind in (("Approve", "primary"), ("Reject", "danger"))
+        ],
         class_="ll-row",
-    )  # fmt: skip
+    )
 
 
 def listen(ui: Ui) -> None:
@@ -40,7 +48,3 @@ def listen(ui: Ui) -> None:
 
     ui.on_do(f"approve_{ui.tab}", approve)
     ui.on_do(f"reject_{ui.tab}", reject)
-
-
-def _ask(word: str, what: str) -> str:
-    return f"{word} {what}? The reason is kept with the decision."

@@ -1,6 +1,7 @@
 """A conversation: what is asked next, who may see it, and what a page tells before a vote."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -88,6 +89,22 @@ def test_a_question_that_failed_is_not_repeated_to_the_model() -> None:
     failed = Answer(state="failed", problem=Problem("no"))
     found.turns += [Turn("lost", [failed]), Turn("Who?", [Answer()])]
     assert [message["content"] for message in found.body()["messages"]] == ["Who?"]
+
+
+def test_a_question_that_cannot_be_sent_is_told_and_not_waited_for() -> None:
+    """Half of an emoji, as a box that is full cuts it, has no bytes."""
+
+    async def asked() -> Answer:
+        found = Conversations().begin(None, replace(ASKED, side_by_side=False))
+        gateway = Gateway(Client("http://127.0.0.1:9").api(), ASKED.url)
+        answering.ask(found, gateway, "half of it: \ud83d")
+        assert found.task is not None
+        await found.task
+        return found.turns[0].answers[0]
+
+    one = asyncio.run(asked())
+    assert one.state == "failed"
+    assert "could not be read: UnicodeEncodeError" in str(one.problem)
 
 
 def test_settings_are_sent_only_where_they_are_set() -> None:
