@@ -27,7 +27,7 @@ from llmops.starter import copy_starter
 from llmops.store.digest import sha256_file
 from llmops.store.paths import ProjectPaths
 from tests.browser.history import write_history
-from tests.browser.hostile import HOSTILE, NAME
+from tests.browser.hostile import FILE, HOSTILE, NAME, RECIPE
 from tests.browser.training import CPT, DPO, SFT, PastRun
 from tests.fast.models_on_disk import write_adapter, write_full
 from tests.fast.served import GOLDEN
@@ -90,6 +90,7 @@ def make_project(root: Path, *, hostile: bool = True) -> None:
     serve_from(root, "http://127.0.0.1:9")
     if hostile:
         (root / "serving" / "legacy.yaml").write_text(LEGACY, encoding="utf-8")
+        (root / "recipes" / FILE).write_text(RECIPE, encoding="utf-8")
     _versions(root, HOSTILE if hostile else ("", "it stammers"))
     _routes(root)
     write_history(root, "town:v1", ("town:v2", "town:v3"), hostile=hostile)

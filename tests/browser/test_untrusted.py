@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Seen
-from tests.browser.hostile import HOST, HOSTILE, NAME
+from tests.browser.hostile import FILE, HOST, HOSTILE, NAME
 from tests.browser.pages import NAMES, address, click_tab, open_tab
 from tests.browser.street import Street
 from tests.browser.test_runs_page import run_of
@@ -15,8 +15,11 @@ pytestmark = pytest.mark.slow
 SETTLED = """() => document.querySelector('[role=tab][aria-selected=true]') &&
   (![...document.querySelectorAll('.ll-loading')].some(it => it.offsetParent)
     || document.querySelector('[role=alert]'))"""
-LIVE = "[onerror], [onload], [href^='javascript:'], iframe, " + ", ".join(
-    f"[{name}^='{start}{HOST}']" for name in ("src", "href") for start in ("http://", "//")
+LIVE = (
+    "[onerror], [onload], [onfocus], [href^='java'], [data-act=halt][data-value], iframe, "
+    + ", ".join(
+        f"[{name}^='{start}{HOST}']" for name in ("src", "href") for start in ("http://", "//")
+    )
 )
 
 
@@ -44,6 +47,24 @@ def test_the_reason_of_a_move_is_text(town: Street, page: Page, seen: Seen) -> N
 def test_the_name_of_a_model_is_text(town: Street, page: Page, seen: Seen) -> None:
     expect(open_tab(page, town.ui, "models")).to_contain_text(NAME)
     inert(page, seen)
+
+
+def test_a_recipe_and_its_name_and_its_mistakes_are_text(
+    town: Street, page: Page, seen: Seen
+) -> None:
+    panel = open_tab(page, town.ui, "train", file=f"recipes/{FILE}")
+    expect(panel.locator("#train-yaml .cm-content")).to_contain_text(HOSTILE[1])
+    expect(panel.locator("#train-problems")).to_contain_text("javascript:window.owned")
+    panel.get_by_label("Recipe or pipeline").click()
+    expect(page.get_by_role("option", name=FILE)).to_be_visible()
+    inert(page, seen)
+
+
+def test_the_reasons_of_people_are_text(town: Street, page: Page, seen: Seen) -> None:
+    town.api("POST", "/schedules/town/webhook/pause", json={"why": HOSTILE[2]})
+    expect(open_tab(page, town.ui, "schedules")).to_contain_text(HOSTILE[2])
+    inert(page, seen)
+    town.api("POST", "/schedules/town/webhook/resume")
 
 
 def test_every_tab_beside_all_of_it_is_as_it_should_be(
