@@ -4,7 +4,9 @@ A run has no record while it is planned, and none of how it failed before it beg
 both. Its time of change is the holder's last sign of life, for hosts that cannot ask its kernel.
 """
 
+import json
 import os
+import signal
 import socket
 import threading
 import time
@@ -69,12 +71,25 @@ class Hold:
         self.holder = self.holder.model_copy(update=values)
         write_json(self.file, self.holder.model_dump())
 
-    def beat(self) -> None:
-        """Give signs of life until the end."""
+    def beat(self, stop: Path) -> None:
+        """Give signs of life until the end, and hear who wants it on another host."""
+        heard = False
         while not self._over.wait(BEAT_SECONDS):
             # A share that is away for a moment must not end the signs: others would take over.
             with suppress(OSError):
                 os.utime(self.file)
+            if not heard and _elsewhere(stop):
+                heard = True
+                os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _elsewhere(stop: Path) -> bool:
+    """Whether somebody on another host wants it to end; on this one it is signalled."""
+    try:
+        wish = json.loads(stop.read_bytes())
+        return bool(wish["host"] != socket.gethostname())
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def read_holder(paths: RunPaths) -> Holder | None:
@@ -116,7 +131,7 @@ def holding(paths: RunPaths, *, tries: int, devices: int) -> Iterator[Hold]:
     )
     write_json(paths.holder, holder.model_dump())
     hold = Hold(paths.holder, holder)
-    beat = threading.Thread(target=hold.beat, name="signs of life", daemon=True)
+    beat = threading.Thread(target=hold.beat, args=(paths.stop,), name="signs of life", daemon=True)
     beat.start()
     try:
         yield hold

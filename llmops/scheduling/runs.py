@@ -3,6 +3,7 @@
 A run that was begun at a terminal is stopped and gone on with as any other; it gets a job then.
 """
 
+import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -106,7 +107,8 @@ class Runs:
             job = self.job(run)
             if job is None or job.state in jobs.ENDED:
                 return self._stop_process(run, by, job)
-            write_json(self.paths.run(run).stop, {"by": by, "time": utc_now()})
+            wish = {"by": by, "time": utc_now(), "host": socket.gethostname()}
+            write_json(self.paths.run(run).stop, wish)
             if job.state in jobs.RUNS:
                 self._signal(run)
                 return "stopping"
@@ -140,7 +142,7 @@ class Runs:
         return "stopping"
 
     def _signal(self, run: str) -> None:
-        """A process that has yet to take the job finds the wish instead."""
+        """A process that has yet to take the job, or is on another host, finds the wish itself."""
         holder = read_holder(self.paths.run(run))
         if holder is not None and holder.ended is None:
             terminate(holder.pid, holder.process_started)

@@ -1,7 +1,9 @@
 """What has become of a job, as the files of its run tell."""
 
 import os
+import signal
 import socket
+import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,12 +12,14 @@ from typing import Any
 import pytest
 
 from llmops.runner.record import RunLog, StageRecord
+from llmops.scheduling import holder
 from llmops.scheduling.holder import SILENT_SECONDS, Holder, holding, read_holder
 from llmops.scheduling.jobs import Job
 from llmops.scheduling.settle import LEASE_SECONDS, LOOK_SECONDS, STARTS, settled
 from llmops.store.atomic import write_json
 from llmops.store.liveness import process_mark
 from llmops.store.paths import ProjectPaths
+from tests.waiting import until
 
 NOW = 1_800_000_000.0
 GONE = {"pid": 1, "process_started": "0"}
@@ -197,6 +201,23 @@ def test_on_another_host_signs_of_life_tell(
     at = time.time() - silent
     os.utime(paths.run("r").holder, (at, at))
     assert state(JOB, paths) == state_
+
+
+def test_a_wish_from_another_host_ends_it(
+    paths: ProjectPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On its own host it gets a signal; a second one would cut it off."""
+    monkeypatch.setattr(holder, "BEAT_SECONDS", 0.01)
+    ended, stop = threading.Event(), paths.run("r").stop
+    before = signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    try:
+        with holding(paths.run("r"), tries=1, devices=1):
+            write_json(stop, {"by": "cli:ann", "host": "elsewhere"})
+            until(ended.is_set)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    write_json(stop, {"by": "cli:ann", "host": socket.gethostname()})
+    assert not holder._elsewhere(stop)
 
 
 def test_a_holder_counts_those_that_were_cut_off_before_it(paths: ProjectPaths) -> None:
