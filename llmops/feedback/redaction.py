@@ -127,17 +127,16 @@ def purge(engine: sa.Engine) -> bool:
     PostgreSQL's tables are vacuumed; its own write-ahead log and backups are the server's affair.
     """
     with told(engine):
+        if engine.dialect.name != "sqlite":
+            alone = engine.execution_options(isolation_level="AUTOCOMMIT")
+            with alone.connect() as connection:
+                connection.exec_driver_sql("VACUUM inferences, feedback")
+            return True
         pooled = engine.raw_connection()
         try:
             driver: Any = pooled.driver_connection
-            if engine.dialect.name == "sqlite":
-                busy, *_ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-                return not busy
-            driver.rollback()
-            driver.autocommit = True
-            driver.execute("VACUUM inferences, feedback")
-            driver.autocommit = False
-            return True
+            busy, *_ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            return not busy
         finally:
             pooled.close()
 

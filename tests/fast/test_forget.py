@@ -2,6 +2,7 @@
 too; what cannot be changed is told."""
 
 import asyncio
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from llmops.feedback.erase import Forgotten, TouchedSnapshot, forget
 from llmops.feedback.identity import Identity
 from llmops.feedback.ingest import ingest
 from llmops.feedback.journal import Journal
-from llmops.feedback.redaction import expire
+from llmops.feedback.redaction import expire, purge
 from llmops.feedback.retention import Expired, expire_all, retentions
 from llmops.preferences.erasure import wipe_copies
 from llmops.preferences.lineage import SnapshotEraser, uses
@@ -25,7 +26,7 @@ from llmops.preferences.snapshot import find_snapshot
 from llmops.registry.manifest import DataUsed, Draft, Golden, Lineage
 from llmops.registry.store import Registry
 from llmops.spec.settings import Settings
-from llmops.store.database import open_database, reading
+from llmops.store.database import open_database, reading, writing
 from llmops.store.paths import ProjectPaths
 from llmops.store.run_paths import AttemptPaths
 from llmops.store.tables import feedback, inferences, tombstones
@@ -84,6 +85,19 @@ def test_what_was_said_is_gone_and_what_was_counted_stays(
     assert count(database, inferences, inferences.c.redacted.is_not(None)) == 2
     assert count(database, inferences, inferences.c.error.is_not(None)) == 1
     assert "Question 9" in texts(database)
+
+
+def test_after_a_purge_that_failed_transactions_are_transactions(database: sa.Engine) -> None:
+    """PostgreSQL's takes a connection out of them."""
+    with writing(database) as connection:
+        connection.exec_driver_sql("ALTER TABLE feedback RENAME TO away")
+    with contextlib.suppress(sa.exc.ProgrammingError, Failed):
+        purge(database)
+    row = {"id": "t", "user": "u", "time": 1, "inferences": 0, "events": 0, "detail": "{}"}
+    with pytest.raises(KeyError), writing(database) as connection:
+        connection.execute(sa.insert(tombstones).values(**row))
+        raise KeyError
+    assert count(database, tombstones) == 0
 
 
 def test_the_file_itself_does_not_hold_it_any_more(paths: ProjectPaths) -> None:
