@@ -17,6 +17,10 @@ def command(
     config: Annotated[
         bool, typer.Option("--config", help="Also show the compiled engine config.")
     ] = False,
+    gpus: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="N", help="Plan for a machine with N GPUs, not this one."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
 ) -> None:
     """Show what would run, what is up to date, what changed, and what it needs.
@@ -30,7 +34,7 @@ def command(
     from llmops.spec.settings import load_settings
     from llmops.stages.catalog import KINDS
 
-    context = Context(load_settings())
+    context = Context(load_settings(), gpus)
     plan = make_plan(target, overrides or [], context=context, kinds=KINDS, force=force)
     if json:
         print_json(describe(plan, context))

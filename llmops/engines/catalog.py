@@ -8,20 +8,24 @@ from llmops.errors import BadInput
 from llmops.spec.suggest import did_you_mean
 
 
-def _llamafactory(cache: Path | None) -> Engine:
+def _llamafactory(cache: Path | None, gpus: int | None) -> Engine:
     from llmops.engines.llamafactory.engine import LlamaFactory
+    from llmops.engines.llamafactory.machine import with_gpus
 
-    return LlamaFactory(cache)
+    return LlamaFactory(cache, None if gpus is None else with_gpus(gpus))
 
 
-ENGINES: dict[str, Callable[[Path | None], Engine]] = {
+ENGINES: dict[str, Callable[[Path | None, int | None], Engine]] = {
     "llamafactory": _llamafactory,
 }
 
 
-def find_engine(name: str, *, cache: Path | None = None, where: str = "") -> Engine:
+def find_engine(
+    name: str, *, cache: Path | None = None, gpus: int | None = None, where: str = ""
+) -> Engine:
     """The engine `name`. cache: a directory to remember option sets in (CachePaths.options);
-    where: the place of the name, for the error. Raises BadInput for an unknown name."""
+    gpus: of the machine that is planned for, this one when None; where: the place of the name,
+    for the error. Raises BadInput for an unknown name."""
     if name not in ENGINES:
         raise BadInput(f"`{name}` is not an engine", where=where, fix=did_you_mean(name, ENGINES))
-    return ENGINES[name](cache)
+    return ENGINES[name](cache, gpus)

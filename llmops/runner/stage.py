@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from llmops.data.memory import Inspections
-from llmops.engines.contract import Command, Environment, Estimate, Progress
+from llmops.engines.catalog import find_engine
+from llmops.engines.contract import Command, Engine, Environment, Estimate, Progress
 from llmops.registry.store import Registry
 from llmops.spec.load import Loaded
 from llmops.spec.reference import Reference
@@ -125,9 +126,12 @@ class Attempt:
 
 @dataclass
 class Context:
-    """What stages read from: one project with its registry and engines."""
+    """What stages read from: one project with its registry and engines.
+
+    gpus: of the machine that is planned for, when it is not this one."""
 
     settings: Settings
+    gpus: int | None = None
 
     @cached_property
     def paths(self) -> ProjectPaths:
@@ -166,6 +170,10 @@ class Context:
         from llmops.environments.environment import find
 
         return find(engine, self.settings, self.cache)
+
+    def find_engine(self, name: str, where: str) -> Engine:
+        """The engine `name`, which `where` names. Raises BadInput for an unknown one."""
+        return find_engine(name, cache=self.cache.options, gpus=self.gpus, where=where)
 
     def close(self) -> None:
         """End what was started for a run."""

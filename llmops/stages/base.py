@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from llmops.data.layouts import LAYOUTS
-from llmops.engines.catalog import find_engine
 from llmops.engines.contract import BaseJob, Command, DataSet, Engine, Environment, Estimate
 from llmops.registry.locate import Located
 from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared
@@ -42,7 +41,7 @@ class Base:
     ) -> Prepared:
         recipe: BaseRecipe = node.spec
         where = node.declared.source.where(("engine",))
-        engine = find_engine(recipe.engine, cache=context.cache.options, where=where)
+        engine = context.find_engine(recipe.engine, where)
         environment, version = planning_environment(recipe.engine, context)
         key = ("tokenizer", "texts")
         texts = inspect_all(node, recipe.tokenizer.texts, key, LAYOUTS, context)

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from llmops.data.layouts import STAGE_LAYOUTS
-from llmops.engines.catalog import find_engine
 from llmops.engines.contract import (
     DataSet,
     Engine,
@@ -54,7 +53,7 @@ class Train:
     def prepare(self, node: Node, inputs: Mapping[str, Any], context: Context) -> Prepared:
         recipe: TrainRecipe = node.spec
         where = node.declared.source.where(("engine",))
-        engine = find_engine(recipe.engine, cache=context.cache.options, where=where)
+        engine = context.find_engine(recipe.engine, where)
         environment, version = planning_environment(recipe.engine, context)
         if environment is not None:
             engine.check(node.declared, environment)

@@ -25,8 +25,17 @@ class Machine:
 
 def this_machine(site: Path, environ: Mapping[str, str] = os.environ) -> Machine:
     """The machine as seen with the torch in `site`."""
+    return Machine(_cores(), _accelerators(_torch_build(site), environ))
+
+
+def with_gpus(number: int) -> Machine:
+    """This machine if it had so many GPUs, and an environment that uses them."""
+    return Machine(_cores(), tuple(map(str, range(number))))
+
+
+def _cores() -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return Machine(cores or 1, _accelerators(_torch_build(site), environ))
+    return cores or 1
 
 
 def _torch_build(site: Path) -> str:
