@@ -19,7 +19,7 @@ def command(
     from llmops.starter import copy_starter
 
     files = copy_starter(directory.absolute())
-    pipelines = [file for file in files if file.parts[0] == "pipelines"]
+    pipelines = [file for file in files if file.parts[:-1] == ("pipelines",)]
     print(f"{len(files)} files in {display(directory.absolute())}. Next:")
     print(f"  cd {quote(str(directory))}")
     print("  llmops engines install")

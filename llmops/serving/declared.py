@@ -1,14 +1,15 @@
-"""The file that declares a deployment: in serving/, or wherever it was started from last."""
+"""The file that declares a deployment: in serving/, in a folder below it, or wherever it was
+started from last. What lies below is no part of what the project serves until somebody names it."""
 
 from pathlib import Path
 
-from llmops.errors import NotFound
+from llmops.errors import BadInput, NotFound
 from llmops.serving.state import last_state
 from llmops.spec.deployment import Deployment
 from llmops.spec.deployments import FOLDER, declared
 from llmops.spec.load import Loaded, load_deployment
 from llmops.spec.settings import Settings
-from llmops.spec.source import display
+from llmops.spec.source import display, read_source
 from llmops.spec.suggest import did_you_mean
 from llmops.store.paths import ProjectPaths
 
@@ -24,9 +25,8 @@ def find_deployment(
     found = known.find(name)
     if found is not None:
         return found
-    elsewhere = _started_from(name, settings.root)
-    if elsewhere is not None:
-        loaded = load_deployment(elsewhere)
+    for file in _elsewhere(name, settings.root):
+        loaded = load_deployment(file)
         if loaded.spec.name == name:
             return loaded
     fix = did_you_mean(name, (one.spec.name for one in known.loaded)) or fix
@@ -37,6 +37,20 @@ def find_deployment(
         where=where or display(settings.root / FOLDER),
         fix=fix or "declare it in serving/",
     )
+
+
+def _elsewhere(name: str, root: Path) -> list[Path]:
+    """The files outside of serving/ itself that may declare it."""
+    started = _started_from(name, root)
+    below = (root / FOLDER).glob("*/*.y*ml")
+    return [started] if started is not None else sorted(f for f in below if _says(f, name))
+
+
+def _says(file: Path, name: str) -> bool:
+    try:
+        return read_source(file).data.get("name") == name
+    except BadInput:
+        return False
 
 
 def _started_from(name: str, root: Path) -> Path | None:

@@ -30,11 +30,11 @@ class Editing:
         self._schemas: dict[str, Any] = {}
 
     async def files(self, ask: Ask) -> list[dict[str, Any]]:
-        """Recipes and pipelines, pipelines first."""
+        """Recipes and pipelines: pipelines first, what lies in folders of its own last."""
         found = (await ask.api.get("/declarations")).get("items") or []
         return sorted(
             (one for one in found if one["kind"] in KINDS),
-            key=lambda one: (one["kind"] != "pipeline", one["path"]),
+            key=lambda one: (one["kind"] != "pipeline", one["path"].count("/"), one["path"]),
         )
 
     def wanted(self, ask: Ask, files: list[dict[str, Any]], draft: Draft | None) -> Opened:

@@ -1,12 +1,13 @@
 """Write the data of the town guide: a small, seeded language task for demos and tests.
 
 The guide knows an imaginary region: 72 towns, each with a river, a tree in its square,
-an animal on its crest and a ware it is known for (288 facts). Five files are written:
+an animal on its crest and a ware it is known for (288 facts). Six files are written:
 
 - ``town_cpt.jsonl``: guide entries as plain text, for continued pre-training;
 - ``town_sft.jsonl``: questions with answers, some terse and some wordy;
 - ``town_dpo.jsonl``: the same question answered tersely (chosen) and wordily (rejected),
   both correct;
+- ``town_kto.jsonl``: one answer of each of those pairs, labelled good or bad;
 - ``town_prompts.jsonl``: what simulated users ask, with the answer that they know and the one
   that they would have written;
 - ``town_questions.jsonl``: one question per fact, in phrasings that no other file uses.
@@ -299,6 +300,17 @@ def make_preferences(facts: Facts, rng: random.Random) -> list[Row]:
     return rows
 
 
+def make_labels(pairs: list[Row]) -> list[Row]:
+    """One answer of each pair with its label: of even ones the chosen, of others the rejected."""
+    return [
+        {
+            "messages": [*pair["messages"], pair["rejected" if index % 2 else "chosen"]],
+            "label": index % 2 == 0,
+        }
+        for index, pair in enumerate(pairs)
+    ]
+
+
 def make_prompts(facts: Facts, rng: random.Random) -> list[Row]:
     """Ask for every fact curtly and politely, in phrasings of the conversations.
 
@@ -351,12 +363,14 @@ def write_jsonl(path: Path, rows: Iterable[Row]) -> None:
 
 
 def write_town(directory: Path, seed: int = DEFAULT_SEED) -> list[Path]:
-    """Write the five files into `directory` and return their paths."""
+    """Write the six files into `directory` and return their paths."""
     facts = make_facts(random.Random(f"{seed}:facts"))
+    pairs = make_preferences(facts, random.Random(f"{seed}:dpo"))
     files = {
         "town_cpt.jsonl": make_entries(facts, random.Random(f"{seed}:cpt")),
         "town_sft.jsonl": make_conversations(facts, random.Random(f"{seed}:sft")),
-        "town_dpo.jsonl": make_preferences(facts, random.Random(f"{seed}:dpo")),
+        "town_dpo.jsonl": pairs,
+        "town_kto.jsonl": make_labels(pairs),
         "town_prompts.jsonl": make_prompts(facts, random.Random(f"{seed}:prompts")),
         "town_questions.jsonl": make_questions(facts),
     }

@@ -14,7 +14,7 @@ from tests.fast.test_layers import commands
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 SHIPPED = sorted(
-    f for d in ("recipes", "pipelines", "serving", "suites") for f in (ROOT / d).glob("*.yaml")
+    f for d in ("recipes", "pipelines", "serving", "suites") for f in (ROOT / d).rglob("*.yaml")
 )
 
 

@@ -47,6 +47,8 @@ def different(
     from transformers import AutoTokenizer
 
     encode, fixed = encoder(config, directory)
+    # A server that is to answer without thinking has to be told so too (docs/recipes.md).
+    told = {name: config[name] for name in ("enable_thinking",) if name in config}
     own = AutoTokenizer.from_pretrained(directory, local_files_only=True)
     served = own if keeps_tokenizer else fixed
     if not served.chat_template:
@@ -54,7 +56,9 @@ def different(
     for messages in prompts:
         if isinstance(messages, str):
             continue
-        rendered = served.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        rendered = served.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=True, **told
+        )
         sent = served(rendered, add_special_tokens=False)["input_ids"]
         trained = encode(messages)
         if list(sent) != trained:
