@@ -76,30 +76,23 @@ def _title(data: Mapping[str, Any]) -> Html:
 
 def _waiting(waiting: Sequence[Mapping[str, Any]]) -> Html | None:
     """What waits for a person, with the buttons to decide; then what waits for evidence."""
-    asked = [one for one in waiting if one.get("kind") == "approval"]
-    others = [one for one in waiting if one.get("kind") != "approval"]
     if not waiting:
         return None
+    order = sorted(waiting, key=lambda one: one.get("kind") != "approval")
+    asked = order[0].get("kind") == "approval"
     title = "Waits for you" if asked else "Waits for evidence"
-    rows = [_decision(one) for one in asked] + [_evidence(one) for one in others]
+    rows = [_waits(one) for one in order]
     return card(title, tag("ul", rows, class_="ll-list"), id="home-waiting")
 
 
-def _decision(one: Mapping[str, Any]) -> Html:
+def _waits(one: Mapping[str, Any]) -> Html:
+    asks = one.get("kind") == "approval"
+    run, stage = str(one["run"]), str(one.get("stage") or "")
     return tag(
         "li",
-        tag("div", to_run(one["run"]), tag("p", one.get("what"), class_="ll-quiet")),
+        tag("div", to_run(run), tag("p", one.get("what"), class_="ll-quiet")),
         tag("span", ago(one.get("since")), class_="ll-quiet"),
-        decide("home", str(one["run"]), str(one.get("stage") or "")),
-    )
-
-
-def _evidence(one: Mapping[str, Any]) -> Html:
-    return tag(
-        "li",
-        tag("div", to_run(one["run"]), tag("p", one.get("what"), class_="ll-quiet")),
-        tag("span", ago(one.get("since")), class_="ll-quiet"),
-        badge("waiting"),
+        decide("home", run, stage) if asks else badge("waiting"),
     )
 
 

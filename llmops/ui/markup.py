@@ -1,11 +1,11 @@
 """HTML, made of elements: whatever is not Html already is inert text.
 
-So a page is safe by construction; nothing else in the UI writes angle brackets around values.
+So a page is safe by construction: whatever a model answered, a user rated or a declaration says is
+shown as it is, and does nothing. Nothing else in the UI writes angle brackets around values.
 """
 
 from collections.abc import Iterable
-
-from llmops.ui.inert import inert
+from html import escape
 
 _VOID = {"br", "hr", "img", "input", "path", "line", "circle", "rect", "polyline"}
 
@@ -49,11 +49,11 @@ def _child(child: Child) -> str:
         return child
     if not isinstance(child, str) and isinstance(child, Iterable):
         return "".join(_child(one) for one in child)
-    return inert(child)
+    return escape(str(child))
 
 
 def _attribute(key: str, value: object) -> str:
     name = key.strip("_").replace("_", "-")
     if value is None or value is False:
         return ""
-    return f" {name}" if value is True else f' {name}="{inert(value)}"'
+    return f" {name}" if value is True else f' {name}="{escape(str(value))}"'
