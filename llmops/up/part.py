@@ -31,6 +31,8 @@ SILENT_SECONDS = 60.0
 LOG_BYTES = 20_000_000
 LOOK_SECONDS = 5.0
 """Between two looks at a part that is well."""
+WAITING_SECONDS = 1.0
+"""Between two looks at what a part waits for, or at who else runs it."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class Kept:
     restarts: int = 0
     _process: Process | None = None
     _backoff: Backoff = field(default_factory=Backoff)
-    _again_at: float | None = None
+    _crashed: bool = False
     _well_since: float | None = None
     _seen: float = 0.0
     _look_at: float = 0.0
@@ -87,9 +89,7 @@ class Kept:
         now = self.clock()
         if self._process is not None:
             self._follow(self._process, now)
-        elif self.state == "stopped" and self.part.holder() is None:
-            return  # somebody's wish, until somebody starts it
-        elif self._again_at is None or now >= self._again_at:
+        elif now >= self._look_at:
             self._begin(now)
 
     def stop(self) -> None:
@@ -115,19 +115,21 @@ class Kept:
             self._process.send(signal.SIGTERM)  # the second one makes its guard kill everything
 
     def _begin(self, now: float) -> None:
+        self._look_at = now + WAITING_SECONDS
         held = self.part.holder()
         if held is not None:
             if self.state != "elsewhere":
                 self.report(f"{self.part.name} runs already (process {held}); it is left to that")
             self._to("elsewhere", self.part.answers() or "")
             return
+        if self.state == "stopped":
+            return  # somebody's wish, until somebody starts it
         missing = self.part.awaits()
         if missing:
             self._to("waiting", missing)
             return
-        if self._again_at is not None:
-            self.restarts += 1
-        self._again_at = None
+        self.restarts += self._crashed
+        self._crashed = False
         _turn(self.part.log)
         self._process = start(
             self.part.argv, env={}, log=self.part.log, cwd=self.root, group=self.part.group
@@ -176,7 +178,7 @@ class Kept:
                 f"{self.part.name} ended with exit code {code}{': ' + why if why else ''}; "
                 f"starting it again in {delay:.0f} s{said}"
             )
-            self._again_at = now + delay
+            self._look_at, self._crashed = now + delay, True
             self._to("restarting", why)
 
     def _let_go(self) -> None:

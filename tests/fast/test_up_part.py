@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from llmops.up.backoff import Backoff
-from llmops.up.part import SILENT_SECONDS, Kept, Part
+from llmops.up.part import SILENT_SECONDS, WAITING_SECONDS, Kept, Part
 from tests.waiting import until
 
 LIVES = "import signal\nwhile True: signal.pause()"
@@ -110,7 +110,10 @@ def test_it_is_not_started_before_what_it_waits_for(world: World) -> None:
     world.missing = "town@production names nothing yet"
     kept.step()
     assert (kept.state, kept.detail, kept.pid) == ("waiting", world.missing, None)
-    world.missing = ""
+    world.missing, world.now = "", WAITING_SECONDS - 0.1
+    kept.step()
+    assert kept.state == "waiting"
+    world.now = WAITING_SECONDS
     kept.step()
     assert kept.state == "starting"
 
@@ -159,7 +162,7 @@ def test_it_is_taken_over_when_somebody_else_s_ended(world: World) -> None:
     world.other = os.getpid()
     kept.step()
     assert kept.state == "elsewhere"
-    world.other = None
+    world.other, world.now = None, WAITING_SECONDS
     kept.step()
     assert (kept.state, kept.ours) == ("starting", True)
 
