@@ -256,6 +256,14 @@ def test_pages_of_others_may_ask_nothing(method: str, headers: dict[str, str], s
     assert asyncio.run(request()) == status
 
 
+@pytest.mark.parametrize("path", ["/", "/healthz", "/nothing"])
+def test_a_page_stands_in_no_frame_and_loads_nothing_from_elsewhere(app: Any, path: str) -> None:
+    policy = got(app, path).headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in policy
+    assert "default-src 'self'" in policy
+    assert "http" not in policy
+
+
 def made(control: Control, **given: Any) -> Any:
     async def make() -> Any:
         return create_app(control, **given)
