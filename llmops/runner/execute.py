@@ -184,6 +184,10 @@ class _Run:
             place = self.log.paths.attempt(node.name, number).root
             where = display(place if place.exists() else self.log.paths.root)
             raise Failed(f"stage {node.name}: {error}", where=where) from error
+        except Exception as error:
+            why = f"a defect of llmops: {type(error).__name__}: {error}"
+            self._ended(node, "failed", why, error=why)
+            raise
 
     def _ended(self, node: Node, state: State, told: str, *, error: str | None) -> None:
         self.log.stage(node.name, state, error=error)

@@ -167,7 +167,11 @@ def test_a_full_disk_is_on_the_record_of_the_stage(project: Path, stage: Copying
 
 @pytest.mark.parametrize(
     ("error", "state", "why"),
-    [(BadInput("no data"), "failed", "no data"), (KeyboardInterrupt(), "interrupted", "")],
+    [
+        (BadInput("no data"), "failed", "no data"),
+        (KeyboardInterrupt(), "interrupted", ""),
+        (TypeError("no defect"), "failed", "a defect of llmops: TypeError: no defect"),
+    ],
 )
 def test_a_stage_that_cannot_be_planned_any_more_is_on_record(
     project: Path, stage: Copying, error: BaseException, state: str, why: str
@@ -180,7 +184,7 @@ def test_a_stage_that_cannot_be_planned_any_more_is_on_record(
         return prepare(node, *args)
 
     stage.prepare = spoilt  # type: ignore[method-assign, assignment]
-    with pytest.raises((BadInput, Interrupted)):
+    with pytest.raises((BadInput, Interrupted, TypeError)):
         run(project, stage)
     second = list_runs(Context(load_settings()).paths)[-1].stages[1]
     assert (second.state, second.error or "") == (state, why)
