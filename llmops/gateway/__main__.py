@@ -29,18 +29,9 @@ def main() -> int:
     parser.add_argument("--connect", type=float, default=waits.connect, metavar="SECONDS")
     parser.add_argument("--first-byte", type=float, default=waits.first, metavar="SECONDS")
     parser.add_argument("--between-bytes", type=float, default=waits.between, metavar="SECONDS")
-    given = parser.parse_args()
-    options = Options(
-        root=given.root,
-        deployment=given.deployment,
-        host=given.host,
-        port=given.port,
-        uds=given.uds,
-        require_keys=given.require_keys,
-        body_limit=given.body_limit,
-        drain=given.drain,
-        waits=Waits(given.connect, given.first_byte, given.between_bytes),
-    )
+    given = vars(parser.parse_args())
+    waits = Waits(*(given.pop(name) for name in ("connect", "first_byte", "between_bytes")))
+    options = Options(**given, waits=waits)
     try:
         from llmops.gateway.server import run
 

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 
 from llmops.preferences import length
 from llmops.preferences.builders import BUILDERS, ORDER
-from llmops.preferences.holdout import split
 from llmops.preferences.judge import Candidate, Judged, judged
 from llmops.preferences.log import KINDS, Log, countable, source
 from llmops.preferences.majority import comparable, decide
 from llmops.preferences.opinions import COLUMNS as OPINION_COLUMNS
-from llmops.preferences.prompts import with_prompts
+from llmops.preferences.prompts import split, with_prompts
 from llmops.preferences.report import Report, Tally
 from llmops.preferences.rows import figures
 from llmops.preferences.unpaired import build_unpaired

@@ -1,7 +1,9 @@
-"""Prompts of the log as turns that an engine can train on.
+"""Prompts of the log as turns that an engine can train on, and those that never train.
 
 A chat of texts: at most one system turn, then user and assistant in turns, the user's last. Tools,
-images and other parts are not covered: their pairs are left out, with a count.
+images and other parts are not covered: their pairs are left out, with a count. What is held out is
+told by the prompt's hash alone: the same prompts in every later snapshot, whatever else the log
+holds by then; a larger share holds out the same and more.
 """
 
 from typing import TYPE_CHECKING
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 # A quote inside a JSON string is escaped, so this is found at keys only.
 _PARTS = r'"content"\s*:\s*[\[{]'
 _ORDER = r"^s?(ua)*u$"
+_FIGURES = 8
+"""Of a hash, what decides whether its prompt is held out."""
 
 
 def turns(messages: "pl.Series") -> "pl.DataFrame":
@@ -76,3 +80,12 @@ def _one(text: str) -> list[dict[str, str]] | None:
     if not good or not all(isinstance(turn.get("content"), str) for turn in value):
         return None
     return [{"role": str(turn.get("role")), "content": turn["content"]} for turn in value]
+
+
+def split(share: float) -> "pl.Expr":
+    """`holdout` or `train`, from `prompt_hash` (hexadecimal; one that is not never trains)."""
+    import polars as pl
+
+    number = pl.col("prompt_hash").str.tail(_FIGURES).str.to_integer(base=16, strict=False)
+    held = (number.fill_null(0) / 16**_FIGURES) < share
+    return pl.when(held).then(pl.lit("holdout")).otherwise(pl.lit("train"))

@@ -45,13 +45,6 @@ def read_log(
         database.dispose()
 
 
-def bring_in(settings: Settings) -> None:
-    """Move what the journal holds into the database. Raises Failed when it cannot be written."""
-    from llmops.feedback.ingest import fresh
-
-    fresh(settings, ProjectPaths(settings.root)).dispose()
-
-
 def _inferences(recipe: PreferencesRecipe) -> "sa.Select[Any]":
     """The answers that feedback names; all of them, where a judge looks for some without any."""
     import sqlalchemy as sa

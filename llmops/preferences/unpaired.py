@@ -3,9 +3,8 @@
 from typing import TYPE_CHECKING
 
 from llmops.preferences import singles
-from llmops.preferences.holdout import split
 from llmops.preferences.log import Log, sieve, source
-from llmops.preferences.prompts import with_prompts
+from llmops.preferences.prompts import split, with_prompts
 from llmops.preferences.report import Tally
 from llmops.spec.preferences import PreferencesRecipe
 

@@ -1,18 +1,22 @@
 """A server, vLLM or the gateway, as a process under its guard, with the log that tells how it
 ended."""
 
+import re
 import signal
 import threading
 from pathlib import Path
 
 from llmops.engines.contract import Command
 from llmops.errors import Failed
-from llmops.runner.process import Process, start, tail
-from llmops.serving.cause import cause
+from llmops.runner.process import Process, last_lines, start, tail
 from llmops.serving.listen import Place
 from llmops.spec.source import display
 
 KILL_SECONDS = 10.0
+_ERROR = re.compile(
+    r"(?:^|[\]\s])(?P<kind>[A-Za-z_.]*(?:Error|Exception)): (?P<what>.+)|: error: (?P<usage>.+)$"
+)
+_WRAPPERS = ("Engine core initialization failed", "root cause", "WorkerProc initialization failed")
 
 
 class ServerProcess:
@@ -70,3 +74,13 @@ class ServerProcess:
     def failed(self, what: str) -> Failed:
         """As `ended`, of one that lives."""
         return Failed(what, where=display(self._log), fix=tail(self._log))
+
+
+def cause(log: Path) -> str:
+    """The error that a log ends in, without those that only wrap it; empty when none is found."""
+    found = ""
+    for line in last_lines(log):
+        match = _ERROR.search(line)
+        if match and not any(wrapper in line for wrapper in _WRAPPERS):
+            found = match["usage"] or f"{match['kind']}: {match['what']}"
+    return found

@@ -139,8 +139,8 @@ def _prepare(source: Source, overrides: Sequence[str | Override]) -> Source:
 
     # What a declaration says is shown, logged and kept: no place for what the environment holds.
     OmegaConf.clear_resolver("oc.env")
-    config = OmegaConf.create(source.data)
     try:
+        config = OmegaConf.create(source.data)
         for override in changed:
             key = dotted(_key(override.key))
             OmegaConf.update(config, key, override.value, merge=False, force_add=True)
@@ -204,22 +204,15 @@ def _check(source: Source, model: type[S]) -> Loaded[S]:
     try:
         return Loaded(model.model_validate(source.data), source)
     except ValidationError as error:
-        raise _explain(error, source, model) from error
-
-
-def _explain(error: ValidationError, source: Source, model: type[Spec]) -> BadInput:
-    """All the mistakes that pydantic found, each with its place; the first leads."""
-    problems = [_problem(item, source, model) for item in _relevant(error, source.data)]
-    return Mistakes(problems)
+        found = _relevant(error, source.data)
+        raise Mistakes([_problem(item, source, model) for item in found]) from error
 
 
 def _relevant(error: ValidationError, data: Any) -> list[Any]:
     """Of the branches of a union only the errors of the one that got furthest are of use."""
-    items = list(error.errors(include_url=False))
     deepest: dict[Key, Any] = {}
-    for item in items:
-        place = _place(item["loc"], data)
-        deepest.setdefault(place, item)
+    for item in error.errors(include_url=False):
+        deepest.setdefault(_place(item["loc"], data), item)
     return list(deepest.values())
 
 

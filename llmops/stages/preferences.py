@@ -96,13 +96,14 @@ class Preferences:
         return found
 
     def _built(self, node: Node, context: Context, *, pending: bool) -> "Built":
+        from llmops.feedback.ingest import fresh
         from llmops.preferences.build import build
-        from llmops.preferences.source import bring_in, read_log
+        from llmops.preferences.source import read_log
         from llmops.preferences.verdicts import kept as verdicts
 
         if mark(context.settings, node.spec) is not None:
             # Before the mark is taken: it is what would change it, and have all be read again.
-            bring_in(context.settings)
+            fresh(context.settings, context.paths).dispose()
         before = mark(context.settings, node.spec)
         if self._last is not None and self._last[0] == before:
             return self._last[1]

@@ -9,9 +9,9 @@ import pytest
 
 from llmops.errors import BadInput, Failed
 from llmops.runner.process import Process, start, tail
-from llmops.serving.cause import cause
 from llmops.serving.listen import claim_port, claim_socket, holder
 from llmops.serving.plan import ServingPlan, plan_serving
+from llmops.serving.server import cause
 from llmops.serving.state import ServingState, last_state, read_state, running, write_state
 from llmops.serving.supervisor import Supervisor
 from llmops.spec.load import load_deployment

@@ -32,19 +32,8 @@ _COLUMNS = {
     "label": "kto_tag",
 }
 _ENGINE_COLUMNS = (
-    "prompt",
-    "query",
-    "response",
-    "history",
-    "messages",
-    "system",
-    "tools",
-    "images",
-    "videos",
-    "audios",
-    "chosen",
-    "rejected",
-    "kto_tag",
+    *("prompt", "query", "response", "history", "messages", "system", "tools"),
+    *("images", "videos", "audios", "chosen", "rejected", "kto_tag"),
 )
 TAGS = {
     "role_tag": "role",

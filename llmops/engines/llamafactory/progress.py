@@ -16,14 +16,8 @@ from llmops.store.run_paths import AttemptPaths
 TRAINER_LOG = "trainer_log.jsonl"
 _TIME = re.compile(r"(?:(\d+) days?, )?(\d+):(\d\d):(\d\d)")
 _NAMED = {
-    "phase",
-    "current_steps",
-    "total_steps",
-    "loss",
-    "lr",
-    "throughput",
-    "remaining_time",
-    "elapsed_time",
+    *("phase", "current_steps", "total_steps", "loss", "lr", "throughput"),
+    *("remaining_time", "elapsed_time"),
 }
 
 
