@@ -107,10 +107,13 @@ class Declarations:
         file = self._root / path
         try:
             resolved = file.resolve()
+            is_other = resolved.exists() and not resolved.is_file()
         except OSError:
             raise NotFound(f"there is no declaration `{path[:200]}`") from None
         if not resolved.is_relative_to(self._root / FOLDERS[kind]):
             raise NotFound(f"there is no declaration `{path}`", fix="links out are not followed")
+        if is_other:  # reading a pipe would wait for who writes it
+            raise NotFound(f"`{path}` is no file")
         return resolved, kind
 
     def _unchanged(self, path: str, file: Path, replaces: str | None) -> None:

@@ -40,15 +40,18 @@ def find(path: str, declarations: Declarations, *kinds: str) -> Path:
 
 
 def typed(overrides: list[str] | dict[str, Any]) -> list[str]:
-    """The overrides as they are typed at a terminal."""
+    """The overrides as they are typed at a terminal. Raises Refused (422) for what is no text."""
     import json
 
     if isinstance(overrides, list):
         return list(overrides)
-    return [
+    found = [
         f"{key}={value if _is_plain(value) else json.dumps(value, ensure_ascii=False)}"
         for key, value in overrides.items()
     ]
+    if any("\ud800" <= sign <= "\udfff" for sign in "".join(found)):
+        raise Refused(422, "invalid", "overrides: half a character (a surrogate) is no text")
+    return found
 
 
 def _is_plain(value: Any) -> bool:

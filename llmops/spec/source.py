@@ -57,8 +57,8 @@ def parse_scalar(text: str) -> Any:
     """The value that `text` would have in a file: `1e-3` is a float, `[a, b]` a list."""
     try:
         return yaml.load(text, Loader=_CoreLoader)
-    except yaml.YAMLError as error:
-        raise BadInput(f"`{text}` is not a YAML value: {error}") from error
+    except (yaml.YAMLError, ValueError) as error:  # a number of thousands of digits
+        raise BadInput(f"`{text[:200]}` is not a YAML value: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def parse_source(text: str, path: Path) -> Source:
             data = loader.construct_document(node) if node is not None else None
         finally:
             loader.dispose()
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise BadInput(*_yaml_problem(error, path)) from error
     if not isinstance(data, dict):
         found = "nothing" if data is None else f"a {type(data).__name__}"
@@ -139,7 +139,7 @@ def _neighbours(path: Path) -> str:
     return did_you_mean(path.name, names)
 
 
-def _yaml_problem(error: yaml.YAMLError, path: Path) -> tuple[str]:
+def _yaml_problem(error: Exception, path: Path) -> tuple[str]:
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or str(error)
     place = f"{display(path)}:{mark.line + 1}" if mark is not None else display(path)

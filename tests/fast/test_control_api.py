@@ -213,6 +213,31 @@ def test_a_link_that_leads_out_is_not_followed(running: ControlProcess) -> None:
         (running.root / "recipes" / "link.yaml").unlink()
 
 
+def test_a_pipe_holds_nobody_up(running: ControlProcess) -> None:
+    pipe = running.root / "recipes" / "pipe.yaml"
+    os.mkfifo(pipe)
+    try:
+        assert running.get("/declarations/recipes/pipe.yaml").status_code == 404
+        assert running.get("/declarations?kind=recipe").status_code == 200
+    finally:
+        pipe.unlink()
+
+
+@pytest.mark.parametrize("value", ["${", "9" * 5000, "${oc.create:1}", "${name}"])
+def test_no_text_is_a_defect(running: ControlProcess, value: str) -> None:
+    text = f"kind: base\nname: {value}\n"
+    checked = running.post("/declarations/check", {"kind": "recipe", "text": text})
+    assert checked.json()["ok"] is False
+    plan = running.post("/plans", {"target": RECIPE, "overrides": [f"output.model={value}"]})
+    assert plan.status_code == 400
+
+
+def test_half_a_character_is_no_value(running: ControlProcess) -> None:
+    body = b'{"target": "recipes/base.yaml", "overrides": {"output.model": "\\ud800"}}'
+    with running.client(headers={"content-type": "application/json"}) as client:
+        assert client.post("/plans", content=body).status_code == 422
+
+
 def test_a_text_is_checked_with_lines_and_keys(running: ControlProcess) -> None:
     body = {"kind": "recipe", "text": "kind: base\nsede: 3\n"}
     found = running.post("/declarations/check", body).json()
