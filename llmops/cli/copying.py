@@ -4,6 +4,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from llmops.cli.output import note
+
 Copied = Callable[[str, int, int], None]
 _LARGE = 100_000_000
 """Bytes; smaller files are copied without a word."""
@@ -32,4 +34,4 @@ def copying() -> Iterator[Copied]:
 
 def _line(name: str, done: int, size: int) -> None:
     if done == size >= _LARGE:
-        print(f"copied {name}, {size / 1e9:.1f} GB", file=sys.stderr, flush=True)
+        note(f"copied {name}, {size / 1e9:.1f} GB")

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from llmops.store import logs
+
 PLAIN_SECONDS = 10.0
 """Without a terminal, at most one line of progress in this time."""
 
@@ -68,6 +70,6 @@ def _plain() -> Report:
         now = time.monotonic()
         if step.phase != phase or now - when >= PLAIN_SECONDS:
             phases[step.name] = (step.phase, now)
-            print(step, file=sys.stderr, flush=True)
+            logs.say(str(step))
 
     return report
