@@ -4,6 +4,7 @@ again. One for each journal is enough; any number may run."""
 import signal
 import threading
 import time
+from _thread import start_new_thread
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -51,7 +52,12 @@ def keep(
         tell(Kept(ingest(paths, database), expire_all(settings, database)))
         return
     stop = threading.Event()
-    with handling(lambda *_: stop.set(), signal.SIGINT, signal.SIGTERM):
+
+    def end(*_: object) -> None:
+        # From a thread of its own: the one that is interrupted may hold the event's lock, in `wait`.
+        start_new_thread(stop.set, ())
+
+    with handling(end, signal.SIGINT, signal.SIGTERM):
         keep_on(settings, paths, database, tell, stop)
 
 
