@@ -94,7 +94,7 @@ class Dispatcher:
             need = min(needed(record, job.devices), self._devices)
             if need and free and not told:
                 # Asked late: it looks at every run that there is.
-                free, told = max(0, free - self._at_terminals(active)), True
+                free, told = self._left(free, active), True
             if need > free:
                 free = 0  # what needs a device comes in order; what needs none passes by
             elif (need or light < LIGHT) and self._claim(database, job, now):
@@ -107,10 +107,13 @@ class Dispatcher:
         each = [min(needed(self._record(job), job.devices), self._devices) for job in mine]
         return sum(each), each.count(0)
 
-    def _at_terminals(self, active: list[Job]) -> int:
-        """Devices that runs use which are nobody's jobs."""
+    def _left(self, free: int, active: list[Job]) -> int:
+        """What runs that were begun at a terminal leave of the devices that no job uses."""
         jobs = {job.id for job in active if job.state in RUNS}
-        return sum(needed(run, 1) for run in self._running.records() if run.id not in jobs)
+        for run in self._running.records():
+            if run.id not in jobs and (free := free - needed(run, 1)) <= 0:
+                return 0
+        return free
 
     def _record(self, job: Job) -> RunRecord | None:
         return read_run(self._paths.run(job.id))

@@ -1,6 +1,7 @@
 """Which runs are running now, told by their records; those that have ended are read once."""
 
 import os
+from collections.abc import Iterator
 
 from llmops.runner.record import RunRecord, read_run
 from llmops.store.paths import ProjectPaths
@@ -13,10 +14,12 @@ class Running:
         self._paths = paths
         self._over: dict[str, tuple[int, int]] = {}
         """The records that say that their run has ended, by what they were when they said so."""
+        self._lately: set[str] = set()
 
-    def records(self) -> list[RunRecord]:
-        found = []
-        for name in self._names():
+    def records(self) -> Iterator[RunRecord]:
+        """Those that ran when it was asked before come first; whoever has enough may stop."""
+        for name in sorted(self._names(), key=lambda name: name not in self._lately):
+            self._lately.discard(name)
             paths = self._paths.run(name)
             try:
                 stat = paths.record.stat()
@@ -27,10 +30,10 @@ class Running:
                 continue
             record = read_run(paths)
             if record is not None and record.state == "running":
-                found.append(record)
+                self._lately.add(name)
+                yield record
             else:
                 self._over[name] = stamp
-        return found
 
     def _names(self) -> list[str]:
         try:
