@@ -11,7 +11,10 @@ from llmops.ui.state import badge, tone
 from llmops.ui.table import href, pager, table
 
 LIMIT = 20
-STATES = ("running", "queued", "waiting", "approval", "done", "failed", "refused", "interrupted")
+STATES = (
+    "running", "queued", "waiting", "approval", "done", "failed", "refused", "interrupted", "died",
+    "cancelled",
+)  # fmt: skip
 COLUMNS = ("Run", "State", "Stages", "Asked by", "Started", "Took", "Compare")
 
 
