@@ -72,9 +72,9 @@ class ControlBench:
 
 def idle(pid: int, seconds: float) -> tuple[float, float]:
     """MB resident, and the share of a core, over so many seconds in which nobody asks."""
-    began, before = time.monotonic(), _cpu(pid)
+    began, before = time.monotonic(), cpu_seconds(pid)
     time.sleep(seconds)
-    return _resident(pid), (_cpu(pid) - before) / (time.monotonic() - began)
+    return _resident(pid), (cpu_seconds(pid) - before) / (time.monotonic() - began)
 
 
 def looked_at(pid: int, url: str, seconds: float) -> dict[str, Any]:
@@ -82,14 +82,14 @@ def looked_at(pid: int, url: str, seconds: float) -> dict[str, Any]:
     share of a core, and MB resident afterwards."""
     times: dict[str, list[float]] = {page: [] for page in PAGES}
     until = time.monotonic() + seconds
-    began, before = time.monotonic(), _cpu(pid)
+    began, before = time.monotonic(), cpu_seconds(pid)
     threads = [threading.Thread(target=_browser, args=(url, until, times)) for _ in range(BROWSERS)]
     for number, thread in enumerate(threads):
         thread.start()
         time.sleep(2.0 / len(threads) if number + 1 < len(threads) else 0)
     for thread in threads:
         thread.join()
-    share = (_cpu(pid) - before) / (time.monotonic() - began)
+    share = (cpu_seconds(pid) - before) / (time.monotonic() - began)
     return {"times": times, "share": share, "resident": _resident(pid)}
 
 
@@ -169,7 +169,7 @@ def _resident(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def _cpu(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
     """Seconds of user and system time so far."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
