@@ -54,7 +54,7 @@ def keep(
     stop = threading.Event()
 
     def end(*_: object) -> None:
-        # From a thread of its own: the one that is interrupted may hold the event's lock, in `wait`.
+        # In another thread: this one may hold the lock of the event that it waits for.
         start_new_thread(stop.set, ())
 
     with handling(end, signal.SIGINT, signal.SIGTERM):
