@@ -100,6 +100,12 @@ def test_an_option_of_the_user_replaces_a_default(project: Path) -> None:
     assert dtype(vllm_of(plan.loaded), plan.loads[0].base) == "float16"
 
 
+def test_nothing_is_compiled_unless_the_user_wants_it(project: Path) -> None:
+    assert compiled(project).env["TORCH_COMPILE_DISABLE"] == "1"
+    given = compiled(project, "backend.args.enforce_eager=false")
+    assert "TORCH_COMPILE_DISABLE" not in given.env
+
+
 def test_cpu_defaults_are_left_out_beside_an_accelerator(project: Path) -> None:
     found = compiled(project, cpu=False)
     assert "--enforce-eager" not in found.argv

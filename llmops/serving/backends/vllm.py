@@ -1,7 +1,7 @@
 """vLLM's command line and environment. Pure: returns data, touches nothing.
 
-Start-up takes about 25 s on two idle cores, nearly all of it three processes that each import
-torch and vLLM in turn. On a CPU with one worker the engine's process does the worker's part here,
+vLLM's own start-up is nearly all of it three processes that each import torch and vLLM in turn:
+25 s on two idle cores. On a CPU with one worker the engine's process does the worker's part here,
 which saves one of the three; nothing else was found that can be left out safely.
 """
 
@@ -157,6 +157,10 @@ def _environment(
     if cpu:
         env["OMP_NUM_THREADS"] = str(threads)
         env["OMP_WAIT_POLICY"] = "PASSIVE"
+        if args.get("enforce_eager", True):
+            # One function would be compiled all the same, when log-probabilities of a prompt are
+            # first asked for: 2 s of each start, and a C++ compiler, which a small image lacks.
+            env["TORCH_COMPILE_DISABLE"] = "1"
         if "VLLM_CPU_KVCACHE_SPACE" not in os.environ and "kv_cache_memory_bytes" not in args:
             env["VLLM_CPU_KVCACHE_SPACE"] = str(CPU_KV_CACHE_GIB)
         if _one_worker(args):
