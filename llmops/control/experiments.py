@@ -46,14 +46,17 @@ class Experiments:
     def _analysed(self) -> list[dict[str, Any]]:
         if not any(one.spec.experiment for one in declared(self._settings.root).loaded):
             return []
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "llmops", "experiments", "list", "--json"],
-            cwd=self._settings.root,
-            capture_output=True,
-            text=True,
-            timeout=LIMIT_SECONDS,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                [sys.executable, "-P", "-m", "llmops", "experiments", "list", "--json"],
+                cwd=self._settings.root,
+                capture_output=True,
+                text=True,
+                timeout=LIMIT_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise Failed(f"the experiments were not analysed in {LIMIT_SECONDS} s") from None
         if done.returncode:
             raise Failed(f"the experiments cannot be asked: {done.stderr.strip()[-2000:]}")
         found: list[dict[str, Any]] = json.loads(done.stdout)

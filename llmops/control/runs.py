@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from llmops.scheduling.jobs import Job
 
 REMEMBERED = 2_000
-"""Runs that have ended whose records are kept in memory."""
+"""Runs that have ended whose records are kept in memory; and as many that never began."""
 
 
 class StageBrief(Answer):
@@ -63,6 +63,7 @@ class Runs:
     def __init__(self, project: "Project") -> None:
         self._project = project
         self._known: dict[str, tuple[tuple[int, int, int], RunRecord]] = {}
+        self._ended: dict[str, Job] = {}
 
     def page(
         self, place: Place, *, state: str | None = None, target: str | None = None
@@ -114,7 +115,11 @@ class Runs:
         job = queue.jobs.get(name)
         if record is not None:
             return _of_record(record, job, queue)
-        return _of_job(job or self._job(name), queue)
+        if job is not None:
+            self._ended.pop(name, None)
+        elif (job := self._ended.get(name) or self._job(name)) and job.ended is not None:
+            _keep(self._ended, name, job)
+        return _of_job(job, queue)
 
     def _read(self, name: str) -> RunRecord | None:
         paths = self._project.paths.run(name)
@@ -128,9 +133,7 @@ class Runs:
             return known[1]
         record = read_run(paths)
         if record is not None and record.state not in ("running", "died"):
-            while len(self._known) >= REMEMBERED:
-                self._known.pop(next(iter(self._known)), None)
-            self._known[name] = (mark, record)
+            _keep(self._known, name, (mark, record))
         return record
 
     def _job(self, name: str) -> "Job | None":
@@ -143,6 +146,12 @@ class Runs:
                 return find(connection, name)
         except Failed:
             return None
+
+
+def _keep(known: dict[str, Any], name: str, value: Any) -> None:
+    while len(known) >= REMEMBERED and name not in known:
+        known.pop(next(iter(known)), None)
+    known[name] = value
 
 
 def _of_record(record: RunRecord, job: "Job | None", queue: Queue) -> dict[str, Any]:

@@ -65,7 +65,9 @@ def test_a_cancelled_run_can_be_gone_on_with(running: ControlProcess) -> None:
     run = running.post("/runs", {"target": RECIPE}).json()["id"]
     running.post(f"/runs/{run}/stop")
     assert running.get(f"/runs/{run}").json()["resumable"] is True
+    assert run in [one["id"] for one in running.get("/runs?state=cancelled").json()["items"]]
     assert running.post(f"/runs/{run}/resume").json()["state"] == "queued"
+    assert run in [one["id"] for one in running.get("/runs?state=queued").json()["items"]]
 
 
 def test_a_run_may_wait_for_a_person(running: ControlProcess) -> None:
