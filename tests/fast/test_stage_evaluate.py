@@ -107,7 +107,7 @@ def root(project: Path) -> Path:
 
 
 def town(root: Path, say: Say = good, **server: Any) -> Town:
-    return Town(Settings(root=root, cache=root / "cache"), Talker(say, **server))
+    return Town(Settings(root=root, cache=root / "cache"), talker=Talker(say, **server))
 
 
 def plan(context: Town, target: str = "eval.yaml", *overrides: str) -> Plan:
