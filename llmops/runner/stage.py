@@ -194,18 +194,22 @@ class Context:
             return str(path)
 
 
+References = dict[str, tuple[str, tuple[str | int, ...]]]
+"""By input name, the text of a reference and the key that says it."""
+
+
 class Stage(Protocol):
     """One kind of stage. `inputs` and `prepare` only read."""
 
     kind: str
 
-    def inputs(self, spec: Any) -> dict[str, tuple[str, tuple[str | int, ...]]]:
-        """The references that it reads: by input name, the text and the key that says it."""
-        ...
+    def inputs(self, spec: Any) -> References:
+        """What it reads; nothing, unless a kind says otherwise."""
+        return {}
 
     def moves(self, spec: Any) -> str | None:
         """The alias that it moves, if any, without the model's name."""
-        ...
+        return None
 
     def prepare(self, node: Node, inputs: Mapping[str, Any], context: Context) -> Prepared:
         """inputs: by name, what was made or found (Made), or Pending. `after` holds the stages in

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from llmops.data.layouts import LAYOUTS
 from llmops.engines.contract import BaseJob, Command, DataSet, Engine, Environment, Estimate
 from llmops.registry.locate import Located
-from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared
+from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared, Stage
 from llmops.spec.recipe import BaseRecipe
 from llmops.stages.datasets import data_parts, inspect_all
 from llmops.stages.engine_run import register, run_engine
@@ -25,16 +25,10 @@ class _Payload:
     texts: Sequence[DataSet]
 
 
-class Base:
+class Base(Stage):
     """The stage kind of recipes that make a base model."""
 
     kind = "base"
-
-    def inputs(self, spec: BaseRecipe) -> dict[str, tuple[str, tuple[str | int, ...]]]:
-        return {}
-
-    def moves(self, spec: BaseRecipe) -> str | None:
-        return None
 
     def prepare(
         self, node: Node, inputs: Mapping[str, Located | Pending], context: Context

@@ -16,7 +16,7 @@ from llmops.registry.evidence import Evidence, EvidenceLog
 from llmops.registry.locate import Located, locate
 from llmops.registry.manifest import VersionId
 from llmops.runner.fingerprint import fingerprint
-from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared
+from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared, References, Stage
 from llmops.spec.deployment import Deployment, VllmBackend
 from llmops.spec.evaluation import EvaluateRecipe
 from llmops.spec.load import Loaded, load_data, load_deployment
@@ -41,19 +41,16 @@ class _Payload:
     baseline: Located | Pending | None
 
 
-class Evaluate:
+class Evaluate(Stage):
     """The stage kind of evaluations."""
 
     kind = "evaluate"
 
-    def inputs(self, spec: EvaluateRecipe) -> dict[str, tuple[str, tuple[str | int, ...]]]:
-        found: dict[str, tuple[str, tuple[str | int, ...]]] = {"model": (spec.model, ("model",))}
+    def inputs(self, spec: EvaluateRecipe) -> References:
+        found: References = {"model": (spec.model, ("model",))}
         if spec.baseline is not None:
             found["baseline"] = (spec.baseline, ("baseline",))
         return found
-
-    def moves(self, spec: EvaluateRecipe) -> str | None:
-        return None
 
     def prepare(self, node: Node, inputs: Mapping[str, Any], context: Context) -> Prepared:
         recipe: EvaluateRecipe = node.spec

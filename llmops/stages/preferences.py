@@ -17,7 +17,7 @@ from llmops.preferences.mark import Yield, Yields, mark
 from llmops.preferences.report import Report
 from llmops.preferences.snapshot import Snapshot, snapshots
 from llmops.preferences.source import has_log
-from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared
+from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared, Stage
 from llmops.spec.preferences import PreferencesRecipe
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from llmops.serving.endpoint import Endpoint
 
 
-class Preferences:
+class Preferences(Stage):
     """The stage kind of recipes that turn feedback into pairs."""
 
     kind = "preferences"
@@ -34,12 +34,6 @@ class Preferences:
     def __init__(self) -> None:
         self._last: tuple[str, Built] | None = None
         """What was built last and under which mark: planning comes before executing."""
-
-    def inputs(self, spec: PreferencesRecipe) -> dict[str, tuple[str, tuple[str | int, ...]]]:
-        return {}
-
-    def moves(self, spec: PreferencesRecipe) -> str | None:
-        return None
 
     def prepare(self, node: Node, inputs: Mapping[str, Any], context: Context) -> Prepared:
         recipe: PreferencesRecipe = node.spec

@@ -14,20 +14,18 @@ from llmops.registry.evidence import Evidence
 from llmops.registry.locate import Located, locate
 from llmops.registry.manifest import Manifest
 from llmops.runner.approval import Approval, ask, heard, waiting
-from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared
+from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared, References, Stage
 from llmops.spec.pipeline import PipelineStage
 
 
-class Promote:
+class Promote(Stage):
     """The stage kind that moves an alias."""
 
     kind = "promote"
 
-    def inputs(self, spec: PipelineStage) -> dict[str, tuple[str, tuple[str | int, ...]]]:
+    def inputs(self, spec: PipelineStage) -> References:
         assert spec.promote is not None
-        found: dict[str, tuple[str, tuple[str | int, ...]]] = {
-            "version": (spec.promote, ("promote",))
-        }
+        found: References = {"version": (spec.promote, ("promote",))}
         if spec.when is not None and spec.when.startswith("stage:"):
             found["evidence"] = (spec.when, ("when",))
         return found

@@ -10,7 +10,7 @@ from llmops.engines.contract import Progress
 from llmops.errors import Failed
 from llmops.gateway.routes import read_routes
 from llmops.runner.fingerprint import fingerprint, flatten
-from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared
+from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared, Stage
 from llmops.serving.resolve import Resolver
 from llmops.simulation.crowd import Outcome, visit_all
 from llmops.simulation.population import visits
@@ -38,16 +38,10 @@ class _Payload:
     versions: Versions
 
 
-class Simulate:
+class Simulate(Stage):
     """The stage kind of recipes that simulate users."""
 
     kind = "simulate"
-
-    def inputs(self, spec: SimulateRecipe) -> dict[str, tuple[str, tuple[str | int, ...]]]:
-        return {}
-
-    def moves(self, spec: SimulateRecipe) -> str | None:
-        return None
 
     def prepare(self, node: Node, inputs: Mapping[str, Any], context: Context) -> Prepared:
         recipe: SimulateRecipe = node.spec
