@@ -32,7 +32,7 @@ ANSWER_SECONDS = 10.0
 FIRST_SECONDS = 5.0
 LONGEST_SECONDS = 3600.0
 TRIES = 15
-"""The last one comes about seven hours after the first."""
+"""The last one comes five and a half hours after the first."""
 LEASE_SECONDS = 60.0
 KEPT_MILLIS = 30 * 86_400_000
 """Older events are not told; rows of what was told are kept longer (forgetting.py)."""
