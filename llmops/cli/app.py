@@ -13,6 +13,7 @@ from llmops.cli import (
     approve,
     chat,
     control,
+    data,
     doctor,
     down,
     engines,
@@ -56,6 +57,7 @@ app.command("run")(run.command)
 app.add_typer(runs.app, name="runs")
 app.command("approve")(approve.command)
 app.add_typer(schedule.app, name="schedule")
+app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
 app.add_typer(experiments.app, name="experiments")
 app.add_typer(eval.app, name="eval")

@@ -149,6 +149,11 @@ class Engine(Protocol):
 
     def compile_base(self, job: BaseJob, environment: Environment) -> Command: ...
 
+    def compile_show(self, job: TrainJob, environment: Environment, count: int) -> Command:
+        """What writes the first samples of a stage to `attempt.samples`, as training sees them
+        (engines/llamafactory/worker/show.py)."""
+        ...
+
     def follow(self, attempt: AttemptPaths) -> ProgressFollower: ...
 
     def finished(self, attempt: AttemptPaths) -> Finished:

@@ -7,6 +7,7 @@ from typing import Any
 
 from llmops.data.layouts import STAGE_LAYOUTS
 from llmops.engines.contract import (
+    Command,
     DataSet,
     Engine,
     Environment,
@@ -18,6 +19,7 @@ from llmops.registry.locate import Located
 from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared
 from llmops.serving.hold import consequence, holding, refuse
 from llmops.spec.recipe import TrainRecipe
+from llmops.spec.source import display
 from llmops.stages.datasets import Item, data_parts, promised, snapshot_inputs, training_data
 from llmops.stages.engine_run import register, run_engine
 from llmops.stages.estimate import Shape, estimate_training, shape_of, steps_of
@@ -114,6 +116,21 @@ class Train:
             base=payload.base,
             data=[item for item in payload.train if isinstance(item, DataSet)],
         )
+
+    def show(
+        self, node: Node, prepared: Prepared, paths: AttemptPaths, count: int, context: Context
+    ) -> Command:
+        """What shows the stage's first samples. Raises BadInput while its base or its data have
+        yet to be made, or the engine is not installed."""
+        payload: _Payload = prepared.payload
+        if prepared.pending_on or not isinstance(payload.base, Located):
+            made = ", ".join(prepared.pending_on)
+            raise node.declared.bad(
+                f"what it reads has yet to be made by stage {made}",
+                fix=f"run that first, or all of it: `llmops run {display(node.declared.path)}`",
+            )
+        job = _job(node, payload, payload.base.files, paths)
+        return payload.engine.compile_show(job, context.environment(node.spec.engine), count)
 
     def _validation(
         self, node: Node, inputs: Mapping[str, Any], context: Context

@@ -68,6 +68,11 @@ class AttemptPaths:
         return self.root / "golden.json"
 
     @property
+    def samples(self) -> Path:
+        """Of an attempt that only shows them: its first samples, as training sees them."""
+        return self.root / "samples.json"
+
+    @property
     def phases(self) -> Path:
         """Which phase the stage entered when, as lines of JSON."""
         return self.root / "phases.jsonl"

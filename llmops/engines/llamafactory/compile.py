@@ -6,6 +6,7 @@ it writes nothing. tests/fast/golden/ pins the output.
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,14 @@ def compile_train(job: TrainJob, environment: Environment, machine: Machine) -> 
             **validation.files,
         },
     )
+
+
+def compile_show(job: TrainJob, environment: Environment, machine: Machine, count: int) -> Command:
+    """Compile what shows the samples of a training stage, as the engine makes them."""
+    command, root = compile_train(job, environment, machine), job.attempt.root.resolve()
+    show = [str(_WORKER / "show.py"), str(root / "config.yaml"), str(count)]
+    argv = [str(environment.python), *show, str(job.attempt.samples.resolve())]
+    return replace(command, argv=argv)
 
 
 def compile_base(job: BaseJob, environment: Environment, machine: Machine) -> Command:

@@ -17,7 +17,7 @@ from llmops.engines.llamafactory.cause import cause
 from llmops.engines.llamafactory.chaining import check_chain
 from llmops.engines.llamafactory.checkpoint import last_checkpoint, prune
 from llmops.engines.llamafactory.checks import check_options
-from llmops.engines.llamafactory.compile import compile_base, compile_train
+from llmops.engines.llamafactory.compile import compile_base, compile_show, compile_train
 from llmops.engines.llamafactory.evidence import finished
 from llmops.engines.llamafactory.machine import Machine, this_machine
 from llmops.engines.llamafactory.optionfiles import FILE_OPTIONS, option_file
@@ -49,6 +49,9 @@ class LlamaFactory:
 
     def compile_base(self, job: BaseJob, environment: Environment) -> Command:
         return compile_base(job, environment, self._look(environment))
+
+    def compile_show(self, job: TrainJob, environment: Environment, count: int) -> Command:
+        return compile_show(job, environment, self._look(environment), count)
 
     def follow(self, attempt: AttemptPaths) -> ProgressFollower:
         return Follower(attempt)
