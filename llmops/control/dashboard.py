@@ -4,7 +4,9 @@ Told from files and short queries; what takes long (the log's figures, experimen
 (remembered.py). While the database is away, what it knows is missing and `problems` says so.
 """
 
+from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from llmops.control.loop import loop
@@ -34,16 +36,17 @@ class Dashboard:
 
     def _make(self) -> dict[str, Any]:
         project, problems = self._project, []
+        runs = list(project.run_list.newest_first())
         found: dict[str, Any] = {
             "project": project.settings.root.name,
             "time": utc_now(),
             "models": self._models(),
-            "runs": self._runs(),
+            "runs": _told(runs),
             "deployments": self._deployments(),
         }
         parts: dict[str, tuple[Callable[[], Any], Any]] = {
             "schedules": (self._schedules, []),
-            "waiting": (self._waiting, []),
+            "waiting": (partial(self._waiting, runs), []),
             "feedback": (self._figures.get, None),
             "experiments": (self._experiments, []),
         }
@@ -67,14 +70,6 @@ class Dashboard:
             for name in registry.names()
         ]
 
-    def _runs(self) -> dict[str, Any]:
-        runs = list(self._project.run_list.newest_first())
-        counts: dict[str, int] = {}
-        for one in runs:
-            counts[one["state"]] = counts.get(one["state"], 0) + 1
-        active = [one for one in runs if one["state"] in _ACTIVE]
-        return {"counts": counts, "active": active[:50], "recent": runs[:SHOWN]}
-
     def _deployments(self) -> list[dict[str, Any]]:
         keys = ("name", "running", "status", "url", "variants", "experiment")
         return [
@@ -88,7 +83,7 @@ class Dashboard:
         there = [one for one in found if one["gone"] is None]
         return sorted(there, key=lambda one: (one["next_at"] is None, one["next_at"]))[:SHOWN]
 
-    def _waiting(self) -> list[dict[str, Any]]:
+    def _waiting(self, runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
         from llmops.scheduling.approvals import approvals, waiting_stages
 
         try:
@@ -100,15 +95,17 @@ class Dashboard:
             for w in asked
         ]
         known = {(one["run"], one["stage"]) for one in found}
-        return found + [one for one in self._evidence() if (one["run"], one["stage"]) not in known]
+        return found + [
+            one for one in self._evidence(runs) if (one["run"], one["stage"]) not in known
+        ]
 
-    def _evidence(self) -> list[dict[str, Any]]:
+    def _evidence(self, runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Stages that wait for evidence, of runs that wait."""
         from llmops.runner.record import read_run
 
         found = []
-        for run in self._project.run_list.newest_first():
-            record = read_run(self._project.paths.run(run["id"])) if _waits(run) else None
+        for run in (one for one in runs if one["state"] == "waiting"):
+            record = read_run(self._project.paths.run(run["id"]))
             for stage in record.stages if record is not None else ():
                 if stage.state == "waiting" and stage.error is not None:
                     found.append(
@@ -134,5 +131,8 @@ class Dashboard:
         return figures(self._project.database, self._project.clock.now())
 
 
-def _waits(run: dict[str, Any]) -> bool:
-    return bool(run["state"] == "waiting")
+def _told(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Of all runs, the newest first."""
+    active = [one for one in runs if one["state"] in _ACTIVE]
+    counts = dict(Counter(one["state"] for one in runs))
+    return {"counts": counts, "active": active[:50], "recent": runs[:SHOWN]}
