@@ -12,30 +12,42 @@ def install(
     engines: Annotated[
         list[str] | None, typer.Argument(help="llamafactory, vllm; both when left out")
     ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(metavar="cpu|cuda", help="For this device, not the one that is here."),
+    ] = None,
 ) -> None:
     """Build the environments of the engines from their lock files, once for all projects.
+
+    The lock for CUDA is taken where there is an NVIDIA GPU; `[engines] device` in llmops.toml
+    decides otherwise.
 
     Example: llmops engines install vllm
     """
     from llmops.cli.output import note
     from llmops.environments.environment import find
     from llmops.environments.install import install as build
-    from llmops.environments.lock import check_engine, lock_for
+    from llmops.environments.lock import check_device, check_engine, lock_for, shipped_lock
     from llmops.environments.progress import reporting
     from llmops.spec.settings import ENGINES, load_settings
     from llmops.store.cache_paths import CachePaths
 
     settings = load_settings()
     wanted = [check_engine(name) for name in engines or ENGINES]
-    locks = {name: lock_for(name, settings) for name in wanted}
+    used = {name: lock_for(name, settings) for name in wanted}
+    locks = used
+    if device is not None:
+        locks = {name: shipped_lock(name, check_device(device)) for name in wanted}
     for name in wanted:
-        if settings.engine(name).python is not None:
+        if device is None and settings.engine(name).python is not None:
             own = find(name, settings)
             note(f"{name} {own.version}: your own environment, {own.python}")
             continue
         with reporting() as report:
             built = build(locks[name], CachePaths(settings.cache), report)
         note(f"{name} {built.environment.version}: installed, {built.root}")
+        if settings.engine(name).python is not None or locks[name].key != used[name].key:
+            note(f"  this project uses another one of {name}; see [engines] in llmops.toml")
 
 
 @app.command("list")

@@ -122,8 +122,8 @@ def devices(*, gpu_builds: bool) -> Iterator[Finding]:
             "devices",
             "warn",
             "there is a GPU, and the engines are CPU builds",
-            f"name environments with GPU builds in {FILE}: [engines.llamafactory] and "
-            '[engines.vllm], python = "..." or lock = "..."',
+            f'take `device = "cpu"` out of [engines] in {FILE} (LLMOPS_ENGINES_DEVICE out of the '
+            "environment), then llmops engines install",
         )
 
 
@@ -192,7 +192,8 @@ def _supported(engine: str, version: str) -> bool:
 
 def _has_gpu_builds(settings: Settings) -> bool:
     engines = [settings.engine(name) for name in ENGINES]
-    return all(engine.python is not None or engine.lock is not None for engine in engines)
+    own = all(engine.python is not None or engine.lock is not None for engine in engines)
+    return own or settings.engines.device != "cpu"
 
 
 def _error(check: str, error: LlmopsError, fix: str) -> Finding:

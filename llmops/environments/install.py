@@ -21,6 +21,7 @@ from types import FrameType
 from llmops.environments.environment import MARKER, Installed, installed
 from llmops.environments.hold import held
 from llmops.environments.lock import DISTRIBUTIONS, Lock
+from llmops.environments.machine import nvidia_devices
 from llmops.environments.pip import create_venv, install_packages, run, tail
 from llmops.environments.progress import Report, Step
 from llmops.errors import BadInput, Failed, Interrupted
@@ -161,13 +162,14 @@ def _installed_version(lock: Lock, site: Path) -> str:
 
 def _check_imports(lock: Lock, building: Path, site: Path, log: Path, handle: int) -> None:
     names = [name for name in IMPORTS[lock.engine] if (site / name.split(".")[0]).is_dir()]
-    if not names:
-        return
+    if not names or (lock.device == "cuda" and not nvidia_devices()):
+        return  # nothing to import, or for another machine: it needs its driver
     python = str(building / "bin" / "python")
     code = run([python, "-I", "-c", f"import {', '.join(names)}"], log, handle)
     if code != 0:
         said = tail(log)
-        fix = GPU_BUILD if re.search(r"lib[\w.-]+\.so", said) else INCOMPLETE
+        gpu = lock.device != "cuda" and re.search(r"lib[\w.-]+\.so", said)
+        fix = GPU_BUILD if gpu else INCOMPLETE
         raise Failed(f"the new environment does not work:\n{said}", where=str(log), fix=fix)
 
 

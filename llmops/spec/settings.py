@@ -16,7 +16,7 @@ secret_env = "LLMOPS_NOTIFY_SECRET"
 import os
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -30,6 +30,9 @@ FILE = "llmops.toml"
 ENGINES = ("llamafactory", "vllm")
 
 
+Device = Literal["cpu", "cuda"]
+
+
 class EngineSettings(Spec):
     """python: the interpreter of an environment of the user's own that holds the engine."""
 
@@ -38,6 +41,9 @@ class EngineSettings(Spec):
 
 
 class EnginesSettings(Spec):
+    """device: which of the shipped environments; None for the one that suits this machine."""
+
+    device: Device | None = None
     llamafactory: EngineSettings = Field(default_factory=EngineSettings)
     vllm: EngineSettings = Field(default_factory=EngineSettings)
 
@@ -76,6 +82,8 @@ def load_settings(start: Path | None = None) -> Settings:
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise BadInput(f"not valid TOML: {error}", where=display(file)) from error
     engines = data.setdefault("engines", {})
+    if os.environ.get("LLMOPS_ENGINES_DEVICE") and isinstance(engines, dict):
+        engines["device"] = os.environ["LLMOPS_ENGINES_DEVICE"]
     for name in ENGINES:
         python = os.environ.get(f"LLMOPS_ENGINES_{name.upper()}_PYTHON")
         if python and isinstance(engines, dict):
@@ -108,7 +116,7 @@ def _known(place: tuple[int | str, ...]) -> list[str]:
         return [*Settings.model_fields]
     if place[0] == "notify":
         return [*Notify.model_fields]
-    return [*ENGINES, "python", "lock"]
+    return [*ENGINES, "device", "python", "lock"]
 
 
 def _default_cache() -> Path:

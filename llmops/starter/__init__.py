@@ -23,6 +23,10 @@ SETTINGS = """\
 # The environment variable LLMOPS_CACHE says the same.
 # cache = "~/.cache/llmops"
 
+# The engines are installed for CUDA where there is an NVIDIA GPU. This decides otherwise.
+# [engines]
+# device = "cpu"
+
 # An environment of your own instead of the one that `llmops engines install` builds.
 # [engines.llamafactory]
 # python = "/opt/llamafactory/bin/python"

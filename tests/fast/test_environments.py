@@ -4,9 +4,11 @@ Installing for real is tests/engine/test_install.py.
 """
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -17,8 +19,16 @@ from llmops.environments.lock import DISTRIBUTIONS, lock_for, lock_version, ship
 from llmops.environments.pip import run
 from llmops.environments.progress import Step
 from llmops.errors import BadInput, Failed
-from llmops.spec.settings import ENGINES, EngineSettings, EnginesSettings, Settings
+from llmops.spec.settings import (
+    ENGINES,
+    Device,
+    EngineSettings,
+    EnginesSettings,
+    Settings,
+    load_settings,
+)
 from llmops.store.cache_paths import CachePaths
+from tests.conftest import Llmops
 from tests.processes import end_of
 
 
@@ -63,20 +73,58 @@ def ignore(step: Step) -> None:
     pass
 
 
+@pytest.mark.parametrize("device", get_args(Device))
 @pytest.mark.parametrize("engine", ENGINES)
-def test_shipped_lock_pins_the_engine_that_its_name_says(engine: str) -> None:
-    lock = shipped_lock(engine)
+def test_shipped_lock_pins_the_engine_that_its_name_says(engine: str, device: Device) -> None:
+    lock = shipped_lock(engine, device)
     pins = [f"{name}=={lock.version}" for name in DISTRIBUTIONS[engine]]
     assert any(pin in lock.text.splitlines() for pin in pins)
-    assert lock.name == f"{engine}-{lock.version}-cpu.txt"
+    assert lock.name == f"{engine}-{lock.version}-{device}.txt"
 
 
+@pytest.mark.parametrize("device", get_args(Device))
 @pytest.mark.parametrize("engine", ENGINES)
-def test_shipped_lock_pins_every_line_and_says_what_it_needs(engine: str) -> None:
-    lock = shipped_lock(engine)
+def test_shipped_lock_pins_every_line_and_says_what_it_needs(engine: str, device: Device) -> None:
+    lock = shipped_lock(engine, device)
     lines = [line for line in lock.text.splitlines() if line and not line.startswith("#")]
     assert len(lock.packages) == len(lines) == len(set(lock.packages))
     assert lock.needs_bytes > 1e9
+
+
+@pytest.mark.parametrize(
+    ("engine", "differ"),
+    [
+        ("llamafactory", {"transformers"}),  # 5.6.0 breaks flash-attention 2
+        ("vllm", {"apache-tvm-ffi", "setuptools", "triton"}),
+    ],
+)
+def test_the_lock_for_cuda_is_the_tested_one_but_for_what_must_differ(
+    engine: str, differ: set[str]
+) -> None:
+    pins = re.compile(r"^([\w.-]+)==(.*)$", re.M)
+    cpu, cuda = (
+        {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in pins.findall(text)}
+        for text in (shipped_lock(engine, device).text for device in get_args(Device))
+    )
+    both = cpu.keys() & cuda.keys()
+    assert len(both) > 75
+    assert {name for name in both if cpu[name] != cuda[name]} == differ
+
+
+@pytest.mark.parametrize("device", get_args(Device))
+def test_the_settings_decide_for_which_device_an_engine_is(
+    tmp_path: Path, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "llmops.toml").write_text(f'[engines]\ndevice = "{device}"\n')
+    assert lock_for("vllm", load_settings(tmp_path)).device == device
+    other = next(one for one in get_args(Device) if one != device)
+    monkeypatch.setenv("LLMOPS_ENGINES_DEVICE", other)
+    assert lock_for("vllm", load_settings(tmp_path)).device == other
+
+
+def test_an_unknown_device_is_refused(llmops: Llmops) -> None:
+    done = llmops("engines", "install", "--device", "cude")
+    assert (done.returncode, "did you mean `cuda`?" in done.stderr) == (2, True)
 
 
 def test_key_changes_with_the_lock(tmp_path: Path) -> None:
@@ -120,7 +168,7 @@ def test_missing_engine_says_how_to_install_it(tmp_path: Path) -> None:
 
 def test_directory_without_a_marker_is_never_used(tmp_path: Path) -> None:
     settings = project(tmp_path)
-    root = CachePaths(settings.cache).environment(shipped_lock("vllm").key)
+    root = CachePaths(settings.cache).environment(lock_for("vllm", settings).key)
     (root / "bin").mkdir(parents=True)
     (root / "bin" / "python").symlink_to(sys.executable)
     with pytest.raises(BadInput, match="not installed"):

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from llmops.environments.machine import nvidia_devices
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -54,15 +56,14 @@ def _accelerators(build: str, environ: Mapping[str, str]) -> tuple[str, ...]:
     if build == "cpu":
         return ()
     if build == "cuda":
-        names = [path.name for path in Path("/dev").glob("nvidia*")]
-        present = sorted(int(n[6:]) for n in names if n[6:].isdigit())
+        present = nvidia_devices()
     else:
         nodes = Path("/sys/class/kfd/kfd/topology/nodes").glob("*/gpu_id")
-        present = list(range(sum(_is_gpu(node) for node in nodes)))
+        present = sum(_is_gpu(node) for node in nodes)
     given = environ.get("CUDA_VISIBLE_DEVICES")
     if not present or given is None:
         # Numbered from 0 as CUDA does, whatever the device files are called.
-        return tuple(str(index) for index in range(len(present)))
+        return tuple(str(index) for index in range(present))
     return tuple(part.strip() for part in given.split(",") if part.strip() not in ("", "-1"))
 
 
