@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from llmops.errors import BadInput, NotFound
+from llmops.errors import NotFound
 from llmops.evaluation.report import read
 from llmops.registry.evidence import Evidence, EvidenceLog
 from llmops.registry.store import Registry
@@ -23,7 +23,7 @@ def evaluations(registry: Registry, paths: ProjectPaths) -> list[Evidence]:
 def find(text: str, registry: Registry, paths: ProjectPaths) -> Evidence:
     """The evaluation of that id, with or without `evidence:`, or the newest one of a version.
 
-    Raises BadInput, with the nearest id, when there is none.
+    Raises NotFound, with the nearest id, when there is none.
     """
     known = evaluations(registry, paths)
     wanted = f"evidence:{text.removeprefix('evidence:')}"
@@ -38,13 +38,14 @@ def find(text: str, registry: Registry, paths: ProjectPaths) -> Evidence:
     of_it = [one for one in known if one.version == version]
     if not of_it:
         fix = "llmops eval run SUITE --model REF --through DEPLOYMENT"
-        raise BadInput(f"{version} has not been evaluated", fix=fix)
+        raise NotFound(f"{version} has not been evaluated", fix=fix)
     return of_it[-1]
 
 
 def report_file(evidence: Evidence, root: Path) -> Path:
-    """Where the report of an evaluation lies."""
-    assert evidence.file is not None
+    """Where the report of an evaluation lies. Raises NotFound for one that kept none."""
+    if evidence.file is None:
+        raise NotFound(f"{evidence.id} has no report")
     return root / evidence.file
 
 

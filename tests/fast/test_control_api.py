@@ -274,6 +274,11 @@ def test_models_are_told_as_the_command_tells_them(running: ControlProcess) -> N
     assert running.get("/models/town/versions/9").status_code == 404
 
 
+def test_a_version_that_nobody_evaluated_has_no_report(running: ControlProcess) -> None:
+    assert running.get("/models/town/versions/1/evaluation").json()["code"] == "not_found"
+    assert running.get("/models/town/versions/1/golden").json() == {"items": [], "next": None}
+
+
 def test_promotion_asks_for_evidence_and_keeps_an_override(running: ControlProcess) -> None:
     refused = running.post("/models/town/promote", {"version": 1, "alias": "production"})
     assert (refused.status_code, refused.json()["code"]) == (409, "gate_refused")

@@ -7,8 +7,9 @@ from pydantic import Field
 
 from llmops.control.access import Promoter, may
 from llmops.control.idempotency import Keep, Once
+from llmops.control.pages import PlaceAsked, numbered
 from llmops.control.project import ProjectHeld
-from llmops.control.shape import Answer, Ask, Items
+from llmops.control.shape import Answer, Ask, Items, Page
 from llmops.errors import BadInput
 from llmops.spec.reference import NAME
 
@@ -159,6 +160,29 @@ def evidence(name: Model, number: Number, project: ProjectHeld) -> dict[str, Any
         "decides": stands.decides.id if stands.decides else None,
         "missing": stands.missing,
     }
+
+
+@router.get(
+    "/models/{name}/versions/{number}/golden",
+    response_model=Page[dict[str, Any]],
+    summary="What servers are compared with: prompts, their tokens and log-probabilities",
+)
+def golden(name: Model, number: Number, project: ProjectHeld, place: PlaceAsked) -> dict[str, Any]:
+    found = numbered(project.registry.resolve(f"{name}:v{number}").golden, place)
+    return {**found, "items": [one.model_dump() for one in found["items"]]}
+
+
+@router.get(
+    "/models/{name}/versions/{number}/evaluation",
+    response_model=dict[str, Any],
+    summary="The report of its newest evaluation",
+)
+def evaluation(name: Model, number: Number, project: ProjectHeld) -> dict[str, Any]:
+    """As `llmops eval show --json`."""
+    from llmops.evaluation.history import find, report_of
+
+    found = find(f"{name}:v{number}", project.registry, project.paths)
+    return report_of(found, project.settings.root)
 
 
 @router.get(
