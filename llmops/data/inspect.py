@@ -52,7 +52,8 @@ def inspect_data(
         _check_columns(file)
         look = _look(file, path, wanted)
         _check_wanted(look.layout, wanted)
-        look.check_content()
+        if not look.full:
+            raise RowProblem("every row is empty", "expected text to learn from")
     except RowProblem as problem:
         raise BadInput(_what(problem), where=_at(place, problem), fix=problem.expected) from None
     except OSError as error:
@@ -183,10 +184,6 @@ class _Look:
         self.same += sample.same
         if len(self.prompts) < PROMPTS and sample.prompt is not None:
             self.prompts.append(sample.prompt)
-
-    def check_content(self) -> None:
-        if not self.full:
-            raise RowProblem("every row is empty", "expected text to learn from")
 
 
 def _look(file: DataFile, path: Path, wanted: Collection[Layout]) -> _Look:

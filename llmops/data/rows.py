@@ -102,7 +102,8 @@ def read_rows(path: Path, reading: Reading) -> Iterator[Row]:
         case "array" | "object":
             yield from _json_whole(path)
         case "csv":
-            yield from _csv(path)
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                yield from _csv(file)
         case "parquet":
             yield from _parquet(path)
         case _:
@@ -167,12 +168,7 @@ def _object(value: Any, number: int, line: int | None) -> dict[str, Any]:
     ).at(number, line)
 
 
-def _csv(path: Path) -> Iterator[Row]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        yield from _csv_rows(file)
-
-
-def _csv_rows(file: IO[str]) -> Iterator[Row]:
+def _csv(file: IO[str]) -> Iterator[Row]:
     reader = csv.reader(file, strict=True)
     number = 0
     try:

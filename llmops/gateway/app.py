@@ -74,7 +74,7 @@ class App:
         path, method = call.scope["path"], call.scope["method"]
         route = ROUTES.get(path) or (_ONE_MODEL if path.startswith(_MODELS) else None)
         if route is None:
-            raise catalogue.not_found(path)
+            raise Refused(404, f"There is no {path[:200]} here", code="unknown_url")
         if method != route.method and not (method == "HEAD" and route.method == "GET"):
             allowed = ((b"allow", route.method.encode()),)
             raise Refused(405, f"{path} takes {route.method}", headers=allowed)

@@ -5,7 +5,7 @@ from typing import Any
 
 from llmops.gateway.assignment import shares
 from llmops.gateway.gateway import Gateway
-from llmops.gateway.replies import Refused, Reply, json_reply
+from llmops.gateway.replies import Reply, json_reply
 from llmops.gateway.table import Routing
 
 
@@ -63,10 +63,6 @@ def metrics(gateway: Gateway) -> Reply:
     gateway.metrics.lost.values[()] = gateway.journal.lost
     kind = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
     return Reply(200, gateway.metrics.text(), (kind,))
-
-
-def not_found(path: str) -> Refused:
-    return Refused(404, f"There is no {path[:200]} here", code="unknown_url")
 
 
 def _models(routing: Routing) -> list[dict[str, Any]]:

@@ -94,10 +94,6 @@ def last_state(paths: DeploymentPaths) -> ServingState | None:
         return None
 
 
-def remove_state(paths: DeploymentPaths) -> None:
-    paths.state.unlink(missing_ok=True)
-
-
 def running(serving: Path) -> list[ServingState]:
     """Every running deployment of a project. serving: `.llmops/serving`."""
     folders = sorted(serving.iterdir()) if serving.is_dir() else []

@@ -32,7 +32,6 @@ from llmops.serving.state import (
     ServingState,
     last_state,
     read_state,
-    remove_state,
     write_state,
 )
 from llmops.serving.table import Table
@@ -170,7 +169,7 @@ class Supervisor:
             self._gateway.stop()
         self._pool.stop()
         if self._lock.is_locked:
-            remove_state(self.paths)
+            self.paths.state.unlink(missing_ok=True)
             self._lock.release()
 
     def _step(self) -> None:

@@ -75,12 +75,13 @@ def register(
     """The attempt's result as the next version of `model`."""
     finished = engine.finished(attempt.paths)
     adapter = finished.kind == "adapter"
+    under = _base_of_adapter(base) if adapter and base else (None, None)
     draft = Draft(
         name=model,
         kind="adapter" if adapter else "full",
         stage=stage,
-        base=_base_of_adapter(base)[0] if adapter and base else None,
-        base_digest=_base_of_adapter(base)[1] if adapter and base else None,
+        base=under[0],
+        base_digest=under[1],
         lora_rank=finished.lora_rank,
         fingerprint=fingerprint(parts),
         parts=parts,

@@ -31,7 +31,7 @@ def sha256_file(path: Path) -> str:
 
 def sha256_tree(files: Mapping[str, str]) -> str:
     """Digest of a directory, from the digest of each file by relative name."""
-    return sha256_json(dict(sorted(files.items())))
+    return sha256_json(dict(files))
 
 
 _BLOB = re.compile(r"[0-9a-f]{64}")
