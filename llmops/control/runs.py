@@ -5,6 +5,7 @@ person, has a row in the database and an empty directory; while the database is 
 missing from the list, and nothing else.
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -62,7 +63,7 @@ class Runs:
 
     def __init__(self, project: "Project") -> None:
         self._project = project
-        self._known: dict[str, tuple[tuple[int, int, int], RunRecord]] = {}
+        self._known: dict[str, tuple[tuple[int, int, int], RunRecord, str]] = {}
         self._ended: dict[str, Job] = {}
 
     def page(
@@ -122,18 +123,18 @@ class Runs:
         return _of_job(job, queue)
 
     def _read(self, name: str) -> RunRecord | None:
-        paths = self._project.paths.run(name)
+        known = self._known.get(name)
+        file = known[2] if known else str(self._project.paths.run(name).record)
         try:
-            stat = paths.record.stat()
+            stat = os.stat(file)
         except (FileNotFoundError, NotADirectoryError):
             return None
         mark = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
-        known = self._known.get(name)
         if known is not None and known[0] == mark:
             return known[1]
-        record = read_run(paths)
+        record = read_run(self._project.paths.run(name))
         if record is not None and record.state not in ("running", "died"):
-            _keep(self._known, name, (mark, record))
+            _keep(self._known, name, (mark, record, file))
         return record
 
     def _job(self, name: str) -> "Job | None":
@@ -149,9 +150,11 @@ class Runs:
 
 
 def _keep(known: dict[str, Any], name: str, value: Any) -> None:
-    while len(known) >= REMEMBERED and name not in known:
-        known.pop(next(iter(known)), None)
+    """The newest are kept. Were it the last ones read, a list longer than that, which is read from
+    its top each time, would find none of them."""
     known[name] = value
+    if len(known) > REMEMBERED:
+        known.pop(min(known.copy()), None)
 
 
 def _of_record(record: RunRecord, job: "Job | None", queue: Queue) -> dict[str, Any]:

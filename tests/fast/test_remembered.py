@@ -2,6 +2,9 @@
 
 import threading
 
+import pytest
+
+from llmops.control import runs
 from llmops.control.remembered import Remembered
 from llmops.errors import Failed
 from tests.waiting import until
@@ -49,3 +52,13 @@ def test_what_never_worked_is_said_also_to_who_does_not_wait() -> None:
             return error.what
 
     until(lambda: told() == "the log is away", 2.0)
+
+
+def test_of_a_list_that_is_read_again_and_again_the_newest_are_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(runs, "REMEMBERED", 3)
+    known: dict[str, int] = {}
+    for name in "edcba":
+        runs._keep(known, name, 1)
+    assert sorted(known) == ["c", "d", "e"]
