@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from llmops.data.memory import Inspections
+from llmops.data.tokens import TokenCounts
 from llmops.engines.catalog import find_engine
 from llmops.engines.contract import Command, Engine, Environment, Estimate, Progress
 from llmops.registry.store import Registry
@@ -150,6 +151,11 @@ class Context:
         return Inspections(self.paths.inspections, self.digests.file)
 
     @cached_property
+    def tokens(self) -> TokenCounts:
+        """How long the samples of data are, as it was counted before."""
+        return TokenCounts(self.paths.tokens, self.digests.file)
+
+    @cached_property
     def abilities(self) -> Memory:
         """What suites can show, as it was worked out before."""
         return Memory(self.paths.abilities)
@@ -185,6 +191,7 @@ class Context:
         self.digests.save()
         self.inspections.save()
         self.abilities.save()
+        self.tokens.save()
 
     def relative(self, path: Path) -> str:
         """The path below the project's root, or as it is."""

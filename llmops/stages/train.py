@@ -24,6 +24,7 @@ from llmops.stages.datasets import Item, data_parts, promised, snapshot_inputs, 
 from llmops.stages.engine_run import register, run_engine
 from llmops.stages.estimate import Shape, estimate_training, shape_of, steps_of
 from llmops.stages.history import checkpoint_of, looked_up, planning_environment
+from llmops.stages.lengths import lengths
 from llmops.store.digest import sha256_json
 from llmops.store.run_paths import AttemptPaths
 
@@ -85,6 +86,7 @@ class Train:
             reasons=reasons,
             estimate=estimate_training(shape, recipe.args, recipe.stage, steps, earlier),
             command=self._preview(node, payload, context),
+            notes=() if done else lengths(recipe, base, known, context),
             summary=_summary(recipe, train, samples, steps)
             + ("" if done else _beside(recipe, context)),
             payload=payload,

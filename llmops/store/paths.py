@@ -121,6 +121,11 @@ class ProjectPaths:
         return self.cache / "inspections.json"
 
     @property
+    def tokens(self) -> Path:
+        """Remembered lengths of samples in tokens."""
+        return self.cache / "tokens.json"
+
+    @property
     def abilities(self) -> Path:
         """Remembered abilities of suites to show what a gate asks for."""
         return self.cache / "abilities.json"

@@ -3,18 +3,25 @@
 What the engine trained on is read from its own log, so that a layout that it misreads is seen.
 """
 
+import json
 import os
+import re
 import subprocess
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from llmops.engines.contract import Command, Environment, ModelFiles
+import llmops.engines.llamafactory as llamafactory_engine
+from llmops.data.tokens import TokenCounts
+from llmops.engines.contract import Command, Environment, ModelFiles, TrainJob
 from llmops.engines.llamafactory.engine import LlamaFactory
 from llmops.store.atomic import write_text
+from llmops.store.digest import sha256_file
 from llmops.store.run_paths import AttemptPaths
-from tests.training_jobs import LAYOUT_ROWS, train_job, train_recipe, write_rows
+from tests.training_jobs import GOOD, LAYOUT_ROWS, SYSTEM, USER, train_job, train_recipe, write_rows
 
 pytestmark = pytest.mark.engine
 
@@ -24,6 +31,10 @@ QUICK = {
     "cutoff_len": 128,
     "lora_rank": 4,
 }
+ENGINE = LlamaFactory()
+AGAIN = {"role": "user", "content": "And what is it twice, if you please, in as few words?"}
+TURNS = [USER, GOOD, AGAIN, {"role": "assistant", "content": "8, as anybody can work out."}]
+LONG = {"prompt": "What would you say is the sum of 2 and 2, all things considered?"}
 
 
 def run(command: Command, folder: Path) -> str:
@@ -50,24 +61,114 @@ def contents(prompt: Any) -> list[str]:
     return [prompt] if isinstance(prompt, str) else [turn["content"] for turn in prompt]
 
 
-@pytest.mark.parametrize("name", LAYOUT_ROWS)
-def test_layout_trains(
-    name: str, tmp_path: Path, tiny_base: Path, llamafactory: Environment
-) -> None:
-    stage, file, rows = LAYOUT_ROWS[name]
-    recipe = train_recipe(tmp_path, stage, QUICK, data=write_rows(tmp_path / file, rows))
-    engine = LlamaFactory()
-    engine.check(recipe, llamafactory)
-    job = train_job(recipe, ModelFiles(tiny_base), tmp_path / "attempt")
-    log = run(engine.compile_train(job, llamafactory), tmp_path / "attempt")
+# name: stage, options, file, rows. Besides every layout, what the options make of samples.
+CASES: dict[str, tuple[str, dict[str, Any], str, Any]] = {
+    **{name: (stage, {}, file, rows) for name, (stage, file, rows) in LAYOUT_ROWS.items()},
+    "turns-cut": ("sft", {"cutoff_len": 40}, "a.jsonl", {"messages": [SYSTEM, *TURNS]}),
+    "turns-masked": ("sft", {"mask_history": True}, "a.jsonl", {"messages": TURNS}),
+    "prompt-too": ("sft", {"train_on_prompt": True}, "a.jsonl", {"messages": TURNS}),
+    "packed": ("sft", {"packing": True}, "a.jsonl", {"messages": TURNS}),
+    "pair-cut": ("dpo", {"cutoff_len": 24}, "a.jsonl", LAYOUT_ROWS["preference"][2] | LONG),
+}
+Trained = tuple[TrainJob, str]
 
-    result = engine.finished(job.attempt)
-    steps = [reading.step for reading in engine.follow(job.attempt).poll()]
+
+@pytest.fixture(scope="module")
+def trained(
+    tmp_path_factory: pytest.TempPathFactory, tiny_base: Path, llamafactory: Environment
+) -> Callable[[str], Trained]:
+    """The job and the log of a case, which is trained once."""
+
+    @cache
+    def once(name: str) -> Trained:
+        stage, options, file, rows = CASES[name]
+        folder = tmp_path_factory.mktemp(name)
+        data = write_rows(folder / file, rows)
+        recipe = train_recipe(folder, stage, QUICK | options, data=data)
+        ENGINE.check(recipe, llamafactory)
+        job = train_job(recipe, ModelFiles(tiny_base), folder / "attempt")
+        return job, run(ENGINE.compile_train(job, llamafactory), folder / "attempt")
+
+    return once
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_layout_trains(name: str, trained: Callable[[str], Trained]) -> None:
+    job, log = trained(name)
+    result = ENGINE.finished(job.attempt)
+    steps = [reading.step for reading in ENGINE.follow(job.attempt).poll()]
     assert (result.kind, result.lora_rank, max(steps)) == ("adapter", 4, 2)
-    for asked in contents(job.golden[0]):
+    for asked in contents(job.golden[0]) if "cut" not in name else ():
         assert asked in log
     assert "Dropped invalid example" not in log
     assert "Skipping this abnormal example" not in log
+
+
+SHOW = """
+import json, sys, tempfile
+sys.path.insert(0, sys.argv[1])
+import launcher, show
+launcher.stand_in_for_torchaudio()
+for folder in sys.argv[2:]:
+    config = launcher.read_config(folder + "/config.yaml")
+    found = show.shown(config, 1, tempfile.mkdtemp())
+    show.write_json(folder + "/samples.json", found)
+"""
+"""The worker's own function over many configs: importing the engine takes most of its time."""
+
+
+def test_samples_are_shown_as_training_saw_them(
+    trained: Callable[[str], Trained], llamafactory: Environment
+) -> None:
+    jobs = {name: trained(name) for name in CASES}
+    folders = [job.attempt.root for job, _ in jobs.values()]
+    argv = [llamafactory.python, "-c", SHOW, Path(llamafactory_engine.__file__).parent / "worker"]
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run([*argv, *folders], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    shown = {name: json.loads(job.attempt.samples.read_text()) for name, (job, _) in jobs.items()}
+    assert {name: seen(found) for name, found in shown.items()} == {
+        name: logged(log) for name, (_, log) in jobs.items()
+    }
+    cut = {name: sum(part["cut"] for part in found["samples"][0]) for name, found in shown.items()}
+    assert {name for name, tokens in cut.items() if tokens} == {"turns-cut", "pair-cut"}
+    assert shown["packed"]["packed"]
+    assert {name: counted(job) for name, (job, _) in jobs.items()} == {
+        name: [found[figure] for figure in ("rows", "tokens", "longest", "cut")]
+        for name, found in shown.items()
+    }
+
+
+def counted(job: TrainJob) -> list[int]:
+    """What a plan says of a job's data, without the engine."""
+    cutoff, (data,) = job.recipe.spec.args["cutoff_len"], job.train
+    found = TokenCounts(job.attempt.root / "tokens.json", sha256_file).count(
+        data, job.base.directory, cutoff
+    )
+    assert found is not None
+    return list(vars(found).values())
+
+
+def seen(shown: dict[str, Any]) -> list[list[int]]:
+    """The ids and the labels of the first sample, part by part."""
+    found = []
+    for part in shown["samples"][0]:
+        ids = [one for run in part["segments"] for one in run["ids"]]
+        marks = [run["trained"] for run in part["segments"] for _ in run["ids"]]
+        labels = [one if mark else -100 for one, mark in zip(ids, marks, strict=True)]
+        found += [ids, labels]
+    return found
+
+
+def logged(log: str) -> list[list[int]]:
+    """The same, as the engine says it in its log before it trains. Plain text has no labels."""
+    lines = log.splitlines()
+    found = [
+        json.loads(lines[number + 1])
+        for number, line in enumerate(lines)
+        if re.fullmatch(r"(chosen_|rejected_)?(input_ids|label_ids):", line)
+    ]
+    return found * 2 if len(found) == 1 else found
 
 
 def test_two_processes_and_validation(

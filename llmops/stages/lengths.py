@@ -1,0 +1,39 @@
+"""What a plan says of the length of samples: how many lose their end, before any step is made."""
+
+from collections.abc import Sequence
+
+from llmops.data.tokens import ROWS
+from llmops.engines.contract import DataSet
+from llmops.registry.locate import Located
+from llmops.runner.stage import Context, Pending
+from llmops.spec.recipe import TrainRecipe
+
+CUTOFF = 2048
+"""The engine's own `cutoff_len` (hparams/data_args.py)."""
+
+
+def lengths(
+    recipe: TrainRecipe, base: Located | Pending, data: Sequence[DataSet], context: Context
+) -> tuple[str, ...]:
+    """A line of the plan; none while the base has yet to be made, or has no tokenizer to read."""
+    if isinstance(base, Pending):
+        return ()
+    cutoff = int(recipe.args.get("cutoff_len", CUTOFF))
+    counted = [context.tokens.count(one, base.files.directory, cutoff) for one in data]
+    known = [one for one in counted if one is not None]
+    rows = sum(one.rows for one in known)
+    if not rows:
+        return ()
+    tokens, longest = sum(one.tokens for one in known), max(one.longest for one in known)
+    over = sum(one.over for one in known)
+    some = (
+        f" (of the first {ROWS:,} rows of each file)"
+        if any(one.samples > ROWS for one in data)
+        else ""
+    )
+    line = f"about {tokens / rows:,.0f} tokens a sample, the longest {longest:,}{some}; "
+    if recipe.args.get("packing", recipe.stage == "cpt"):
+        return (f"{line}packed into samples of {cutoff:,}",)
+    if over:
+        return (f"{line}{over / rows:.1%} are longer than cutoff_len {cutoff:,} and are cut",)
+    return (f"{line}none is cut at cutoff_len {cutoff:,}",)
