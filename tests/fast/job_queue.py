@@ -58,6 +58,7 @@ class Queue:
         self.database: sa.Engine = open_database(self.settings)
         self.runs = Runs(self.settings, self.database)
         self.dispatcher = Dispatcher(self.settings, devices=1)
+        self._turning: list[subprocess.Popen[bytes]] = []
         self.later = 0.0
         """Seconds by which the tests have moved the clock."""
 
@@ -123,8 +124,12 @@ class Queue:
     def turning(self, killed: str = "never") -> "subprocess.Popen[bytes]":
         """A dispatcher that is another process, and its group. killed: before, after or never."""
         argv = [sys.executable, "-c", TURNING, killed]
-        return subprocess.Popen(argv, cwd=self.root, start_new_session=True)
+        self._turning.append(subprocess.Popen(argv, cwd=self.root, start_new_session=True))
+        return self._turning[-1]
 
     def close(self) -> None:
+        for process in self._turning:
+            process.kill()
+            process.wait()
         self.dispatcher.close()
         self.database.dispose()
