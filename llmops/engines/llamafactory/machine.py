@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from llmops.environments.machine import nvidia_devices
+from llmops.environments.machine import cores, nvidia_devices
 
 
 @dataclass(frozen=True)
@@ -27,17 +27,12 @@ class Machine:
 
 def this_machine(site: Path, environ: Mapping[str, str] = os.environ) -> Machine:
     """The machine as seen with the torch in `site`."""
-    return Machine(_cores(), _accelerators(_torch_build(site), environ))
+    return Machine(cores(), _accelerators(_torch_build(site), environ))
 
 
 def with_gpus(number: int) -> Machine:
     """This machine if it had so many GPUs, and an environment that uses them."""
-    return Machine(_cores(), tuple(map(str, range(number))))
-
-
-def _cores() -> int:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return cores or 1
+    return Machine(cores(), tuple(map(str, range(number))))
 
 
 def _torch_build(site: Path) -> str:
