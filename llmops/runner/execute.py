@@ -151,15 +151,22 @@ class _Run:
         """Plan the stage again, now that its inputs exist; reuse its output or make it."""
         forced = is_forced(node, self.plan.graph, self.force)
         with self._recorded(node, number):
-            planned = plan_stage(node, self.outputs, self.context, self.kinds, forced=forced)
+            planned = self._planned(node, forced=forced)
             with self._lock(node, planned):
                 self._looked = time.monotonic()
                 # Another run may have made it while this one waited for the lock.
-                planned = plan_stage(node, self.outputs, self.context, self.kinds, forced=forced)
+                planned = self._planned(node, forced=forced)
                 if planned.state == "reuse":
                     self._reuse(node, planned)
                 else:
                     self._make(node, planned, number, forced=forced)
+
+    def _planned(self, node: Node, *, forced: bool) -> PlannedStage:
+        """As things are now, but for what its inputs were when the run was planned."""
+        pinned = next(one.inputs for one in self.plan.stages if one.node.name == node.name)
+        return plan_stage(
+            node, self.outputs, self.context, self.kinds, forced=forced, pinned=pinned
+        )
 
     @contextmanager
     def _recorded(self, node: Node, number: int) -> Iterator[None]:

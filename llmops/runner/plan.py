@@ -10,7 +10,7 @@ from llmops.registry.locate import locate
 from llmops.runner.fingerprint import fingerprint
 from llmops.runner.graph import Graph, build_graph
 from llmops.runner.stage import Context, Made, Node, Pending, Prepared, Stage
-from llmops.spec.reference import Reference
+from llmops.spec.reference import Reference, parse_reference
 from llmops.spec.source import display
 
 
@@ -93,19 +93,27 @@ def plan_stage(
     kinds: dict[str, Stage],
     *,
     forced: bool,
+    pinned: Mapping[str, Any] = MappingProxyType({}),
 ) -> PlannedStage:
-    """One stage, given the outputs of those before it."""
+    """One stage, given the outputs of those before it. pinned: its inputs as the run's plan found
+    them; an alias or a branch of the Hub that has moved since still means what it did then."""
     inputs: dict[str, Any] = {}
     for name, item in node.inputs.items():
         if item.node is not None:
             inputs[name] = outputs[item.node]
         else:
             place = node.declared.source.where(item.key)
-            inputs[name] = _existing(item.reference, node, place, context)
+            reference = _pinned(item.reference, pinned.get(name))
+            inputs[name] = _existing(reference, node, place, context)
     waiting = (outputs[name] for name in node.after)
     inputs["after"] = tuple(one for one in waiting if isinstance(one, Pending))
     prepared = kinds[node.kind].prepare(node, inputs, context)
     return PlannedStage(node, prepared, _state(prepared, forced), inputs)
+
+
+def _pinned(reference: Reference, found: Made | None) -> Reference:
+    moves = reference.scheme in ("alias", "hub", "preferences")
+    return parse_reference(found.id) if moves and found is not None else reference
 
 
 def _existing(reference: Reference, node: Node, where: str, context: Context) -> Made:

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from llmops.errors import BadInput, Failed, Interrupted
+from llmops.registry.manifest import Draft
+from llmops.runner.execute import execute
 from llmops.runner.plan import Plan, make_plan
 from llmops.runner.progress import PlainReporter
 from llmops.runner.record import RunRecord, list_runs
@@ -46,8 +48,6 @@ def plan(project: Path, stage: Copying, target: str = "p.yaml", *, force: bool =
 def run(
     project: Path, stage: Copying, target: str = "p.yaml", *, force: bool = False
 ) -> tuple[RunRecord, str]:
-    from llmops.runner.execute import execute
-
     told = io.StringIO()
     context = Context(load_settings())
     kinds: dict[str, Stage] = {**KINDS, "train": stage}
@@ -80,6 +80,25 @@ def test_a_run_makes_every_stage_once(project: Path, stage: Copying) -> None:
     assert [s.state for s in record.stages] == ["done", "done", "done"]
     assert [s.output for s in record.stages] == ["town:v1", "town:v2", "town:v2"]
     assert "[3/3] offer: done: town:v2" in told
+
+
+def test_what_an_alias_named_when_a_run_was_planned_holds_for_all_of_it(
+    project: Path, stage: Copying
+) -> None:
+    registry = Context(load_settings()).registry
+    for text in "ab":
+        registry.add(Draft(name="base", kind="full", stage="sft"), tiny_model(project / text, text))
+    registry.move("base", "anchor", 1, why="")
+    (project / "p.yaml").write_text(PIPELINE.replace("path:seed", "base@anchor"))
+    planned = plan(project, stage)
+    registry.move("base", "anchor", 2, why="")
+    execute(
+        planned,
+        context=Context(load_settings()),
+        kinds={**KINDS, "train": stage},
+        reporter=PlainReporter(io.StringIO()),
+    )
+    assert registry.resolve("town:v1").parts["base"] == registry.resolve("base:v1").digest
 
 
 def test_a_second_run_reuses_everything(project: Path, stage: Copying) -> None:
