@@ -82,7 +82,8 @@ def download(hub: Path, name: str, hidden: int, inner: int, *, tied: bool, windo
         "vocab_size": 151936,
     }
     (folder / "config.json").write_text(json.dumps(config))
-    (folder / "tokenizer.json").write_text("{}")
+    words = {"model": {"type": "WordLevel", "vocab": {"?": 0}, "unk_token": "?"}}
+    (folder / "tokenizer.json").write_text(json.dumps(words))
     (folder / "tokenizer_config.json").write_text('{"chat_template": "{{ messages }}"}')
     snapshot = write_cached(hub, name, folder)
     blob = snapshot.parent.parent / "blobs" / f"{hidden:064x}"

@@ -49,7 +49,8 @@ def test_the_settings_mark_the_root_and_load_as_written_and_uncommented(tmp_path
     load_settings(tmp_path)
     file = tmp_path / "llmops.toml"
     lines = file.read_text().splitlines()
-    keys = [line[2:] for line in lines if line.startswith(("# [", "# python =", "# cache =", "# device ="))]
+    kept = ("# [", "# python =", "# cache =", "# device =")
+    keys = [line[2:] for line in lines if line.startswith(kept)]
     file.write_text("\n".join(keys))
     assert load_settings(tmp_path).engine("vllm").python == Path("/opt/vllm/bin/python")
 
