@@ -16,7 +16,7 @@ from llmops.engines.contract import (
     TrainJob,
 )
 from llmops.registry.locate import Located
-from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared
+from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared, References, Stage
 from llmops.serving.hold import consequence, holding, refuse
 from llmops.spec.recipe import TrainRecipe
 from llmops.spec.source import display
@@ -42,16 +42,13 @@ class _Payload:
     validation: Sequence[Item] | float | None
 
 
-class Train:
+class Train(Stage):
     """The stage kind of every training recipe."""
 
     kind = "train"
 
-    def inputs(self, spec: TrainRecipe) -> dict[str, tuple[str, tuple[str | int, ...]]]:
+    def inputs(self, spec: TrainRecipe) -> References:
         return {"base": (spec.base, ("base",)), **snapshot_inputs(spec)}
-
-    def moves(self, spec: TrainRecipe) -> str | None:
-        return None
 
     def prepare(self, node: Node, inputs: Mapping[str, Any], context: Context) -> Prepared:
         recipe: TrainRecipe = node.spec
