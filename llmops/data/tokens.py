@@ -45,7 +45,7 @@ class TokenCounts:
         self._digest = digest
 
     def count(self, data: DataSet, base: Path, cutoff: int) -> Lengths | None:
-        """None where the base has no tokenizer.json, or a chat template that does not render."""
+        """None where the base has no sound tokenizer.json, or no template that renders."""
         if not (base / "tokenizer.json").is_file():
             return None
         made = [self._digest(base / name) for name in _FILES if (base / name).is_file()]
@@ -109,7 +109,10 @@ class _Tokenizer:
     def __init__(self, directory: Path) -> None:
         from tokenizers import Tokenizer
 
-        self._tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
+        try:
+            self._tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
+        except Exception as error:  # the library raises nothing narrower
+            raise ValueError(f"not a tokenizer: {error}") from error
         self._directory = directory
 
     def lengths(self, texts: list[str]) -> list[int]:
