@@ -1,7 +1,7 @@
 """Every tab as it is opened, in a real browser before real processes: nothing wrong in its console,
 nothing asked of anybody but this machine, found again by its address, at every width."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -21,19 +21,15 @@ OUTSIDE = """() => {
   return out.map((it) => `${it.tagName} ${it.id} ${it.className}`).slice(0, 5);
 }"""
 WIDTH = "document.documentElement.scrollWidth"
-PAINT = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
 
 
 @pytest.mark.parametrize("tab", NAMES)
-def test_a_tab_loads_clean(town: Street, page: Page, seen: Seen, tab: str) -> None:
-    open_tab(page, town.ui, tab)
+def test_a_tab_loads_clean_with_something_to_show(
+    town: Street, page: Page, seen: Seen, tab: str
+) -> None:
+    assert len(open_tab(page, town.ui, tab).inner_text()) > 80
     assert trouble(page) == []
     assert (seen.errors, seen.failed, seen.abroad) == ([], [], [])
-
-
-@pytest.mark.parametrize("tab", NAMES)
-def test_a_tab_has_something_to_show(town: Street, page: Page, tab: str) -> None:
-    assert len(open_tab(page, town.ui, tab).inner_text()) > 80
 
 
 def test_every_tab_can_be_reached_from_every_other(town: Street, page: Page, seen: Seen) -> None:
@@ -71,14 +67,19 @@ DEEPER = [
 ]
 
 
+@pytest.fixture(scope="module")
+def phone(browser: Browser) -> Iterator[Page]:
+    with window(browser, viewport=NARROW, has_touch=True, is_mobile=True) as page:
+        yield page
+
+
 @pytest.mark.parametrize(("tab", "query"), [*((name, {}) for name in NAMES), *DEEPER])
 def test_nothing_stands_out_sideways_on_a_phone(
-    town: Street, browser: Browser, tab: str, query: dict[str, str]
+    town: Street, phone: Page, tab: str, query: dict[str, str]
 ) -> None:
-    with window(browser, viewport=NARROW, has_touch=True, is_mobile=True) as page:
-        open_tab(page, town.ui, tab, **query)
-        assert page.evaluate(OUTSIDE) == []  # what is cut off cannot be scrolled to either
-        assert page.evaluate(WIDTH) == NARROW["width"]
+    open_tab(phone, town.ui, tab, **query)
+    assert phone.evaluate(OUTSIDE) == []  # what is cut off cannot be scrolled to either
+    assert phone.evaluate(WIDTH) == NARROW["width"]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -101,18 +102,6 @@ def test_a_keyboard_is_enough_to_go_through_the_tabs(town: Street, page: Page) -
         expect(button).to_be_focused()
         page.keyboard.press("Enter")
         shown(page, tab)
-
-
-def test_first_paint_and_tab_switch_are_told(
-    town: Street, page: Page, record_property: Callable[[str, object], None]
-) -> None:
-    """Seen, not judged: how long they take is measured in benchmarks/, on a quiet machine."""
-    open_tab(page, town.ui, "home")
-    record_property("first paint, ms", page.evaluate(PAINT))
-    before = page.evaluate("performance.now()")
-    click_tab(page, "models")
-    record_property("tab switch, ms", page.evaluate("performance.now()") - before)
-    assert page.evaluate(PAINT) > 0
 
 
 @pytest.mark.parametrize(
