@@ -164,6 +164,14 @@ def test_short_runs_log_more_often(
     assert found["logging_steps"] == every
 
 
+@pytest.mark.parametrize(("packed", "counted"), [(True, "all"), (False, "non_padding")])
+def test_tokens_are_counted_where_the_mask_is_one_of_ones(
+    packed: bool, counted: str, tmp_path: Path, environment: Environment
+) -> None:
+    found = config(compiled(tmp_path, environment, "messages", {"neat_packing": packed}))
+    assert found["include_num_input_tokens_seen"] == counted
+
+
 def test_checkpoints_where_the_recipe_asks(tmp_path: Path, environment: Environment) -> None:
     found = config(compiled(tmp_path, environment, "messages", {"save_steps": 10}))
     assert "save_strategy" not in found

@@ -2,7 +2,8 @@
 
 logging_steps                   about 50 lines of progress at least: 5, or less for short runs
 logging_first_step              the first loss is evidence (DPO starts at ln 2)
-include_num_input_tokens_seen   throughput appears in the engine's log
+include_num_input_tokens_seen   throughput appears in the engine's log; with neat_packing of all tokens,
+                                because the mask that is summed up otherwise is no mask of ones then
 disable_tqdm                    the log is for reading; progress has a file of its own
 save_strategy: no               the final model is saved anyway; with `save_steps` a
                                 later attempt goes on from the last checkpoint
@@ -28,7 +29,7 @@ def default_options(job: TrainJob, machine: Machine) -> dict[str, Any]:
     options: dict[str, Any] = {
         "logging_steps": _logging_steps(args.get("max_steps", -1)),
         "logging_first_step": True,
-        "include_num_input_tokens_seen": "non_padding",
+        "include_num_input_tokens_seen": "all" if args.get("neat_packing") else "non_padding",
         "disable_tqdm": True,
     }
     if not {"save_steps", "load_best_model_at_end", "enable_jit_checkpoint"} & args.keys():
