@@ -2,8 +2,8 @@
 
 logging_steps                   about 50 lines of progress at least: 5, or less for short runs
 logging_first_step              the first loss is evidence (DPO starts at ln 2)
-include_num_input_tokens_seen   throughput appears in the engine's log; with neat_packing of all tokens,
-                                because the mask that is summed up otherwise is no mask of ones then
+include_num_input_tokens_seen   throughput appears in the engine's log; with neat_packing of all
+                                tokens, since its mask, which is summed up else, is not of ones
 disable_tqdm                    the log is for reading; progress has a file of its own
 save_strategy: no               the final model is saved anyway; with `save_steps` a
                                 later attempt goes on from the last checkpoint
