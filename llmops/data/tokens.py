@@ -72,6 +72,8 @@ def _count(data: DataSet, tokenizer: "_Tokenizer", cutoff: int) -> Lengths:
     prompts, answers = [], []
     for row in rows:
         sample = read_sample(data.layout, row.value, data.columns)
+        if data.layout == "text" and sample.empty:
+            continue  # is left out of training, too
         if data.layout == "text":
             prompts.append(sample.row["text"])
             answers.append([""])

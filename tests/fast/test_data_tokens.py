@@ -53,6 +53,10 @@ def test_prompt_answer_and_what_ends_it_are_counted(base: Path, row: Any, longes
     assert count(base, [row] * 3, cutoff=20) == Lengths(3, 3 * longest, longest, 0)
 
 
+def test_empty_texts_are_not_counted(base: Path) -> None:
+    assert count(base, [{"text": "a"}, {"text": " "}]) == Lengths(1, 2, 2, 0)
+
+
 def test_what_is_longer_than_the_cutoff_is_counted(base: Path) -> None:
     found = count(base, [{"text": "a"}, {"text": "a b c d"}, {"text": "a b"}], cutoff=4)
     assert found == Lengths(3, 2 + 5 + 3, 5, 1)
