@@ -36,6 +36,7 @@ def command(
 
     context = Context(load_settings(), gpus)
     plan = make_plan(target, overrides or [], context=context, kinds=KINDS, force=force)
+    context.remember()
     if json:
         print_json(describe(plan, context))
     else:

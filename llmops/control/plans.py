@@ -89,5 +89,6 @@ def _plan(target: Path, asked: PlanAsked, project: Project) -> dict[str, Any]:
         plan = make_plan(target, overrides, context=context, kinds=KINDS, force=asked.force)
     except NotFound as error:  # something that the declaration names, not what was asked for
         raise BadInput(error.what, where=error.where, fix=error.fix) from error
+    context.remember()
     shown = describe(plan, context)
     return {**shown, "text": plan_text(shown)}

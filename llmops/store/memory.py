@@ -1,10 +1,17 @@
-"""A file of what was found out before. Losing it only costs time."""
+"""A file of what was found out before. Losing it only costs time.
 
+Its first line is the sha256 of the rest, one JSON object: a file that was damaged, or half written
+by something else, is as good as none, and is written anew.
+"""
+
+import contextlib
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
-from llmops.store.atomic import write_json
-from llmops.store.files import read_object
+from llmops.errors import Failed
+from llmops.store.atomic import new_file
 
 
 class Memory:
@@ -15,20 +22,36 @@ class Memory:
         self._known: dict[str, Any] | None = None
         self._changed = False
 
+    @property
+    def entries(self) -> dict[str, Any]:
+        """All that is known; none of a file that is absent or damaged."""
+        if self._known is None:
+            self._known = read(self._file) or {}
+        return self._known
+
     def get(self, key: str) -> Any:
         """The value, or None."""
-        if self._known is None:
-            self._known = read_object(self._file)
-        return self._known.get(key)
+        return self.entries.get(key)
 
     def put(self, key: str, value: Any) -> None:
-        self.get(key)
-        assert self._known is not None
-        self._known[key] = value
+        self.entries[key] = value
         self._changed = True
 
     def save(self) -> None:
-        """Keep it for the next process."""
-        if self._changed:
-            write_json(self._file, self._known)
-            self._changed = False
+        """Keep it for the next process. Where it cannot be written, that one finds out again."""
+        if not self._changed:
+            return
+        text = json.dumps(self._known, ensure_ascii=False, separators=(",", ":")).encode()
+        with contextlib.suppress(Failed, OSError), new_file(self._file) as file:
+            file.write(hashlib.sha256(text).hexdigest().encode() + b"\n" + text)
+        self._changed = False
+
+
+def read(file: Path) -> dict[str, Any] | None:
+    """What a file remembers; None when it is absent or damaged."""
+    try:
+        mark, _, text = file.read_bytes().partition(b"\n")
+        known = json.loads(text) if hashlib.sha256(text).hexdigest().encode() == mark else None
+    except (OSError, ValueError):
+        return None
+    return known if isinstance(known, dict) else None

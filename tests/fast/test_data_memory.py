@@ -9,6 +9,7 @@ from llmops.data.memory import Inspections
 from llmops.errors import BadInput
 from llmops.spec.recipe import DataFile, Layout
 from llmops.store.digest import sha256_file
+from llmops.store.memory import Memory
 
 ROWS = '{"messages": [{"role": "user", "content": "a?"}, {"role": "assistant", "content": "b"}]}\n'
 
@@ -35,8 +36,10 @@ def test_what_was_saved_is_not_read_again(tmp_path: Path, data: Path) -> None:
     first = memory(tmp_path)
     look(first, data)
     first.save()
-    remembered = (tmp_path / "memory.json").read_text(encoding="utf-8")
-    (tmp_path / "memory.json").write_text(remembered.replace('"samples": 3', '"samples": 7'))
+    kept = Memory(tmp_path / "memory.json")
+    for key, value in list(kept.entries.items()):
+        kept.put(key, {**value, "data": {**value["data"], "samples": 7}})
+    kept.save()
     assert look(memory(tmp_path), data) == 7
 
 
