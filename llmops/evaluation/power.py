@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from llmops.evaluation.gate import percent, points
-from llmops.evaluation.quantiles import normal_quantile, root
 from llmops.evaluation.statistics import Clusters, tango, wilson
 from llmops.spec.evaluation import Requirement
 
@@ -114,7 +113,9 @@ def _needs(asks: Requirement, clusters: Clusters, confidence: float) -> str:
 
 def _smallest(asks: Requirement, items: float, quantile: float) -> str:
     """What is detected with probability POWER by so many independent items."""
-    power = normal_quantile(POWER)
+    from scipy.special import ndtri
+
+    power = float(ndtri(POWER))
     if asks.at_least is not None:
         rate = smallest_rate(asks.at_least, items, quantile, power)
         return "nearly all" if rate is None else percent(rate)
@@ -148,6 +149,8 @@ def smallest_rate(least: float, items: float, quantile: float, power: float) -> 
 
 def _root(lacking: Callable[[float], float], low: float, high: float) -> float | None:
     """Where `lacking` rises above 0; None when it does not."""
+    from scipy.optimize import brentq
+
     if lacking(high) <= 0:
         return None
-    return low if lacking(low) >= 0 else root(lacking, low, high)
+    return low if lacking(low) >= 0 else float(brentq(lacking, low, high, xtol=1e-9))

@@ -1,30 +1,53 @@
 """What a gate asks for, held against what the suites measure and can show; before anything runs."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 from llmops.errors import BadInput
 from llmops.evaluation.items import Asked
 from llmops.evaluation.judge import key_of
-from llmops.evaluation.power import ability
+from llmops.evaluation.power import Ability, ability
 from llmops.evaluation.statistics import Clusters
 from llmops.spec.evaluation import EvaluateRecipe, Requirement
 from llmops.spec.load import Loaded
 from llmops.spec.suggest import did_you_mean
+from llmops.store.digest import sha256_json
+from llmops.store.memory import Memory
+
+FORMAT = 1
+"""Raised whenever the reckoning changes."""
 
 
-def abilities(declared: Loaded[EvaluateRecipe], suites: Sequence[Asked]) -> list[str]:
-    """What the suites can show of what the gate asks. Raises BadInput where it is impossible."""
+def abilities(
+    declared: Loaded[EvaluateRecipe], suites: Sequence[Asked], memory: Memory
+) -> list[str]:
+    """What the suites can show of what the gate asks. memory: of what was worked out before
+    (importing scipy takes longer than the rest of a plan).
+
+    Raises BadInput where it is impossible.
+    """
     recipe = declared.spec
     by_name = {asked.suite.name: asked for asked in suites}
     notes = []
     for position, asks in enumerate(recipe.gate):
         found = by_name[asks.suite]
         kind = found.suite.metrics[asks.metric].kind
-        can = ability(asks, kind, Clusters.of(found.sources), recipe.confidence)
+        can = _ability(asks, kind, Clusters.of(found.sources), recipe.confidence, memory)
         if can.refused:
             raise declared.bad(can.refused, ("gate", position), fix=can.needs)
         notes.append(f"gate: {can.words}")
     return notes
+
+
+def _ability(
+    asks: Requirement, kind: str, clusters: Clusters, confidence: float, memory: Memory
+) -> Ability:
+    key = sha256_json([FORMAT, asks.model_dump(), kind, asdict(clusters), confidence])
+    known = memory.get(key)
+    if known is None:
+        known = asdict(ability(asks, kind, clusters, confidence))
+        memory.put(key, known)
+    return Ability(**known)
 
 
 def refuse_unmeasured(declared: Loaded[EvaluateRecipe], suites: Sequence[Asked]) -> None:

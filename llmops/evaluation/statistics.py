@@ -20,8 +20,6 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from llmops.evaluation.quantiles import normal_quantile, root, student_quantile
-
 PRIOR_SOURCES = 0.5
 
 
@@ -66,9 +64,11 @@ class Clusters:
 
     def quantile(self, probability: float) -> float:
         """Of the normal distribution, or of Student's where items hang together."""
+        from scipy.special import ndtri, stdtrit  # scipy.stats takes a second to import
+
         if self.independent:
-            return normal_quantile(probability)
-        return student_quantile(self.count - 1, probability) if self.count > 1 else math.inf
+            return float(ndtri(probability))
+        return float(stdtrit(self.count - 1, probability)) if self.count > 1 else math.inf
 
 
 def rate(outcomes: Sequence[float], sources: Sequence[str], confidence: float) -> Interval:
@@ -103,6 +103,8 @@ def log_ratio(
     """The mean negative log-likelihood per token, or a difference of two such. totals: for each
     item the sum over its tokens, and their number. Linearised ratio of totals over sources, with
     Student's quantile (Cochran, Sampling Techniques, chapter 6)."""
+    from scipy.special import stdtrit
+
     clusters = Clusters.of(sources)
     tokens = sum(count for _, count in totals)
     mean = sum(total for total, _ in totals) / tokens
@@ -114,7 +116,7 @@ def log_ratio(
     if count < 2:
         return Interval(mean, -math.inf, math.inf, len(totals), count, count, words)
     variance = count / (count - 1) * sum(r * r for r in residuals.values()) / tokens**2
-    half = student_quantile(count - 1, 0.5 + confidence / 2) * math.sqrt(variance)
+    half = float(stdtrit(count - 1, 0.5 + confidence / 2)) * math.sqrt(variance)
     return Interval(mean, mean - half, mean + half, len(totals), count, count, words)
 
 
@@ -165,6 +167,8 @@ def wilson(successes: float, items: float, quantile: float) -> tuple[float, floa
 
 def tango(gained: float, lost: float, items: float, quantile: float) -> tuple[float, float]:
     """Tango's score interval for (gained - lost) / items. The counts may be fractions."""
+    from scipy.optimize import brentq
+
     if math.isinf(quantile):
         return -1.0, 1.0
     estimate = (gained - lost) / items
@@ -176,7 +180,7 @@ def tango(gained: float, lost: float, items: float, quantile: float) -> tuple[fl
     def end(limit: float) -> float:
         if abs(estimate - limit) < 1e-12 or excess(limit) <= 0:
             return limit
-        return root(excess, estimate, limit)
+        return float(brentq(excess, estimate, limit, xtol=1e-10))
 
     edge = 1 - 1e-12
     return max(-1.0, end(-edge)), min(1.0, end(edge))

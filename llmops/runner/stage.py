@@ -20,6 +20,7 @@ from llmops.spec.reference import Reference
 from llmops.spec.settings import Settings
 from llmops.store.cache_paths import CachePaths
 from llmops.store.digest import Digests
+from llmops.store.memory import Memory
 from llmops.store.paths import ProjectPaths
 from llmops.store.run_paths import AttemptPaths
 
@@ -155,6 +156,11 @@ class Context:
         return TokenCounts(self.paths.tokens, self.digests.file)
 
     @cached_property
+    def abilities(self) -> Memory:
+        """What suites can show, as it was worked out before."""
+        return Memory(self.paths.abilities)
+
+    @cached_property
     def registry(self) -> Registry:
         return Registry(self.paths, self.digests)
 
@@ -184,6 +190,7 @@ class Context:
         """Keep what was found out about files for the next process."""
         self.digests.save()
         self.inspections.save()
+        self.abilities.save()
         self.tokens.save()
 
     def relative(self, path: Path) -> str:

@@ -64,7 +64,7 @@ class Evaluate(Stage):
         parts = _parts(recipe, payload)
         pending = tuple(one.node for one in (model, baseline) if isinstance(one, Pending))
         found = None if pending else _found(parts, model, context)
-        notes = _outcome(found) if found else abilities(node.declared, suites)
+        notes = _outcome(found) if found else abilities(node.declared, suites, context.abilities)
         return Prepared(
             parts=parts,
             output=Pending(node.name, "evidence", _name(model)),

@@ -126,6 +126,11 @@ class ProjectPaths:
         return self.cache / "tokens.json"
 
     @property
+    def abilities(self) -> Path:
+        """Remembered abilities of suites to show what a gate asks for."""
+        return self.cache / "abilities.json"
+
+    @property
     def logs(self) -> Path:
         """What processes say that outlive whoever started them; one file each."""
         return self.state / "logs"
