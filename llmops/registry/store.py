@@ -40,6 +40,7 @@ class Registry:
         self.digests = digests if digests is not None else Digests(paths)
         self.alias_log = Aliases(paths)
         self._manifests: dict[VersionId, tuple[Mark | None, Manifest]] = {}
+        self._listed: dict[str, tuple[Mark | None, dict[str | None, list[Manifest]]]] = {}
 
     @property
     def root(self) -> Path:
@@ -116,10 +117,26 @@ class Registry:
     def find(self, name: str, fingerprint: str) -> Manifest | None:
         """The newest version of `name` with that fingerprint whose files are all there, whole as
         far as names, sizes and headers tell (`verify` reads everything)."""
-        for manifest in reversed(self.versions(name)):
-            if manifest.fingerprint == fingerprint and self._is_complete(manifest):
-                return manifest
-        return None
+        found = reversed(self._by_fingerprint(name).get(fingerprint, ()))
+        return next((manifest for manifest in found if self._is_complete(manifest)), None)
+
+    def last_of(self, name: str, recipe: str, stage: str) -> Manifest | None:
+        """The newest version of `name` that this stage of this recipe's file made."""
+        made = (one for found in self._by_fingerprint(name).values() for one in found)
+        of = [one for one in made if (one.lineage.recipe, one.lineage.stage) == (recipe, stage)]
+        return max(of, key=lambda one: one.number, default=None)
+
+    def _by_fingerprint(self, name: str) -> dict[str | None, list[Manifest]]:
+        """The versions of a model, oldest first, listed again when its directory has changed: a
+        plan of a thousand stages asks a thousand times."""
+        mark = mark_of(self.paths.model(name))
+        known = self._listed.get(name)
+        if known is None or known[0] != mark:
+            known = mark, {}
+            for one in self.versions(name):
+                known[1].setdefault(one.fingerprint, []).append(one)
+            self._listed[name] = known
+        return known[1]
 
     def directory(self, manifest: Manifest) -> Path:
         return self.paths.version(manifest.name, manifest.number)

@@ -1,6 +1,6 @@
 """Fingerprints of stages, and what changed between two of them (design decision 3)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from llmops.store.digest import sha256_json
@@ -25,18 +25,26 @@ def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def changes(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[str, ...]:
+Told = Callable[[str], tuple[str, ...]]
+"""What people call the change of one part; empty where its values tell it."""
+
+
+def changes(
+    old: Mapping[str, str], new: Mapping[str, str], told: Told = lambda _: ()
+) -> tuple[str, ...]:
     """Sentences saying how `new` differs from `old`: `args.learning_rate: 0.001 -> 0.003`.
 
     What is `pending:` may come out as before, so neither it nor its details count as changed.
     """
-    sentences = []
+    sentences: list[str] = []
     pending = tuple(f"{name}." for name, value in new.items() if value.startswith("pending: "))
     for name in sorted({*old, *new}):
         before, after = old.get(name), new.get(name)
         if before == after or f"{name}.".startswith(pending):
             continue
-        if before is None:
+        if said := told(name):
+            sentences += said
+        elif before is None:
             sentences.append(f"{name}: new, {_short(after)}")
         elif after is None:
             sentences.append(f"{name}: no longer set (was {_short(before)})")

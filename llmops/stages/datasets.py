@@ -45,7 +45,7 @@ def training_data(node: Node, part: str, inputs: Mapping[str, Any], context: Con
     for position, file in enumerate(getattr(recipe.data, part)):
         key: Key = ("data", part, position)
         if file.preferences is None:
-            found.append(_inspect(node, file, key, wanted, context))
+            found.append(inspect_file(node, file, key, wanted, context))
             continue
         given = inputs[_input(part, position)]
         _check_plain(node, file, key)
@@ -69,13 +69,14 @@ def inspect_all(
         if file.preferences is not None:
             where = node.declared.source.where((*key, position, "preferences"))
             raise BadInput("preferences are data for `kind: train` only", where=where)
-        found.append(_inspect(node, file, (*key, position), wanted, context))
+        found.append(inspect_file(node, file, (*key, position), wanted, context))
     return found
 
 
-def _inspect(
+def inspect_file(
     node: Node, file: DataFile, key: Key, wanted: Collection[Layout], context: Context
 ) -> DataSet:
+    """The file that `key` of the recipe names, found and checked. Raises as `inspect_all`."""
     place = node.declared.source.where((*key, "path"))
     path = node.declared.file(file.path, (*key, "path"), context.settings.root)
     return context.inspections.inspect(file, path, where=place, wanted=wanted)

@@ -8,8 +8,9 @@ from llmops.engines.contract import Engine, Environment, Progress
 from llmops.errors import BadInput
 from llmops.registry.locate import Located, located
 from llmops.registry.manifest import Manifest
-from llmops.runner.fingerprint import changes, fingerprint
+from llmops.runner.fingerprint import fingerprint
 from llmops.runner.stage import Attempt, Context, Node
+from llmops.stages.differences import differences
 from llmops.store.run_paths import AttemptPaths
 
 
@@ -62,12 +63,7 @@ def looked_up(
     found = context.registry.find(model, fingerprint(parts))
     if found is not None:
         return located(found, context.registry), (), found
-    file = context.relative(node.declared.path)
-    earlier = [
-        manifest
-        for manifest in context.registry.versions(model)
-        if manifest.lineage.recipe == file and manifest.lineage.stage == node.name
-    ]
-    if not earlier:
+    earlier = context.registry.last_of(model, context.relative(node.declared.path), node.name)
+    if earlier is None:
         return None, ("never run",), None
-    return None, changes(earlier[-1].parts, parts), earlier[-1]
+    return None, differences(earlier, parts, node, context), earlier
