@@ -24,9 +24,11 @@ TYPES: dict[str, tuple[str, ...]] = {
     "max_steps": ("int",),
     "warmup_ratio": ("float", "None"),
     "fsdp_config": ("dict", "str", "None"),
+    "lr_scheduler_kwargs": ("dict", "str", "None"),
     "dataloader_num_workers": ("int",),
     **dict.fromkeys(("fp16", "bf16", "packing", "neat_packing", "streaming"), ("bool",)),
     **dict.fromkeys(("use_unsloth", "use_dora", "resize_vocab"), ("bool",)),
+    **dict.fromkeys(("enable_liger_kernel",), ("bool",)),
 }
 CHOICES: dict[str, tuple[str, ...]] = {
     "pref_loss": ("sigmoid", "hinge", "ipo", "kto_pair", "orpo", "simpo"),
@@ -100,7 +102,7 @@ def test_wrong_value(key: str, value: Any, what: str, fix: str, tmp_path: Path) 
         ("learning_rate", 1),
         ("quantization_bit", None),
         ("lora_target", ["q_proj", "v_proj"]),
-        ("fsdp_config", {"a": 1}),
+        ("lr_scheduler_kwargs", {"a": 1}),
     ],
 )
 def test_right_value(key: str, value: Any, tmp_path: Path) -> None:
@@ -126,45 +128,6 @@ def test_unknown_template(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("stage", "args", "what"),
-    [
-        ("dpo", {"pref_loss": "ipo"}, "trains plain sigmoid"),
-        ("dpo", {"pref_loss": "hinge"}, "trains plain sigmoid"),
-        ("sft", {"flash_attn": "fa3"}, "not implemented"),
-        ("dpo", {"packing": True}, "`packing` has no meaning in stage dpo"),
-        ("cpt", {"neat_packing": True}, "`neat_packing` is for stage sft only"),
-        ("sft", {"streaming": True}, "`streaming` needs `max_steps`"),
-        ("sft", {"streaming": True, "max_steps": 9}, "needs `dataloader_num_workers"),
-        ("sft", {"eval_strategy": "epoch"}, "`eval_strategy` needs data"),
-        ("sft", {"warmup_ratio": 0.1}, "`warmup_ratio` is deprecated"),
-        ("sft", {"fp16": True}, "`fp16` needs a GPU"),
-        ("sft", {"quantization_bit": 4}, "quantized training needs a GPU"),
-        ("sft", {"finetuning_type": "oft"}, "OFT adapters are not served"),
-        ("sft", {"use_dora": True}, "vLLM does not load DoRA"),
-        ("sft", {"resize_vocab": True}, "new embeddings"),
-    ],
-)
-def test_late_failure_is_refused_early(
-    stage: str, args: dict[str, Any], what: str, tmp_path: Path
-) -> None:
-    assert what in refused(tmp_path, stage, args).what
-
-
-@pytest.mark.parametrize(
-    ("args", "what"),
-    [
-        ({"quantization_bit": 5}, "bnb quantizes to 4 or 8 bits, not 5"),
-        ({"quantization_bit": 4, "quantization_method": "eetq"}, "eetq quantizes to 8 bits"),
-        ({"quantization_bit": 4, "quantization_method": "gptq"}, "cannot quantize while"),
-        ({"quantization_bit": 4, "finetuning_type": "full"}, "goes with LoRA only"),
-        ({"fp16": True, "bf16": True}, "exclude each other"),
-    ],
-)
-def test_refused_with_a_gpu_too(args: dict[str, Any], what: str, tmp_path: Path) -> None:
-    assert what in refused(tmp_path, "sft", args, GPU).what
-
-
 def test_hqq_takes_five_bits(tmp_path: Path) -> None:
     accepted(tmp_path, "sft", {"quantization_bit": 5, "quantization_method": "hqq"}, GPU)
 
@@ -185,3 +148,16 @@ def test_processes_on_a_cpu(tmp_path: Path) -> None:
 def test_full_training_may_resize(tmp_path: Path) -> None:
     args = {"finetuning_type": "full", "resize_vocab": True}
     check_chain(train_recipe(tmp_path, "sft", args))
+
+
+def test_package_that_the_environment_lacks(tmp_path: Path) -> None:
+    for name in ("torch-2.9.0", "liger_kernel-0.6.2"):
+        (tmp_path / f"{name}.dist-info").mkdir()
+    machine = Machine(2, ("0",), tmp_path)
+    accepted(tmp_path, "sft", {"enable_liger_kernel": True}, machine)
+    error = refused(tmp_path, "sft", {"use_unsloth": True}, machine)
+    assert error.what.startswith("`use_unsloth: True` needs the package unsloth")
+
+
+def test_packages_of_a_machine_that_is_only_thought_of(tmp_path: Path) -> None:
+    accepted(tmp_path, "sft", {"use_unsloth": True}, GPU)

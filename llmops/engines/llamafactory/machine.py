@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from llmops.environments.machine import cores, nvidia_devices
@@ -15,19 +16,34 @@ from llmops.environments.machine import cores, nvidia_devices
 
 @dataclass(frozen=True)
 class Machine:
-    """cores: what this process may use. accelerators: ids as CUDA_VISIBLE_DEVICES takes them."""
+    """cores: what this process may use. accelerators: ids as CUDA_VISIBLE_DEVICES takes them.
+    site: the site-packages of the engine's environment; None for one that is only thought of."""
 
     cores: int
     accelerators: tuple[str, ...] = ()
+    site: Path | None = None
 
     @property
     def cpu_only(self) -> bool:
         return not self.accelerators
 
+    def lacks(self, package: str) -> bool:
+        """Whether `package` is known to be absent: torch lies there, and it does not."""
+        return bool(self._installed) and package not in self._installed
+
+    @cached_property
+    def _installed(self) -> frozenset[str]:
+        """Names of the installed distributions; none where torch is not among them."""
+        found = self.site.glob("*.dist-info") if self.site is not None else ()
+        names = frozenset(
+            re.sub(r"[-_.]+", "-", path.name.partition("-")[0]).lower() for path in found
+        )
+        return names if "torch" in names else frozenset()
+
 
 def this_machine(site: Path, environ: Mapping[str, str] = os.environ) -> Machine:
     """The machine as seen with the torch in `site`."""
-    return Machine(cores(), _accelerators(_torch_build(site), environ))
+    return Machine(cores(), _accelerators(_torch_build(site), environ), site)
 
 
 def with_gpus(number: int) -> Machine:

@@ -1,10 +1,13 @@
 """Options whose value names a file of the user's: found beside the recipe or from the root."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 from llmops.spec.load import Loaded, resolve_path
 from llmops.spec.recipe import TrainRecipe
 from llmops.spec.settings import find_root
+from llmops.store.files import read_object
 
 FILE_OPTIONS = (
     "deepspeed",
@@ -32,3 +35,18 @@ def option_file(recipe: Loaded[TrainRecipe], key: str) -> Path | None:
             fix="a path is looked up beside the recipe, then from the project's root",
         )
     return found
+
+
+def option_object(recipe: Loaded[TrainRecipe], key: str) -> dict[str, Any]:
+    """The mapping that the option `key` holds, in place, as JSON text or in a file; empty when it
+    is unset or no mapping. Raises BadInput as above."""
+    given = recipe.spec.args.get(key)
+    file = option_file(recipe, key)
+    if file is not None:
+        return read_object(file)
+    if isinstance(given, str):
+        try:
+            given = json.loads(given)
+        except ValueError:
+            return {}
+    return given if isinstance(given, dict) else {}

@@ -1,0 +1,85 @@
+"""Evaluation while training, and what depends on it."""
+
+from llmops.engines.llamafactory.rules.case import Case
+
+_NEEDS_DATA: tuple[tuple[str, object], ...] = (
+    ("eval_strategy", "no"),
+    ("eval_on_start", False),
+    ("load_best_model_at_end", False),
+    ("early_stopping_steps", None),
+)
+
+
+def has_data(case: Case) -> None:
+    if case.recipe.spec.data.validation is not None:
+        return
+    for key, idle in _NEEDS_DATA:
+        if case.args.get(key, idle) != idle:
+            raise case.bad(
+                key,
+                f"`{key}` needs data to evaluate on",
+                fix="write `data.validation:`, a share such as 0.1 or files",
+            )
+
+
+def best_model(case: Case) -> None:
+    """Checkpoints are compared by an evaluation at each of them."""
+    args = case.args
+    when, save = args.get("eval_strategy", "no"), args.get("save_strategy", "steps")
+    best = args.get("load_best_model_at_end")
+    if save == "best":
+        if when == "no":
+            raise _strategy(case, "save_strategy", "`save_strategy: best` compares evaluations")
+        if not best and "metric_for_best_model" not in args:
+            raise case.bad(
+                "save_strategy",
+                "`save_strategy: best` needs `metric_for_best_model`",
+                fix="write `metric_for_best_model: loss`",
+            )
+    if not best:
+        return
+    if case.stage == "rm":
+        raise case.bad(
+            "load_best_model_at_end", "stage rm cannot load the best model", fix="leave it out"
+        )
+    if save not in ("best", when):
+        raise _strategy(
+            case,
+            "load_best_model_at_end",
+            f"`save_strategy: {save}` and `eval_strategy: {when}` must be the same",
+        )
+    if when == save == "steps":
+        _multiple(case)
+
+
+def _strategy(case: Case, key: str, what: str) -> Exception:
+    return case.bad(key, what, fix="write `eval_strategy: steps`, or `epoch` for both")
+
+
+def _multiple(case: Case) -> None:
+    save = case.args.get("save_steps", 500)
+    every = case.args.get("eval_steps") or case.args.get("logging_steps")
+    if every is None:
+        return
+    # Shares of all steps are compared in millionths, as the engine does.
+    mixed = (save < 1) != (every < 1)
+    if mixed or (save * 1_000_000) % (every * 1_000_000) != 0:
+        raise case.bad(
+            "load_best_model_at_end",
+            f"`save_steps: {save}` is no multiple of `eval_steps: {every}`",
+            fix="write the same for both",
+        )
+
+
+def early_stopping(case: Case) -> None:
+    args = case.args
+    if args.get("early_stopping_steps") is None:
+        return
+    if args.get("eval_strategy", "no") == "no":
+        raise _strategy(case, "early_stopping_steps", "early stopping compares evaluations")
+    if not args.get("load_best_model_at_end") and "metric_for_best_model" not in args:
+        raise case.bad(
+            "early_stopping_steps",
+            "early stopping needs to know the metric",
+            fix="write `load_best_model_at_end: true`, or `metric_for_best_model: loss`",
+        )

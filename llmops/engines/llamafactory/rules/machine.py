@@ -1,0 +1,129 @@
+"""What the recipe asks of the machine and of the engine's environment."""
+
+from typing import Any
+
+from llmops.engines.llamafactory.rules.case import Case
+
+_BITS = {"bnb": (4, 8), "hqq": (1, 2, 3, 4, 5, 6, 8), "eetq": (8,)}
+_QUANTIZER = {"bnb": "bitsandbytes", "hqq": "hqq", "eetq": "eetq"}
+_PACKAGES: tuple[tuple[str, Any, str], ...] = (
+    ("deepspeed", None, "deepspeed"),
+    ("enable_liger_kernel", True, "liger-kernel"),
+    ("flash_attn", "fa2", "flash-attn"),
+    ("mixture_of_depths", None, "mixture-of-depth"),
+    ("plot_loss", True, "matplotlib"),
+    ("use_adam_mini", True, "adam-mini"),
+    ("use_apollo", True, "apollo-torch"),
+    ("use_badam", True, "badam"),
+    ("use_galore", True, "galore-torch"),
+    ("use_kt", True, "kt-kernel"),
+    ("use_swanlab", True, "swanlab"),
+    ("use_unsloth", True, "unsloth"),
+)
+# By the beginning of `optim`.
+_OPTIMIZERS: tuple[tuple[str, str], ...] = (
+    ("adamw_bnb", "bitsandbytes"),
+    ("adamw_8bit", "bitsandbytes"),
+    ("ademamix", "bitsandbytes"),
+    ("lion", "bitsandbytes"),
+    ("paged_", "bitsandbytes"),
+    ("rmsprop_bnb", "bitsandbytes"),
+    ("adamw_torch_4bit", "torchao"),
+    ("adamw_torch_8bit", "torchao"),
+    ("adamw_apex", "apex"),
+    ("apollo", "apollo-torch"),
+    ("galore", "galore-torch"),
+    ("grokadamw", "grokadamw"),
+    ("schedule_free", "schedulefree"),
+    ("stable_adamw", "torch-optimi"),
+)
+
+
+def quantization(case: Case) -> None:
+    bits = case.args.get("quantization_bit")
+    if bits is None:
+        return
+    method = case.args.get("quantization_method", "bnb")
+    allowed = _BITS.get(method)
+    if allowed is None:
+        raise case.bad(
+            "quantization_method",
+            f"`{method}` cannot quantize while training",
+            fix="use `bnb`, `hqq` or `eetq`",
+        )
+    if bits not in allowed:
+        possible = " or ".join(map(str, allowed))
+        raise case.bad("quantization_bit", f"{method} quantizes to {possible} bits, not {bits}")
+    if case.machine.cpu_only:
+        raise case.bad("quantization_bit", "quantized training needs a GPU", fix="leave it out")
+    if case.method not in ("lora", "oft"):
+        raise case.bad(
+            "quantization_bit",
+            "quantization goes with LoRA only",
+            fix="write `finetuning_type: lora`",
+        )
+    if case.args.get("quantization_device_map") is not None:
+        raise case.bad(
+            "quantization_device_map", "a device map is for serving only", fix="leave it out"
+        )
+    if (case.zero3 or case.args.get("fsdp")) and (method, bits) != ("bnb", 4):
+        raise case.bad(
+            "quantization_bit",
+            f"{method} with {bits} bits does not go with ZeRO-3 or FSDP",
+            fix="use `bnb` with 4 bits",
+        )
+
+
+def precision(case: Case) -> None:
+    for key in ("fp16", "pure_bf16", "tf32", "fp8", "fp16_full_eval"):
+        if case.args.get(key) and case.machine.cpu_only:
+            raise case.bad(
+                key,
+                f"`{key}` needs a GPU, and this machine or environment has none",
+                fix="leave it out (float32), or use `bf16: true`",
+            )
+
+
+def attention(case: Case) -> None:
+    if case.args.get("flash_attn") == "fa3":
+        raise case.bad(
+            "flash_attn",
+            "`flash_attn: fa3` is listed by the engine and not implemented",
+            fix="use `auto`, `sdpa` or `fa2`",
+        )
+
+
+def packages(case: Case) -> None:
+    """Without flash-attn the engine says so in its log and uses another attention; the others
+    end it."""
+    for key, asked, package in _PACKAGES:
+        value = case.args.get(key)
+        if value and (asked is None or value == asked):
+            _needs(case, key, package)
+    if case.args.get("quantization_bit") is not None:
+        method = case.args.get("quantization_method", "bnb")
+        _needs(case, "quantization_bit", _QUANTIZER[method])
+    named = str(case.args.get("optim", ""))
+    for start, package in _OPTIMIZERS:
+        if named.startswith(start):
+            _needs(case, "optim", package)
+
+
+def _needs(case: Case, key: str, package: str) -> None:
+    if case.machine.lacks(package):
+        raise case.bad(
+            key,
+            f"`{key}: {case.args[key]}` needs the package {package}, which the engine's "
+            "environment does not have",
+            fix="leave it out, or name an environment of your own that has it: "
+            "`[engines.llamafactory]` in llmops.toml",
+        )
+
+
+def devices(case: Case) -> None:
+    asked, there = case.devices, len(case.machine.accelerators)
+    place = ("resources", "devices")
+    if there and asked > there:
+        raise case.recipe.bad(f"{asked} devices, and this machine has {there}", place)
+    if asked > 1 and case.args.get("use_unsloth"):
+        raise case.recipe.bad("unsloth trains on one device", place)

@@ -1,0 +1,86 @@
+"""What is trained, by which loss and optimizer."""
+
+from llmops.engines.llamafactory.rules.case import Case
+
+_ONLY_LORA = ("loraplus_lr_ratio", "use_rslora", "use_dora", "pissa_init")
+_FULL_OPTIMIZERS = ("use_galore", "use_apollo", "use_badam")
+_NEW_TOKENS = ("add_tokens", "add_special_tokens", "new_special_tokens_config", "resize_vocab")
+_PROJECTED = {
+    "use_galore": (
+        "adamw_torch",
+        "adamw_bnb_8bit",
+        "adamw_8bit",
+        "paged_adamw_8bit",
+        "adafactor",
+    ),
+    "use_apollo": ("adamw_torch",),
+}
+
+
+def preference_loss(case: Case) -> None:
+    loss = case.args.get("pref_loss")
+    if loss is not None and loss not in ("sigmoid", "orpo", "simpo"):
+        raise case.bad(
+            "pref_loss",
+            f"`pref_loss: {loss}` trains plain sigmoid DPO in this engine, without a word",
+            fix="only `sigmoid`, `orpo` and `simpo` are what they say",
+        )
+
+
+def label_smoothing(case: Case) -> None:
+    loss = case.args.get("pref_loss", "sigmoid")
+    if case.args.get("dpo_label_smoothing") and loss != "sigmoid":
+        raise case.bad(
+            "dpo_label_smoothing",
+            f"label smoothing is for the sigmoid loss, not for {loss}",
+            fix="leave it out",
+        )
+
+
+def not_for_method(case: Case) -> None:
+    """Options that belong to another `finetuning_type`."""
+    if case.method == "lora":
+        for key in _FULL_OPTIMIZERS:
+            if case.args.get(key):
+                raise case.bad(key, f"`{key}` does not go with LoRA", fix=_FULL)
+    else:
+        for key in _ONLY_LORA:
+            if case.args.get(key):
+                raise case.bad(key, f"`{key}` is for LoRA only", fix="leave it out")
+    if case.method == "full" and case.args.get("use_llama_pro"):
+        raise case.bad(
+            "use_llama_pro",
+            "block expansion trains the new blocks only, not the full model",
+            fix="write `finetuning_type: freeze`",
+        )
+
+
+_FULL = "leave it out, or write `finetuning_type: full`"
+
+
+def reference_with_new_tokens(case: Case) -> None:
+    """The reference is the base loaded anew, whose new tokens would be others or a crash."""
+    args = case.args
+    refers = case.stage == "kto" or (
+        case.stage == "dpo" and args.get("pref_loss", "sigmoid") == "sigmoid"
+    )
+    if case.method == "lora" or not refers:
+        return
+    for key in _NEW_TOKENS:
+        if args.get(key):
+            raise case.bad(
+                key,
+                f"stage {case.stage} compares with the base as it was, which knows no new tokens",
+                fix="add them in an SFT stage, and start this one from its version",
+            )
+
+
+def optimizer(case: Case) -> None:
+    named = case.args.get("optim")
+    for key, possible in _PROJECTED.items():
+        if case.args.get(key) and named is not None and named not in possible:
+            raise case.bad(
+                "optim",
+                f"`{key}` is not implemented for `optim: {named}`",
+                fix=f"use {', '.join(f'`{one}`' for one in possible)}",
+            )

@@ -1,0 +1,74 @@
+"""Steps, learning rates and the processes that load data."""
+
+from llmops.engines.llamafactory.rules.case import Case
+
+_STEPS = (("logging_strategy", "logging_steps"), ("eval_strategy", "eval_steps"))
+_BY_EVALUATION = ("reduce_lr_on_plateau", "greedy")
+_LEVELS = ("debug", "info", "warning", "error", "critical", "detail", "passive")
+
+
+def deprecated(case: Case) -> None:
+    ratio = case.args.get("warmup_ratio")
+    if "warmup_ratio" in case.args:
+        raise case.bad(
+            "warmup_ratio",
+            "`warmup_ratio` is deprecated in transformers 5",
+            fix=f"write `warmup_steps: {ratio}`: below 1 it is a share of all steps",
+        )
+
+
+def steps(case: Case) -> None:
+    """Above 1 they count steps, below 1 they are a share of all."""
+    for strategy, key in (*_STEPS, ("save_strategy", "save_steps")):
+        value = case.args.get(key)
+        by_steps = case.args.get(strategy, case.defaults.get(strategy)) == "steps"
+        if by_steps and value is not None and value > 1 and value != int(value):
+            raise case.bad(
+                key,
+                f"`{key}: {value}` is neither a number of steps nor a share of all",
+                fix="write a whole number, or one below 1",
+            )
+
+
+def scheduler(case: Case) -> None:
+    name = case.args.get("lr_scheduler_type")
+    if name in _BY_EVALUATION and case.args.get("eval_strategy", "no") == "no":
+        raise case.bad(
+            "lr_scheduler_type",
+            f"`{name}` follows an evaluation, and there is none",
+            fix="write `eval_strategy: steps` and `data.validation:`",
+        )
+    kwargs = case.args.get("lr_scheduler_kwargs")
+    given = kwargs if isinstance(kwargs, dict) else {}
+    if isinstance(kwargs, str):
+        return
+    least = {"min_lr", "min_lr_rate"} & given.keys()
+    if name in ("cosine_with_min_lr", "cosine_warmup_with_min_lr") and len(least) != 1:
+        raise _kwargs(case, f"`{name}` needs either `min_lr` or `min_lr_rate`", "min_lr: 1.0e-6")
+    if name == "warmup_stable_decay" and "num_decay_steps" not in given:
+        raise _kwargs(case, f"`{name}` needs `num_decay_steps`", "num_decay_steps: 100")
+
+
+def _kwargs(case: Case, what: str, example: str) -> Exception:
+    fix = f"write `lr_scheduler_kwargs: {{{example}}}`"
+    return case.bad("lr_scheduler_type", what, fix=fix)
+
+
+def workers(case: Case) -> None:
+    args = case.args
+    if args.get("dataloader_prefetch_factor") and not args.get("dataloader_num_workers"):
+        raise case.bad(
+            "dataloader_prefetch_factor",
+            "nothing is fetched ahead without processes that do it",
+            fix="write `dataloader_num_workers: 1` or more",
+        )
+    if args.get("dataloader_persistent_workers") and not args.get("dataloader_num_workers"):
+        raise case.bad(
+            "dataloader_persistent_workers",
+            "there are no workers to keep",
+            fix="write `dataloader_num_workers: 1` or more",
+        )
+    for key in ("log_level", "log_level_replica"):
+        level = args.get(key, "passive")
+        if level not in _LEVELS:
+            raise case.bad(key, f"`{level}` is not one of {', '.join(_LEVELS)}")

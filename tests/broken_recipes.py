@@ -1,0 +1,233 @@
+"""Recipes that the engine would refuse late, or train as something else: what the plan says of
+each, and what the real engine says of those that its own parser sees."""
+
+from typing import Any, NamedTuple
+
+EVAL = {"eval_strategy": "steps", "eval_steps": 10}
+BEST = {**EVAL, "load_best_model_at_end": True}
+ZERO2: dict[str, Any] = {"zero_optimization": {"stage": 2}}
+ZERO3: dict[str, Any] = {"zero_optimization": {"stage": 3}}
+SHARE = {"validation": 0.2}
+
+
+class Broken(NamedTuple):
+    """A good recipe of `stage` with `args`. says: words of the refusal; gpus: of the machine that
+    is planned for; more: other keys of the recipe; real: words of the engine's parser, empty where
+    it lets the recipe pass (it fails later, or trains something else)."""
+
+    stage: str
+    args: dict[str, Any]
+    says: str
+    gpus: int = 0
+    more: dict[str, Any] = {}  # noqa: RUF012  never changed
+    real: str = ""
+
+
+BROKEN = (
+    # Names, types and values.
+    Broken("sft", {"learnin_rate": 0.1}, "did you mean `learning_rate`", real="not used by"),
+    Broken("sft", {"lora_rank": "8"}, "without the quotes: 8"),
+    Broken("sft", {"lora_rank": 8.5}, "expected a whole number"),
+    Broken("sft", {"learning_rate": "1e-4"}, "without the quotes: 0.0001"),
+    Broken("sft", {"bf16": "yes"}, "expected true or false"),
+    Broken("sft", {"flash_attn": "fa9"}, "`fa9` is not one of"),
+    Broken("sft", {"finetuning_type": "lorra"}, "did you mean `lora`", real="Invalid fine-tuning"),
+    Broken("sft", {"lr_scheduler_type": "cosin"}, "did you mean `cosine`", real="not a valid"),
+    Broken("sft", {"optim": "adam"}, "`adam` is not one of", real="not a valid"),
+    Broken("sft", {"save_strategy": "never"}, "`never` is not one of", real="not a valid"),
+    Broken("sft", {"logging_strategy": "always"}, "is not one of", real="not a valid"),
+    Broken("sft", {"dataset": "town"}, "write `data.train:`"),
+    Broken("sft", {}, "did you mean `qwen3`", more={"template": "qwen33"}),
+    # Numbers out of range.
+    Broken("sft", {"lora_rank": 0}, "1 or more"),
+    Broken("sft", {"lora_alpha": 0}, "1 or more"),
+    Broken("sft", {"lora_dropout": 1.5}, "below 1"),
+    Broken("sft", {"learning_rate": -0.1}, "0 or more"),
+    Broken("sft", {"per_device_train_batch_size": 0}, "1 or more"),
+    Broken("sft", {"gradient_accumulation_steps": 0}, "1 or more"),
+    Broken("sft", {"max_steps": 0}, "-1 for whole epochs"),
+    Broken("sft", {"num_train_epochs": 0}, "above 0"),
+    Broken("sft", {"warmup_steps": -1}, "0 or more", real="warmup_steps"),
+    Broken("sft", {"torch_empty_cache_steps": 0}, "1 or more", real="torch_empty_cache_steps"),
+    Broken("sft", {"seed": -1}, "0 to 4294967295", real="Seed must be"),
+    Broken("sft", {"adam_beta2": 1.0}, "below 1"),
+    Broken("sft", {"cutoff_len": -5}, "1 or more"),
+    Broken("dpo", {"pref_beta": 0.0}, "nothing is learned"),
+    Broken("dpo", {"dpo_label_smoothing": 0.5}, "below 0.5"),
+    Broken("sft", {"logging_steps": 0}, "above 0", real="non-zero --logging_steps"),
+    Broken("sft", {"save_steps": 2.5}, "neither a number", real="must be an integer"),
+    Broken("sft", {**EVAL, "eval_steps": 1.5}, "neither", more=SHARE, real="must be an integer"),
+    # Stages and losses.
+    Broken("dpo", {"pref_loss": "ipo"}, "trains plain sigmoid"),
+    Broken("dpo", {"pref_loss": "hinge"}, "trains plain sigmoid"),
+    Broken(
+        "dpo",
+        {"pref_loss": "simpo", "dpo_label_smoothing": 0.1},
+        "for the sigmoid loss",
+        real="only valid for sigmoid",
+    ),
+    Broken("kto", {"pref_loss": "simpo"}, "for stage dpo only"),
+    Broken("sft", {"pref_beta": 0.3}, "for stage dpo and kto only"),
+    Broken("dpo", {"kto_chosen_weight": 2.0}, "for stage kto only"),
+    Broken("dpo", {"packing": True}, "for stage cpt and sft only"),
+    Broken("cpt", {"neat_packing": True}, "for stage sft only", real="except SFT"),
+    Broken("dpo", {"mask_history": True}, "for stage sft only", real="except SFT"),
+    Broken("kto", {"train_on_prompt": True}, "for stage sft only", real="except SFT"),
+    Broken("cpt", {"use_dft_loss": True}, "for stage sft only"),
+    Broken("sft", {"use_dft_loss": True, "use_asft_loss": True}, "exclude each other"),
+    Broken(
+        "sft",
+        {"mask_history": True, "train_on_prompt": True},
+        "exclude each other",
+        real="incompatible",
+    ),
+    Broken("dpo", {"finetuning_type": "full", "add_tokens": "<a>"}, "knows no new tokens"),
+    Broken("kto", {"finetuning_type": "full", "resize_vocab": True}, "knows no new tokens"),
+    # Methods and optimizers.
+    Broken("sft", {"use_galore": True}, "does not go with LoRA", real="Cannot use LoRA with"),
+    Broken("sft", {"use_badam": True}, "does not go with LoRA", real="Cannot use LoRA with"),
+    Broken(
+        "sft",
+        {"finetuning_type": "full", "use_galore": True, "use_apollo": True},
+        "exclude each other",
+        real="Cannot use GaLore",
+    ),
+    Broken("sft", {"finetuning_type": "full", "use_dora": True}, "LoRA only", real="only valid"),
+    Broken("sft", {"finetuning_type": "full", "use_rslora": True}, "LoRA only", real="only valid"),
+    Broken(
+        "sft",
+        {"finetuning_type": "freeze", "loraplus_lr_ratio": 4.0},
+        "LoRA only",
+        real="only valid",
+    ),
+    Broken(
+        "sft",
+        {"finetuning_type": "full", "use_llama_pro": True},
+        "the new blocks only",
+        real="only valid",
+    ),
+    Broken(
+        "sft",
+        {"finetuning_type": "full", "use_galore": True, "optim": "sgd"},
+        "not implemented for `optim: sgd`",
+    ),
+    Broken("sft", {"finetuning_type": "freeze", "freeze_trainable_layers": 0}, "trains no layer"),
+    # Versions that nothing serves.
+    Broken("sft", {"finetuning_type": "oft"}, "not served by vLLM"),
+    Broken("sft", {"use_dora": True}, "DoRA"),
+    Broken("sft", {"additional_target": "lm_head"}, "refused by vLLM"),
+    Broken("sft", {"resize_vocab": True}, "new embeddings"),
+    Broken("dpo", {"pissa_init": True}, "PiSSA", real="Cannot use PiSSA"),
+    # Machine and packages.
+    Broken("sft", {"flash_attn": "fa3"}, "not implemented"),
+    Broken("sft", {"fp16": True}, "needs a GPU"),
+    Broken("sft", {"pure_bf16": True}, "needs a GPU", real="does not support `pure_bf16`"),
+    Broken("sft", {"tf32": True}, "needs a GPU", real="--tf32 requires"),
+    Broken("sft", {"fp16": True, "bf16": True}, "exclude each other", real="At most one of"),
+    Broken("sft", {"quantization_bit": 4}, "needs a GPU"),
+    Broken("sft", {"quantization_bit": 5}, "4 or 8 bits, not 5", gpus=1),
+    Broken("sft", {"quantization_bit": 4, "quantization_method": "gptq"}, "while training", gpus=1),
+    Broken(
+        "sft",
+        {"quantization_bit": 4, "finetuning_type": "full"},
+        "goes with LoRA only",
+        gpus=1,
+        real="only compatible with the LoRA",
+    ),
+    Broken(
+        "sft",
+        {"quantization_bit": 4, "quantization_device_map": "auto"},
+        "for serving only",
+        gpus=1,
+        real="Cannot use device map",
+    ),
+    Broken(
+        "sft",
+        {"quantization_bit": 8, "deepspeed": ZERO3},
+        "does not go with ZeRO-3",
+        gpus=2,
+        more={"resources": {"devices": 2}},
+    ),
+    Broken("sft", {}, "3 devices, and this machine has 2", 2, {"resources": {"devices": 3}}),
+    # Data.
+    Broken("sft", {"streaming": True}, "needs `max_steps`", real="specify `max_steps`"),
+    Broken("sft", {"streaming": True, "max_steps": 9}, "needs `dataloader_num_workers"),
+    Broken(
+        "sft",
+        {"streaming": True, "max_steps": 9, "max_samples": 4},
+        "exclude each other",
+        real="incompatible with `streaming`",
+    ),
+    Broken(
+        "sft",
+        {"streaming": True, "max_steps": 9, "dataloader_num_workers": 1},
+        "a share for validation",
+        more=SHARE,
+        real="integer val size",
+    ),
+    Broken("sft", {"interleave_probs": "0.5,0.5"}, "interleaved mixing", real="only valid for"),
+    Broken(
+        "sft",
+        {"interleave_probs": "0.5,0.5", "mix_strategy": "interleave_under"},
+        "2 shares, and 1 files",
+        real="should be identical",
+    ),
+    Broken("sft", {"neat_packing": True, "flash_attn": "fa2"}, "a packed batch is of one sample"),
+    # Evaluation and checkpoints.
+    Broken("sft", EVAL, "`eval_strategy` needs data", real="eval_dataset be provided"),
+    Broken("sft", {"early_stopping_steps": 2}, "needs data"),
+    Broken("sft", {"load_best_model_at_end": True}, "must be the same", 0, SHARE, "to match"),
+    Broken(
+        "sft",
+        {**BEST, "save_strategy": "epoch"},
+        "must be the same",
+        more=SHARE,
+        real="to match",
+    ),
+    Broken("sft", {**BEST, "save_steps": 25}, "no multiple", more=SHARE, real="multiple of"),
+    Broken("sft", {**EVAL, "save_strategy": "best"}, "metric_for_best_model", more=SHARE),
+    Broken("sft", {"early_stopping_steps": 2}, "compares evaluations", more=SHARE),
+    Broken("sft", {**EVAL, "early_stopping_steps": 2}, "know the metric", more=SHARE),
+    # Schedule and workers.
+    Broken("sft", {"warmup_ratio": 0.1}, "`warmup_ratio` is deprecated"),
+    Broken(
+        "sft",
+        {"lr_scheduler_type": "reduce_lr_on_plateau"},
+        "follows an evaluation",
+        real="requires an eval",
+    ),
+    Broken("sft", {"lr_scheduler_type": "cosine_with_min_lr"}, "`min_lr` or `min_lr_rate`"),
+    Broken("sft", {"lr_scheduler_type": "warmup_stable_decay"}, "needs `num_decay_steps`"),
+    Broken("sft", {"dataloader_prefetch_factor": 2}, "processes that do it", real="prefetch"),
+    Broken("sft", {"log_level": "loud"}, "is not one of"),
+    # Several processes.
+    Broken("sft", {"fsdp": "offload"}, "does not shard", real="can't work on its own"),
+    Broken("sft", {"fsdp": "full_shard shard_grad_op"}, "exclude", real="not compatible"),
+    Broken("sft", {"fsdp": "shards"}, "`shards` is not one of", real="not a valid"),
+    Broken("sft", {"fsdp_config": {"min_num_params": 1}}, "does nothing without `fsdp`"),
+    Broken("sft", {"deepspeed": "{zero"}, "not a JSON object", real="Expecting property name"),
+    Broken(
+        "sft",
+        {"deepspeed": {**ZERO2, "train_micro_batch_size_per_gpu": 4}},
+        "`per_device_train_batch_size: 8` in the recipe",
+        gpus=1,
+    ),
+    Broken("sft", {"deepspeed": ZERO3, "pure_bf16": True}, "ZeRO-3", gpus=1),
+    Broken("sft", {"deepspeed": ZERO2, "fsdp": "full_shard"}, "exclude each other", gpus=1),
+    Broken(
+        "sft",
+        {"finetuning_type": "full", "use_badam": True, "badam_mode": "ratio"},
+        "in one process only",
+        more={"resources": {"devices": 2}},
+    ),
+    Broken(
+        "sft",
+        {
+            "finetuning_type": "full",
+            "use_galore": True,
+            "galore_layerwise": True,
+            "gradient_accumulation_steps": 2,
+        },
+        "cannot accumulate",
+    ),
+)

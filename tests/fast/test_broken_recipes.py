@@ -1,0 +1,85 @@
+"""Every recipe of the table is refused by its plan, with file, line, key and reason."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmops.engines.contract import Environment
+from llmops.engines.llamafactory.options import _mark
+from llmops.errors import BadInput
+from llmops.runner.plan import Plan, make_plan
+from llmops.runner.stage import Context
+from llmops.spec.settings import Settings
+from llmops.stages.catalog import KINDS
+from tests.broken_recipes import BROKEN, EVAL, SHARE, Broken
+from tests.fast.models_on_disk import write_full
+from tests.training_jobs import LAYOUT_ROWS, bare_environment, train_recipe, write_rows
+
+OPTIONS = Path(__file__).parent / "golden" / "llamafactory-0.9.5-options.json"
+LAYOUTS = {"cpt": "text", "sft": "messages", "dpo": "preference", "kto": "kto"}
+
+
+class Installed(Context):
+    """A context in which the engine is installed, as far as a plan looks."""
+
+    def environment(self, engine: str) -> Environment:
+        site = self.settings.root / "environment" / "site-packages"
+        return Environment(engine, "0.9.5", site / "python", site)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("project")
+    (root / "llmops.toml").touch()
+    base = write_full(root / "base")
+    (base / "chat_template.jinja").touch()
+    environment = bare_environment(root)
+    for stage, layout in LAYOUTS.items():
+        write_rows(root / f"{stage}.jsonl", LAYOUT_ROWS[layout][2])
+    name = f"llamafactory-0.9.5-{_mark(environment)}.json"
+    options = Context(Settings(root=root, cache=root / "cache")).cache.options
+    options.mkdir(parents=True)
+    shutil.copyfile(OPTIONS, options / name)
+    return root
+
+
+def plan(project: Path, stage: str, args: dict[str, Any], gpus: int = 0, **more: Any) -> Plan:
+    data = Path(f"{stage}.jsonl")
+    recipe = train_recipe(project, stage, args, data=data, **more)
+    settings = Settings(root=project, cache=project / "cache")
+    context = Installed(settings, gpus=gpus or None)
+    return make_plan(recipe.path, (), context=context, kinds=KINDS)
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda b: f"{b.stage}-{'-'.join(b.args)}")
+def test_refused_by_the_plan(broken: Broken, project: Path) -> None:
+    with pytest.raises(BadInput) as caught:
+        plan(project, broken.stage, broken.args, broken.gpus, **broken.more)
+    error = caught.value
+    assert broken.says in f"{error.what} {error.fix}"
+    assert error.where.startswith(f"{project / broken.stage}.yaml:")
+
+
+@pytest.mark.parametrize("stage", LAYOUTS)
+def test_good_recipe_is_planned(stage: str, project: Path) -> None:
+    (planned,) = plan(project, stage, {"lora_rank": 8, "learning_rate": 1e-4}).stages
+    assert planned.prepared.command is not None
+
+
+@pytest.mark.parametrize(
+    ("args", "more"),
+    [
+        ({**EVAL, "load_best_model_at_end": True, "save_steps": 20}, SHARE),
+        ({**EVAL, "early_stopping_steps": 2, "metric_for_best_model": "loss"}, SHARE),
+        ({"finetuning_type": "full", "use_galore": True}, {}),
+        ({"lr_scheduler_type": "cosine_with_min_lr", "lr_scheduler_kwargs": {"min_lr": 1e-6}}, {}),
+        ({"pref_loss": "sigmoid", "pref_beta": 0.1, "pref_ftx": 0.0}, {}),
+        ({"neat_packing": True, "packing": True, "mask_history": True}, {}),
+        ({"warmup_steps": 0.1, "save_steps": 0.5}, {}),
+        ({"deepspeed": {"gradient_accumulation_steps": "auto"}}, {}),
+    ],
+)
+def test_what_the_engine_accepts(args: dict[str, Any], more: Any, project: Path) -> None:
+    assert plan(project, "sft", args, **more).stages
