@@ -125,6 +125,8 @@ class Finished:
     kind: str
     metrics: dict[str, float]
     lora_rank: int | None = None
+    stopped: str = ""
+    """Why training ended before its last step, and what was kept; empty when it took them all."""
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,7 @@ class Lineage(Spec):
     resolved: dict[str, Any] = Field(default_factory=dict, description="the recipe as it ran")
     parent: str | None = Field(None, description="the version it was trained from")
     data: list[DataUsed] = Field(default_factory=list)
+    stopped: str = Field("", description="why its training ended before the last step")
     engine: str | None = None
     engine_version: str | None = None
     imported_from: str | None = None

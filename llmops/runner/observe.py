@@ -8,6 +8,7 @@ any time. What the engine writes is read by the engine's own follower.
 
 import asyncio
 import json
+import math
 import os
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -26,6 +27,8 @@ from llmops.store.run_paths import AttemptPaths
 POLL_SECONDS = 0.5
 LOG_BYTES = 65_536
 """At most so much of a log at once."""
+MORE = ("epoch", "grad_norm", "margin", "memory_bytes", "device_memory_bytes")
+"""Figures that are told as they are."""
 FIRST_BYTES = 16_384
 """Of a log that nobody has seen yet, the last so many bytes are told."""
 
@@ -227,11 +230,16 @@ def _items(readings: Iterable[Progress]) -> list[dict[str, Any]]:
             "accuracy": values.get("accuracy"),
             "eval_loss": values.get("eval_loss"),
             "elapsed_s": reading.elapsed_s,
-            "epoch": values.get("epoch"),
+            **{name: values.get(name) for name in MORE},
         }
         before = found.setdefault(reading.step, item)
         before.update({key: value for key, value in item.items() if value is not None})
-    return list(found.values())
+    return [{key: _finite(value) for key, value in item.items()} for item in found.values()]
+
+
+def _finite(value: Any) -> Any:
+    """JSON knows no NaN: a training that diverges has no loss; the alarms say so."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _is_after(item: dict[str, Any], step: int) -> bool:

@@ -96,6 +96,28 @@ class Resources(Spec):
     )
 
 
+Reaction = Literal["off", "warn", "stop", "fail"]
+
+
+class Watched(Spec):
+    """What is done about what goes wrong while a stage trains: say so; end it early and keep the
+    best checkpoint; or let it fail."""
+
+    overfitting: Reaction = Field("warn", description="validation loss rises, the loss falls")
+    instability: Reaction = Field("warn", description="NaN, a loss or gradients that explode")
+    no_preference: Reaction = Field("warn", description="preference accuracy stays at chance")
+    collapse: Reaction = Field("warn", description="reward margins collapse")
+
+    def reaction(self, kind: str) -> Reaction:
+        found: Reaction = getattr(self, kind)
+        return found
+
+    @property
+    def stops(self) -> list[str]:
+        """The kinds that end training early."""
+        return [kind for kind in type(self).model_fields if self.reaction(kind) == "stop"]
+
+
 class Output(Spec):
     """Where the result goes: the next version of `model`."""
 
@@ -115,6 +137,7 @@ class TrainRecipe(Spec):
     )
     args: Options = Field(default_factory=dict, description="the engine's own options")
     resources: Resources = Field(default_factory=lambda: Resources())
+    watch: Watched = Field(default_factory=lambda: Watched())
     output: Output
 
 

@@ -2,18 +2,21 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 
-from llmops.engines.contract import Command, DataSet, Engine, Environment
+from llmops.engines.contract import Command, DataSet, Engine, Environment, Progress
 from llmops.errors import Failed, Interrupted
 from llmops.registry.locate import Located, located
 from llmops.registry.manifest import DataUsed, Draft, Golden, Lineage
+from llmops.runner.alarm import Alarm, Alarms
 from llmops.runner.fingerprint import fingerprint
 from llmops.runner.process import run, tail
 from llmops.runner.stage import Attempt, Context
+from llmops.spec.recipe import Watched
 from llmops.spec.source import display
 from llmops.stages.history import attempts_at
 from llmops.store import logs
-from llmops.store.atomic import write_text
+from llmops.store.atomic import write_json, write_text
 
 
 def run_engine(command: Command, engine: Engine, attempt: Attempt) -> None:
@@ -23,10 +26,13 @@ def run_engine(command: Command, engine: Engine, attempt: Attempt) -> None:
     for name, text in command.files.items():
         write_text(paths.root / name, text)
     follower = engine.follow(paths)
+    alarms = Alarms()
 
     def tick() -> None:
         for progress in follower.poll():
             attempt.report(progress)
+            for alarm in alarms.see(progress):
+                _react(alarm, progress, attempt)
 
     correlation = logs.current() or attempt.run
     _head(attempt, correlation)
@@ -41,6 +47,20 @@ def run_engine(command: Command, engine: Engine, attempt: Attempt) -> None:
         engine.finished(paths)
     except Failed as error:
         raise _failed(attempt, error.what) from error
+
+
+def _react(alarm: Alarm, progress: Progress, attempt: Attempt) -> None:
+    """As the recipe declares. Raises Failed for `fail`: leaving its block ends the engine."""
+    watched: Watched = getattr(attempt.node.spec, "watch", Watched())
+    reaction = watched.reaction(alarm.kind)
+    told = f"{alarm.kind}: {alarm.text}"
+    if reaction in ("stop", "fail"):
+        write_json(attempt.paths.stop, asdict(alarm))
+    if reaction == "fail":
+        raise _failed(attempt, f"{told} at step {alarm.step} (`watch: {{{alarm.kind}: fail}}`)")
+    if reaction != "off":
+        kept = "; training ends, the best checkpoint is kept" if reaction == "stop" else ""
+        attempt.report(replace(progress, warning=f"step {alarm.step}: {told}{kept}"))
 
 
 def _head(attempt: Attempt, correlation: str) -> None:
@@ -98,6 +118,7 @@ def register(
                 DataUsed(path=context.relative(d.path), sha256=d.sha256, samples=d.samples)
                 for d in data
             ],
+            stopped=finished.stopped,
             engine=environment.engine,
             engine_version=environment.version,
         ),

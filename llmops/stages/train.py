@@ -199,6 +199,7 @@ def _parts(
         parts["template"] = recipe.template
     for name, value in sorted(recipe.args.items()):
         parts[f"args.{name}"] = value if isinstance(value, str) else _json(value)
+    parts.update({f"watch.{kind}": "stop" for kind in recipe.watch.stops})
     parts.update(data_parts("data.train", train))
     if isinstance(validation, float):
         parts["data.validation"] = str(validation)

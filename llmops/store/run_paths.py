@@ -78,6 +78,16 @@ class AttemptPaths:
         return self.root / "phases.jsonl"
 
     @property
+    def figures(self) -> Path:
+        """By step, what the engine's own log leaves out, as lines of JSON."""
+        return self.root / "figures.jsonl"
+
+    @property
+    def stop(self) -> Path:
+        """Why training is to end before its last step: an alarm (runner/alarm.py)."""
+        return self.root / "stop.json"
+
+    @property
     def datasets(self) -> Path:
         """The engine's own cache of loaded data."""
         return self.root / "datasets"

@@ -17,7 +17,9 @@ from llmops.ui.table import href
 CURVES = (
     ("Loss", "loss"),
     ("Preference accuracy", "accuracy"),
+    ("Reward margin", "margin"),
     ("Evaluation loss", "eval_loss"),
+    ("Gradient norm", "grad_norm"),
     ("Learning rate", "learning_rate"),
     ("Tokens per second", "tokens_per_s"),
 )

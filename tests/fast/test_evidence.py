@@ -89,6 +89,22 @@ def test_early_stopping_is_an_end(attempt: AttemptPaths) -> None:
         finished(attempt)
 
 
+def test_one_that_was_stopped_says_why_and_what_was_kept(attempt: AttemptPaths) -> None:
+    state = {"global_step": 7, "max_steps": 20}
+    best = {**state, "best_model_checkpoint": str(attempt.output / "checkpoint-4")}
+    write(attempt.output / "trainer_state.json", best)
+    with pytest.raises(Failed, match="step 7 of 20"):
+        finished(attempt)  # nobody asked for it
+    write(attempt.stop, {"kind": "overfitting", "step": 6, "text": "validation loss rose"})
+    assert finished(attempt).stopped == (
+        "training stopped at step 7 of 20: overfitting: validation loss rose; "
+        "step 4 is the best and kept"
+    )
+    write(attempt.output / "trainer_state.json", state)
+    with pytest.raises(Failed, match="step 7 of 20"):
+        finished(attempt)  # there is no best
+
+
 def test_no_state(attempt: AttemptPaths) -> None:
     (attempt.output / "trainer_state.json").unlink()
     with pytest.raises(Failed, match="did not reach its end"):

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +68,14 @@ def test_figures_come_by_step(run: Run) -> None:
         "eval_loss": None,
         "elapsed_s": 5.0,
         "epoch": 0.2,
+        **dict.fromkeys(("grad_norm", "margin", "memory_bytes", "device_memory_bytes")),
     }
     assert (found["total"], found["finished"]) == (20, False)
+
+
+def test_a_figure_that_is_no_number_is_none(run: Run) -> None:
+    run.writes(step(1, loss=math.nan), step(2, loss=math.inf))
+    assert [item["loss"] for item in run.metrics()["items"]] == [None, None]
 
 
 def test_an_evaluation_joins_the_step_that_it_is_of(run: Run) -> None:

@@ -45,6 +45,13 @@ def test_a_step(attempt: AttemptPaths) -> None:
     assert reading.values == {"accuracy": 0.75}
 
 
+def test_the_worker_s_figures_join_their_step(attempt: AttemptPaths) -> None:
+    add(attempt.figures, {"step": 5, "grad_norm": 0.5}, {"step": 10, "grad_norm": 0.7})
+    add(attempt.output / "trainer_log.jsonl", STEP, {**STEP, "current_steps": 10})
+    found = [reading.values for reading in Follower(attempt).poll()]
+    assert found == [{"accuracy": 0.75, "grad_norm": 0.5}, {"accuracy": 0.75, "grad_norm": 0.7}]
+
+
 def test_only_what_is_new(attempt: AttemptPaths) -> None:
     follower = Follower(attempt)
     add(attempt.output / "trainer_log.jsonl", STEP)

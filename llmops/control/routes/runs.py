@@ -68,7 +68,8 @@ class RunShown(Answer):
 
 
 class Figure(Answer):
-    """One step's figures; None where the engine did not report it. elapsed_s: since it began."""
+    """One step's figures; None where the engine did not report it. elapsed_s: since it began;
+    margin: between the rewards of chosen and rejected; memory_bytes: the most so far."""
 
     step: int
     total: int
@@ -79,6 +80,10 @@ class Figure(Answer):
     eval_loss: float | None
     elapsed_s: float | None
     epoch: float | None
+    grad_norm: float | None
+    margin: float | None
+    memory_bytes: float | None
+    device_memory_bytes: float | None
 
 
 class Figures(Answer):

@@ -28,6 +28,8 @@ def last_checkpoint(attempt: AttemptPaths) -> tuple[Path, int] | None:
     The trainer writes trainer_state.json last; but disks forget, and old checkpoints are removed
     file by file. One that is not whole is passed over for the one before it.
     """
+    if attempt.stop.exists():
+        return None  # what an alarm ended would only be ended again
     found = []
     for folder in attempt.output.glob("checkpoint-*"):
         match = re.fullmatch(r"checkpoint-([0-9]+)", folder.name)

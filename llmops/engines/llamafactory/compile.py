@@ -153,7 +153,7 @@ def _finish(job: TrainJob, decided: Chain) -> dict[str, Any]:
         "golden": list(job.golden),
         "golden_file": str(attempt.golden.resolve()),
         "dtype": _dtype(job),
-        "phases": str(attempt.phases.resolve()),
+        **{name: str(getattr(attempt, name).resolve()) for name in ("phases", "figures", "stop")},
     }
 
 

@@ -5,8 +5,10 @@ logging_first_step              the first loss is evidence (DPO starts at ln 2)
 include_num_input_tokens_seen   throughput appears in the engine's log; with neat_packing of all
                                 tokens, since its mask, which is summed up else, is not of ones
 disable_tqdm                    the log is for reading; progress has a file of its own
+logging_nan_inf_filter: false   a loss that is no number is to be seen; the engine would show zero
 save_strategy: no               the final model is saved anyway; with `save_steps` a
                                 later attempt goes on from the last checkpoint
+save_strategy: best, ...        where `watch:` may stop it: the best checkpoint, which is kept then
 disable_gradient_checkpointing  for models below 200 MB, where recomputing costs more than memory
 ddp_backend: gloo               several processes without accelerators
 
@@ -19,6 +21,7 @@ from typing import Any
 
 from llmops.engines.contract import Environment, TrainJob
 from llmops.engines.llamafactory.machine import Machine
+from llmops.engines.llamafactory.watch import BEST, SAVING
 
 _SMALL_BYTES = 200_000_000
 
@@ -31,9 +34,11 @@ def default_options(job: TrainJob, machine: Machine) -> dict[str, Any]:
         "logging_first_step": True,
         "include_num_input_tokens_seen": "all" if args.get("neat_packing") else "non_padding",
         "disable_tqdm": True,
+        "logging_nan_inf_filter": False,
     }
-    if not {"save_steps", "load_best_model_at_end", "enable_jit_checkpoint"} & args.keys():
-        options["save_strategy"] = "no"
+    if not SAVING & args.keys():
+        stops = job.recipe.spec.watch.stops
+        options.update(BEST if stops else {"save_strategy": "no"})
     if _is_small(job.base.directory):
         options["disable_gradient_checkpointing"] = True
     if machine.cpu_only and job.recipe.spec.resources.devices > 1:

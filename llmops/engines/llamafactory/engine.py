@@ -23,6 +23,7 @@ from llmops.engines.llamafactory.machine import Machine, this_machine
 from llmops.engines.llamafactory.optionfiles import FILE_OPTIONS, option_file
 from llmops.engines.llamafactory.options import option_set
 from llmops.engines.llamafactory.progress import Follower
+from llmops.engines.llamafactory.watch import check_watch
 from llmops.spec.load import Loaded
 from llmops.spec.recipe import TrainRecipe
 from llmops.store.run_paths import AttemptPaths
@@ -41,6 +42,7 @@ class LlamaFactory:
     def check(self, recipe: Loaded[TrainRecipe], environment: Environment) -> None:
         check_options(recipe, option_set(environment, self._cache), self._look(environment))
         check_chain(recipe)
+        check_watch(recipe)
         for key in FILE_OPTIONS:
             option_file(recipe, key)
 

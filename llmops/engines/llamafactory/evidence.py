@@ -6,6 +6,7 @@ Reads files only.
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ from llmops.store.run_paths import AttemptPaths
 def finished(attempt: AttemptPaths) -> Finished:
     """The result of a finished attempt. Raises Failed, saying what is missing."""
     metrics: dict[str, float] = {}
+    stopped = ""
     if not (attempt.root / "base.json").is_file():
-        _check_steps(attempt)
+        stopped = _check_steps(attempt)
         metrics = _metrics(attempt.output)
     last = _last_phase(attempt)
     if last != "done":
@@ -34,9 +36,9 @@ def finished(attempt: AttemptPaths) -> Finished:
         raise Failed("the golden prompts were not computed", where=display(attempt.golden))
     config = attempt.result / "adapter_config.json"
     if not config.is_file():
-        return Finished(attempt.result, "full", metrics)
+        return Finished(attempt.result, "full", metrics, stopped=stopped)
     rank = read_object(config).get("r")
-    return Finished(attempt.result, "adapter", metrics, int(rank) if rank else None)
+    return Finished(attempt.result, "adapter", metrics, int(rank) if rank else None, stopped)
 
 
 def check_weights(directory: Path) -> None:
@@ -47,14 +49,24 @@ def check_weights(directory: Path) -> None:
         raise Failed(error.what, where=error.where) from error
 
 
-def _check_steps(attempt: AttemptPaths) -> None:
+def _check_steps(attempt: AttemptPaths) -> str:
+    """Why training ended before its last step, and what was kept; empty when it took them all."""
     file = attempt.output / "trainer_state.json"
     if not file.is_file():
         raise Failed("training did not reach its end", where=display(attempt.log))
     state = read_object(file)
     step, total = state.get("global_step"), state.get("max_steps")
-    if not total or (step != total and not _stopped_early(state)):
-        raise Failed(f"training stopped at step {step} of {total}", where=display(file))
+    if total and step == total:
+        return ""
+    told = f"training stopped at step {step} of {total}"
+    best = re.fullmatch(r"checkpoint-([0-9]+)", Path(state.get("best_model_checkpoint") or "").name)
+    kept = f"; step {best[1]} is the best and kept" if best else ""
+    if total and _stopped_early(state):
+        return f"{told}: early stopping{kept}"
+    alarm = read_object(attempt.stop)
+    if not total or not best or not alarm:
+        raise Failed(told, where=display(file))
+    return f"{told}: {alarm.get('kind')}: {alarm.get('text')}{kept}"
 
 
 def _stopped_early(state: dict[str, Any]) -> bool:

@@ -1,6 +1,7 @@
-"""Follows a running attempt: the phases that the worker enters and the engine's training log.
+"""Follows a running attempt: the phases that the worker enters, the engine's training log and what
+the worker adds to it.
 
-Both are files of JSON lines that another process appends to; a last line that is not complete yet
+All are files of JSON lines that another process appends to; a last line that is not complete yet
 is read at the next poll. Nothing is kept open.
 """
 
@@ -59,6 +60,8 @@ class Follower:
     def __init__(self, attempt: AttemptPaths) -> None:
         self._phases = LineFollower(attempt.phases)
         self._log = LineFollower(attempt.output / TRAINER_LOG)
+        self._figures = LineFollower(attempt.figures)
+        self._beside: dict[int, dict[str, float]] = {}
         self._last = Progress("starting")
 
     def poll(self) -> list[Progress]:
@@ -69,6 +72,10 @@ class Follower:
             replace(self._last, warning=str(line["warning"])) for line in lines if "warning" in line
         ]
         steps = self._log.poll()
+        # What the worker adds to a step is written before the step itself: it is there by now.
+        for line in self._figures.poll():
+            found = _numbers(line)
+            self._beside[int(found.pop("step", 0))] = found
         # Steps are logged while training, before the worker enters what follows it.
         early = [name for name in entered if name in ("starting", "training")]
         late = [name for name in entered if name and name not in ("starting", "training")]
@@ -85,22 +92,24 @@ class Follower:
         last = self._last
         phase = "training" if last.phase == "starting" else last.phase
         loss = _number(line.get("loss"))
+        step = int(_number(line.get("current_steps")) or last.step)
+        named = {name: value for name, value in line.items() if name not in _NAMED}
         self._last = Progress(
             phase=phase,
-            step=int(_number(line.get("current_steps")) or last.step),
+            step=step,
             total=int(_number(line.get("total_steps")) or last.total),
             loss=loss if loss is not None else last.loss,
             learning_rate=_number(line.get("lr")),
             tokens_per_s=_number(line.get("throughput")),
             remaining_s=seconds(line.get("remaining_time")),
             elapsed_s=seconds(line.get("elapsed_time")),
-            values={
-                name: float(value)
-                for name, value in line.items()
-                if name not in _NAMED and _number(value) is not None
-            },
+            values=_numbers(named) | self._beside.pop(step, {}),
         )
         return self._last
+
+
+def _numbers(line: dict[str, Any]) -> dict[str, float]:
+    return {name: float(value) for name, value in line.items() if _number(value) is not None}
 
 
 def _number(value: Any) -> float | None:

@@ -13,12 +13,15 @@ import argparse
 import json
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from golden import write_golden
 from phases import Phases, leave
 from result import is_adapter, make_result
 from trained import CHAT_STAGES, different, encoder
+
+if TYPE_CHECKING:
+    from observer import Observer
 
 
 def main() -> None:
@@ -37,14 +40,14 @@ def main() -> None:
     stand_in_for_torchaudio()
     config = read_config(options.config)
     warn_of_template(config, finish, phases)
-    stopped = train(options.config, phases)
+    observer = train(options.config, finish, phases)
     if os.environ.get("RANK", "0") != "0":
         return  # the first process saves the state that tells, perhaps after this one is through
     if finish:
-        check_completed(finish["output"], config, stopped)
+        check_completed(finish["output"], config, observer)
         release_memory()
         complete(finish, config, phases)
-    elif stopped:
+    elif observer.terminated:
         sys.exit(143)
     phases.enter("done")
     if finish:
@@ -87,8 +90,8 @@ def stand_in_for_torchaudio() -> None:
         sys.modules["torchaudio"] = module
 
 
-def train(config: str, phases: Phases) -> bool:
-    """Train in this process; True when a SIGTERM ended it early.
+def train(config: str, finish: dict[str, Any], phases: Phases) -> "Observer":
+    """Train in this process; what was seen of it.
 
     `run_exp` is what `llamafactory-cli train` and its torchrun child both call. Called here, no
     second launcher comes between, and no unknown command is taken for success.
@@ -96,10 +99,10 @@ def train(config: str, phases: Phases) -> bool:
     from llamafactory.train.tuner import run_exp
     from observer import Observer
 
-    observer = Observer(phases)
+    observer = Observer(phases, finish.get("figures"), finish.get("stop"))
     sys.argv = [sys.argv[0], config]
     run_exp(callbacks=[observer])
-    return bool(observer.terminated)
+    return observer
 
 
 def read_config(path: str) -> dict[str, Any]:
@@ -120,17 +123,20 @@ def warn_of_template(config: dict[str, Any], finish: dict[str, Any], phases: Pha
         phases.warn(told)
 
 
-def check_completed(output: str, config: dict[str, Any], stopped: bool) -> None:
+def check_completed(output: str, config: dict[str, Any], observer: "Observer") -> None:
     """Leave unless training reached its end: after SIGTERM the engine may save a checkpoint and
-    return as if it had. Early stopping is an end too, where the config asks for it."""
+    return as if it had. Early stopping is an end too, where the config asks for it or the control
+    plane did, and there is a best checkpoint, which is what was saved then."""
     try:
         with open(os.path.join(output, "trainer_state.json"), encoding="utf-8") as file:
             state = json.load(file)
     except FileNotFoundError:
         sys.exit(f"error: training ended without trainer_state.json in {output}")
     step, total = state["global_step"], state["max_steps"]
-    may_stop = config.get("early_stopping_steps") is not None
-    if step < total and (stopped or not may_stop):
+    if step < total and observer.asked and not state.get("best_model_checkpoint"):
+        sys.exit(f"error: training was stopped at step {step}, before it was first evaluated")
+    may_stop = observer.asked or config.get("early_stopping_steps") is not None
+    if step < total and (observer.terminated or not may_stop):
         # A signal that came while the data was prepared ends training too, unseen by the observer.
         print(f"stopped at step {step} of {total}; not finished", file=sys.stderr)
         sys.exit(143)

@@ -1,23 +1,33 @@
-"""Watches a training from inside the trainer: its phases, and whether SIGTERM ended it.
+"""Watches a training from inside the trainer: its phases, whether SIGTERM ended it or it was asked
+to end early, and the figures that the engine's own log leaves out.
 
 Imported by launcher.py once transformers is loaded. Steps and losses are the engine's own log's.
 """
 
+import json
 import os
 import signal
 from types import FrameType
 from typing import Any
 
-from phases import Phases
+from phases import Phases, append
 from transformers import TrainerCallback
+
+_FIGURES = {"grad_norm": "grad_norm", "rewards/margins": "margin"}
 
 
 class Observer(TrainerCallback):  # type: ignore[misc]
-    """terminated: a SIGTERM came while it trained."""
+    """terminated: a SIGTERM came while it trained; asked: the control plane wanted it to end.
 
-    def __init__(self, phases: Phases) -> None:
+    figures: where they go, as lines of JSON; stop: the file that asks (both may be None).
+    """
+
+    def __init__(self, phases: Phases, figures: str | None, stop: str | None) -> None:
         self.terminated = False
+        self.asked = False
         self._phases = phases
+        self._figures = figures if os.environ.get("RANK", "0") == "0" else None
+        self._stop = stop
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self._phases.enter("training")
@@ -33,5 +43,43 @@ class Observer(TrainerCallback):  # type: ignore[misc]
 
         signal.signal(signal.SIGTERM, note)
 
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+        """Comes before the engine's own: whoever reads a step in its log finds the figures here."""
+        if self._figures is not None and "loss" in (logs or {}):
+            named = {ours: logs[name] for name, ours in _FIGURES.items() if name in logs}
+            line = {"step": state.global_step, **named, **memory()}
+            append(self._figures, json.dumps(line))
+        if self._stop is not None and agreed(os.path.exists(self._stop), args):
+            self.asked = True
+            control.should_training_stop = True
+
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self._phases.enter("saving")
+
+
+def memory() -> dict[str, int]:
+    """The most that this process has had of the machine's memory and of its device's, in bytes."""
+    import torch
+
+    found = {}
+    if os.path.exists("/proc/self/status"):
+        with open("/proc/self/status", encoding="utf-8") as status:
+            peak = next((line for line in status if line.startswith("VmHWM:")), "")
+        found.update({"memory_bytes": int(peak.split()[1]) * 1024} if peak else {})
+    if torch.cuda.is_available():
+        found["device_memory_bytes"] = torch.cuda.max_memory_reserved()
+    return found
+
+
+def agreed(here: bool, args: Any) -> bool:
+    """What the first process says, in all of them: one that ends alone leaves the others waiting
+    for it."""
+    import torch.distributed as distributed
+
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return here
+    import torch
+
+    told = torch.tensor([int(here)], device=args.device)
+    distributed.broadcast(told, src=0)
+    return bool(told.item())

@@ -22,6 +22,12 @@ def leave() -> None:
         os._exit(0)
 
 
+def append(path: str, line: str) -> None:
+    """One write of one short line: a reader sees all of it or none."""
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(line + "\n")
+
+
 class Phases:
     """An append-only file of `{"phase": NAME, "time": seconds since the epoch}`. Without a path,
     and on every process but the first, nothing is written."""
@@ -42,7 +48,4 @@ class Phases:
     def _write(self, entry: dict[str, str]) -> None:
         if self._path is None:
             return
-        line = json.dumps({**entry, "time": round(time.time(), 3)})
-        # One write of one short line: a reader sees all of it or none.
-        with open(self._path, "a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        append(self._path, json.dumps({**entry, "time": round(time.time(), 3)}))
