@@ -5,6 +5,9 @@ from typing import Annotated
 
 import typer
 
+FROM = "Make this stage again, and what comes of it."
+UNTIL = "Leave out what this stage does not need."
+
 
 def command(
     target: Annotated[Path, typer.Argument(help="A recipe or a pipeline.")],
@@ -14,6 +17,8 @@ def command(
     force: Annotated[
         bool, typer.Option("--force", help="Plan as if nothing were up to date.")
     ] = False,
+    begin: Annotated[str | None, typer.Option("--from", metavar="STAGE", help=FROM)] = None,
+    until: Annotated[str | None, typer.Option("--until", metavar="STAGE", help=UNTIL)] = None,
     config: Annotated[
         bool, typer.Option("--config", help="Also show the compiled engine config.")
     ] = False,
@@ -30,12 +35,14 @@ def command(
     from llmops.cli.output import print_json
     from llmops.runner.plan import describe, make_plan
     from llmops.runner.plan_text import plan_text
+    from llmops.runner.scope import Scope
     from llmops.runner.stage import Context
     from llmops.spec.settings import load_settings
     from llmops.stages.catalog import KINDS
 
     context = Context(load_settings(), gpus)
-    plan = make_plan(target, overrides or [], context=context, kinds=KINDS, force=force)
+    scope = Scope(force, begin, until)
+    plan = make_plan(target, overrides or [], context=context, kinds=KINDS, scope=scope)
     context.remember()
     if json:
         print_json(describe(plan, context))

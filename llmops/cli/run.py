@@ -5,9 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from llmops.cli.plan import FROM, UNTIL
+
 if TYPE_CHECKING:
     from llmops.runner.patience import Patience
     from llmops.runner.record import RunRecord
+    from llmops.runner.scope import Scope
 
 
 def command(
@@ -16,6 +19,8 @@ def command(
         list[str] | None, typer.Argument(help="KEY=VALUE, e.g. args.learning_rate=1e-3")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Run again what is up to date.")] = False,
+    begin: Annotated[str | None, typer.Option("--from", metavar="STAGE", help=FROM)] = None,
+    until: Annotated[str | None, typer.Option("--until", metavar="STAGE", help=UNTIL)] = None,
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait for evidence that has yet to come.")
     ] = False,
@@ -39,17 +44,22 @@ def command(
     Example: llmops run recipes/sft.yaml args.learning_rate=1e-3
     """
     from llmops.errors import BadInput
+    from llmops.runner.scope import Scope
 
-    if (target is None) == (resume is None) or (resume is not None and (overrides or force)):
+    scope = Scope(force, begin, until)
+    part = overrides or scope != Scope()
+    if (target is None) == (resume is None) or (resume is not None and part):
         raise BadInput(
             "a run needs a recipe or a pipeline, or --resume and nothing else of it",
             fix="`llmops run TARGET` or `llmops run --resume RUN`",
         )
+    if queue and (begin or until):
+        raise BadInput("a run of the queue has all its stages", fix="leave --from, --until out")
     if queue:
         _queue(target, overrides or [], resume, force=force)
     else:
         patience = _patience(wait, wait_at_most)
-        _print(_here(target, overrides or [], resume, patience, force=force))
+        _print(_here(target, overrides or [], resume, patience, scope))
 
 
 def _here(
@@ -57,8 +67,7 @@ def _here(
     overrides: list[str],
     resume: str | None,
     patience: "Patience",
-    *,
-    force: bool,
+    scope: "Scope",
 ) -> "RunRecord":
     """Carry it out in this process."""
     from llmops.cli.person import person
@@ -80,7 +89,7 @@ def _here(
         context=context,
         kinds=KINDS,
         reporter=shown,
-        force=force,
+        scope=scope,
         patience=patience,
         asked=Asked(by=person()),
     )

@@ -26,6 +26,8 @@ class PlanAsked(Ask):
     path: str | None = Field(None, max_length=400)
     overrides: Overrides = Field(default_factory=list)
     force: bool = False
+    begin: str | None = Field(None, description="make this stage again, and what comes of it")
+    until: str | None = Field(None, description="leave out what this stage does not need")
 
     @model_validator(mode="after")
     def _one_of(self) -> "PlanAsked":
@@ -81,12 +83,14 @@ def _unsaved(text: str, place: Path, asked: PlanAsked, project: Project) -> dict
 def _plan(target: Path, asked: PlanAsked, project: Project) -> dict[str, Any]:
     from llmops.runner.plan import describe, make_plan
     from llmops.runner.plan_text import plan_text
+    from llmops.runner.scope import Scope
     from llmops.stages.catalog import KINDS
 
     context = project.context()
     overrides = typed(asked.overrides)
+    scope = Scope(asked.force, asked.begin, asked.until)
     try:
-        plan = make_plan(target, overrides, context=context, kinds=KINDS, force=asked.force)
+        plan = make_plan(target, overrides, context=context, kinds=KINDS, scope=scope)
     except NotFound as error:  # something that the declaration names, not what was asked for
         raise BadInput(error.what, where=error.where, fix=error.fix) from error
     context.remember()

@@ -17,7 +17,7 @@ from llmops.errors import Failed, GateRefused, Interrupted, LlmopsError, Waiting
 from llmops.runner.fingerprint import fingerprint
 from llmops.runner.gates import refuse_unheeded
 from llmops.runner.patience import Patience
-from llmops.runner.plan import Plan, PlannedStage, describe, is_forced, plan_stage
+from llmops.runner.plan import Plan, PlannedStage, describe, plan_stage
 from llmops.runner.progress import Reporter
 from llmops.runner.record import Asked, RunLog, RunRecord, StageRecord, State
 from llmops.runner.resume import Resumed, declared_digest, take_over
@@ -35,7 +35,6 @@ def execute(
     kinds: dict[str, Stage],
     reporter: Reporter,
     overrides: Sequence[str] = (),
-    force: bool = False,
     patience: Patience | None = None,
     resumed: Resumed | None = None,
     asked: Asked | None = None,
@@ -47,14 +46,11 @@ def execute(
     GateRefused (as refused) or Interrupted (as interrupted).
     """
     graph = plan.graph
-    if resumed:
-        log = take_over(resumed, context)
-    else:
-        log = _begin(plan, context, overrides, force=force, asked=asked)
+    log = take_over(resumed, context) if resumed else _begin(plan, context, overrides, asked)
     made = dict(resumed.made) if resumed else {}
     if resumed is None:
         write_json(log.paths.plan, describe(plan, context))
-    run = _Run(plan, context, kinds, reporter, log, force, patience or Patience(), made)
+    run = _Run(plan, context, kinds, reporter, log, patience or Patience(), made)
     reporter.begin(log.record.id, [node.name for node in graph.nodes])
     try:
         for node in graph.nodes:
@@ -83,9 +79,7 @@ def execute(
     return log.record
 
 
-def _begin(
-    plan: Plan, context: Context, overrides: Sequence[str], *, force: bool, asked: Asked | None
-) -> RunLog:
+def _begin(plan: Plan, context: Context, overrides: Sequence[str], asked: Asked | None) -> RunLog:
     graph = plan.graph
     return RunLog.begin(
         context.paths,
@@ -97,7 +91,7 @@ def _begin(
             for node in graph.nodes
         ],
         file=context.relative(graph.target.path.resolve()),
-        force=force,
+        scope=graph.scope,
         asked=asked,
     )
 
@@ -109,7 +103,6 @@ class _Run:
     kinds: dict[str, Stage]
     reporter: Reporter
     log: RunLog
-    force: bool
     patience: Patience
     outputs: dict[str, Any]
     """What the stages made; of a resumed run, from the beginning."""
@@ -149,7 +142,7 @@ class _Run:
 
     def _once(self, node: Node, number: int) -> None:
         """Plan the stage again, now that its inputs exist; reuse its output or make it."""
-        forced = is_forced(node, self.plan.graph, self.force)
+        forced = node.name in self.plan.graph.again
         with self._recorded(node, number):
             planned = self._planned(node, forced=forced)
             with self._lock(node, planned):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from llmops.errors import BadInput
+from llmops.runner.scope import EVERYTHING, Scope, scoped
 from llmops.runner.stage import Input, Node, Stage
 from llmops.spec.load import Loaded, Override, load_recipe, load_target, resolve_path
 from llmops.spec.pipeline import Pipeline, PipelineStage
@@ -22,13 +23,21 @@ class Graph:
     name: str
     target: Loaded[Any]
     nodes: list[Node]
+    scope: Scope = EVERYTHING
+    again: frozenset[str] = frozenset()
+    """The stages that are made again, up to date or not."""
 
     def node(self, name: str) -> Node:
         return next(node for node in self.nodes if node.name == name)
 
 
 def build_graph(
-    path: Path, overrides: Sequence[str], *, root: Path, kinds: dict[str, Stage]
+    path: Path,
+    overrides: Sequence[str],
+    *,
+    root: Path,
+    kinds: dict[str, Stage],
+    scope: Scope = EVERYTHING,
 ) -> Graph:
     """The graph of `path`, with what its `recipe:` references bring.
 
@@ -46,7 +55,7 @@ def build_graph(
     nodes = builder.ordered(target)
     _refuse_moving_what_is_read(nodes, kinds)
     _refuse_gates_without_evidence(nodes)
-    return Graph(name=name, target=target, nodes=nodes)
+    return scoped(Graph(name=name, target=target, nodes=nodes), scope)
 
 
 @dataclass

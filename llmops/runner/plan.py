@@ -9,6 +9,7 @@ from typing import Any
 from llmops.registry.locate import locate
 from llmops.runner.fingerprint import fingerprint
 from llmops.runner.graph import Graph, build_graph
+from llmops.runner.scope import EVERYTHING, Scope
 from llmops.runner.stage import Context, Made, Node, Pending, Prepared, Stage
 from llmops.spec.reference import Reference, parse_reference
 from llmops.spec.source import display
@@ -44,12 +45,12 @@ def make_plan(
     *,
     context: Context,
     kinds: dict[str, Stage],
-    force: bool = False,
+    scope: Scope = EVERYTHING,
 ) -> Plan:
-    """The plan of a recipe or pipeline. force: run every stage again, the declared one alone when
-    the target is a recipe."""
-    graph = build_graph(path, overrides, root=context.settings.root, kinds=kinds)
-    return plan_graph(graph, context=context, kinds=kinds, force=force)
+    """The plan of a recipe or pipeline, or of the part of it that `scope` says."""
+    root = context.settings.root
+    graph = build_graph(path, overrides, root=root, kinds=kinds, scope=scope)
+    return plan_graph(graph, context=context, kinds=kinds)
 
 
 def plan_graph(
@@ -57,7 +58,6 @@ def plan_graph(
     *,
     context: Context,
     kinds: dict[str, Stage],
-    force: bool = False,
     made: Mapping[str, Made | None] = MappingProxyType({}),
 ) -> Plan:
     """As `make_plan`. made: what stages of this very run made before, by stage."""
@@ -68,7 +68,7 @@ def plan_graph(
             kept = Prepared({}, found=made[node.name], done=True, summary="done before")
             stages.append(PlannedStage(node, kept, "reuse"))
             continue
-        planned = plan_stage(node, outputs, context, kinds, forced=is_forced(node, graph, force))
+        planned = plan_stage(node, outputs, context, kinds, forced=node.name in graph.again)
         outputs[node.name] = (
             planned.prepared.found if planned.state == "reuse" else _promised(planned)
         )
@@ -79,11 +79,6 @@ def plan_graph(
 def _promised(planned: PlannedStage) -> Pending:
     """What a stage will make; for one that makes nothing of its own, that it ran."""
     return planned.prepared.output or Pending(planned.node.name, "alias", planned.node.name)
-
-
-def is_forced(node: Node, graph: Graph, force: bool) -> bool:
-    """`--force` on a recipe makes that recipe's stage again, not what it stands on."""
-    return force and ("stages" in graph.target.source.data or node is graph.nodes[-1])
 
 
 def plan_stage(

@@ -15,6 +15,7 @@ from filelock import FileLock
 from pydantic import Field, ValidationError
 
 from llmops.errors import BadInput, NotFound
+from llmops.runner.scope import EVERYTHING, Scope
 from llmops.spec.grammar import Spec
 from llmops.spec.suggest import did_you_mean
 from llmops.store import logs
@@ -50,14 +51,16 @@ class StageRecord(Spec):
 
 class RunRecord(Spec):
     """file: the target, relative to the project. pid and process_started tell a living run from a
-    dead one whose pid was given away. by: who asked for it (cli:USER, api:KEY, schedule:TRIGGER);
-    correlation: ties it to the request that it came from."""
+    dead one whose pid was given away. force, begin, until: as in Scope. by: who asked for it
+    (cli:USER, api:KEY, schedule:TRIGGER); correlation: ties it to the request that it came from."""
 
     id: str
     target: str
     file: str = ""
     overrides: list[str] = Field(default_factory=list)
     force: bool = False
+    begin: str | None = None
+    until: str | None = None
     state: State = "running"
     started: str
     ended: str | None = None
@@ -66,6 +69,10 @@ class RunRecord(Spec):
     by: str = ""
     correlation: str = ""
     stages: list[StageRecord] = Field(default_factory=list)
+
+    @property
+    def scope(self) -> Scope:
+        return Scope(self.force, self.begin, self.until)
 
     def now(self) -> "RunRecord":
         """The record with `died` for a run that says it runs and does not."""
@@ -110,7 +117,7 @@ class RunLog:
         stages: list[StageRecord],
         *,
         file: str = "",
-        force: bool = False,
+        scope: Scope = EVERYTHING,
         asked: Asked | None = None,
     ) -> "RunLog":
         """A new run. name: of the target, for the run's id; the rest as in RunRecord.
@@ -124,7 +131,9 @@ class RunLog:
             target=target,
             file=file,
             overrides=overrides,
-            force=force,
+            force=scope.force,
+            begin=scope.begin,
+            until=scope.until,
             started=utc_now(),
             pid=os.getpid(),
             process_started=process_mark(os.getpid()),

@@ -54,7 +54,8 @@ def resume(run: str, *, context: Context, kinds: dict[str, Stage]) -> Resumed:
     record = find_run(context.paths, run)
     _can_go_on(record)
     path = context.settings.root / (record.file or record.target)
-    graph = build_graph(path, record.overrides, root=context.settings.root, kinds=kinds)
+    root = context.settings.root
+    graph = build_graph(path, record.overrides, root=root, kinds=kinds, scope=record.scope)
     _unchanged(record, graph)
     made = {
         stage.name: _recall(stage, record, context)

@@ -12,6 +12,7 @@ from llmops.runner.plan import Plan, make_plan, plan_graph
 from llmops.runner.progress import Reporter
 from llmops.runner.record import Asked, RunRecord
 from llmops.runner.resume import resume
+from llmops.runner.scope import EVERYTHING, Scope
 from llmops.runner.stage import Context, Stage
 from llmops.store.signals import handling
 
@@ -23,7 +24,7 @@ def start_run(
     context: Context,
     kinds: dict[str, Stage],
     reporter: Reporter,
-    force: bool = False,
+    scope: Scope = EVERYTHING,
     patience: Patience | None = None,
     asked: Asked | None = None,
 ) -> RunRecord:
@@ -34,7 +35,7 @@ def start_run(
     Raises BadInput before anything is started, Failed, GateRefused, or Interrupted.
     """
     with termination_as_interrupt():
-        plan = make_plan(target, overrides, context=context, kinds=kinds, force=force)
+        plan = make_plan(target, overrides, context=context, kinds=kinds, scope=scope)
         with _admitted(plan, context):
             return execute(
                 plan,
@@ -42,7 +43,6 @@ def start_run(
                 kinds=kinds,
                 reporter=reporter,
                 overrides=overrides,
-                force=force,
                 patience=patience,
                 asked=asked,
             )
@@ -59,17 +59,13 @@ def resume_run(
     """Go on with a run, by its id or `last`; otherwise as `start_run`."""
     with termination_as_interrupt():
         resumed = resume(run, context=context, kinds=kinds)
-        force = resumed.record.force
-        plan = plan_graph(
-            resumed.graph, context=context, kinds=kinds, force=force, made=resumed.made
-        )
+        plan = plan_graph(resumed.graph, context=context, kinds=kinds, made=resumed.made)
         with _admitted(plan, context):
             return execute(
                 plan,
                 context=context,
                 kinds=kinds,
                 reporter=reporter,
-                force=force,
                 patience=patience,
                 resumed=resumed,
             )

@@ -14,6 +14,7 @@ from pathlib import Path
 from llmops.errors import Failed, GateRefused, Interrupted, LlmopsError
 from llmops.runner.progress import reporter
 from llmops.runner.record import Asked, RunRecord, read_run
+from llmops.runner.scope import Scope
 from llmops.runner.stage import Context
 from llmops.runner.start import resume_run, start_run, termination_as_interrupt
 from llmops.scheduling.devices import needed
@@ -105,7 +106,7 @@ def _run(job: Job, context: Context) -> RunRecord:
         context=context,
         kinds=KINDS,
         reporter=shown,
-        force=job.force,
+        scope=Scope(job.force),
         asked=Asked(job.by, job.correlation, job.id),
     )
 

@@ -13,8 +13,9 @@ from llmops.runner.execute import execute
 from llmops.runner.plan import Plan, make_plan
 from llmops.runner.progress import PlainReporter
 from llmops.runner.record import RunRecord, list_runs
+from llmops.runner.scope import EVERYTHING, Scope
 from llmops.runner.stage import Context, Node, Prepared, Stage
-from llmops.runner.start import refuse_beside_servers, start_run
+from llmops.runner.start import refuse_beside_servers, resume_run, start_run
 from llmops.spec.settings import load_settings
 from llmops.stages.catalog import KINDS
 from tests.fast.copying_stage import RECIPE, Copying, tiny_model
@@ -38,23 +39,20 @@ def stage(project: Path) -> Copying:
     return Copying()
 
 
-def plan(project: Path, stage: Copying, target: str = "p.yaml", *, force: bool = False) -> Plan:
+def plan(project: Path, stage: Copying, target: str = "p.yaml", scope: Scope = EVERYTHING) -> Plan:
     kinds: dict[str, Stage] = {**KINDS, "train": stage}
-    return make_plan(
-        project / target, [], context=Context(load_settings()), kinds=kinds, force=force
-    )
+    context = Context(load_settings())
+    return make_plan(project / target, [], context=context, kinds=kinds, scope=scope)
 
 
 def run(
-    project: Path, stage: Copying, target: str = "p.yaml", *, force: bool = False
+    project: Path, stage: Copying, target: str = "p.yaml", scope: Scope = EVERYTHING
 ) -> tuple[RunRecord, str]:
     told = io.StringIO()
     context = Context(load_settings())
     kinds: dict[str, Stage] = {**KINDS, "train": stage}
-    planned = make_plan(project / target, [], context=context, kinds=kinds, force=force)
-    record = execute(
-        planned, context=context, kinds=kinds, reporter=PlainReporter(told), force=force
-    )
+    planned = make_plan(project / target, [], context=context, kinds=kinds, scope=scope)
+    record = execute(planned, context=context, kinds=kinds, reporter=PlainReporter(told))
     return record, told.getvalue()
 
 
@@ -111,7 +109,7 @@ def test_a_second_run_reuses_everything(project: Path, stage: Copying) -> None:
 
 def test_force_runs_a_pipeline_again(project: Path, stage: Copying) -> None:
     run(project, stage)
-    record, _ = run(project, stage, force=True)
+    record, _ = run(project, stage, scope=Scope(force=True))
     assert [s.output for s in record.stages] == ["town:v3", "town:v4", "town:v4"]
 
 
@@ -128,7 +126,7 @@ def test_a_rerun_that_makes_the_same_bytes_spares_what_follows(
     project: Path, stage: Copying
 ) -> None:
     run(project, stage)
-    run(project, stage, "r.yaml", force=True)
+    run(project, stage, "r.yaml", Scope(force=True))
     assert stage.ran == ["first", "second", "r"]
     run(project, stage)
     assert stage.ran == ["first", "second", "r"]
@@ -241,3 +239,22 @@ def test_a_base_that_does_not_exist_is_told_at_its_key(project: Path, stage: Cop
     (project / "r.yaml").write_text(RECIPE.replace("path:seed", "town@best"), encoding="utf-8")
     with pytest.raises(BadInput, match=r"r.yaml:3: base: .*no model `town`"):
         plan(project, stage, "r.yaml")
+
+
+def test_a_run_of_a_part_goes_on_as_that_part(project: Path, stage: Copying) -> None:
+    stage.error = Failed("no")
+    with pytest.raises(Failed):
+        run(project, stage, scope=Scope(until="second", begin="first"))
+    stage.error = None
+    kinds: dict[str, Stage] = {**KINDS, "train": stage}
+    context, told = Context(load_settings()), PlainReporter(io.StringIO())
+    record = resume_run("last", context=context, kinds=kinds, reporter=told)
+    assert [one.name for one in record.stages] == ["first", "second"]
+    assert record.scope == Scope(until="second", begin="first")
+
+
+def test_from_a_stage_on_all_is_made_again(project: Path, stage: Copying) -> None:
+    run(project, stage)
+    stage.ran.clear()
+    run(project, stage, scope=Scope(begin="second"))
+    assert stage.ran == ["second"]
