@@ -35,6 +35,7 @@ from llmops.cli import (
     schema,
     serve,
     status,
+    tensorboard,
     ui,
     up,
 )
@@ -55,6 +56,7 @@ app.add_typer(engines.app, name="engines")
 app.command("plan")(plan.command)
 app.command("run")(run.command)
 app.add_typer(runs.app, name="runs")
+app.command("tensorboard")(tensorboard.command)
 app.command("approve")(approve.command)
 app.add_typer(schedule.app, name="schedule")
 app.add_typer(data.app, name="data")

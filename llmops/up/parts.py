@@ -90,16 +90,26 @@ def ui(settings: Settings, url: str, control_url: str, gateway: str | None) -> P
 def tensorboard(settings: Settings, url: str) -> Part:
     """Over the curves of all runs."""
     paths = ProjectPaths(settings.root)
-    port = url.rpartition(":")[2]
-    argv = interpreter("tensorboard.main", "--logdir", str(paths.runs))
     return Part(
         name="tensorboard",
-        argv=[*argv, "--host", "127.0.0.1", "--port", port],
+        argv=tensorboard_argv(paths, int(url.rpartition(":")[2])),
         log=paths.part_log("tensorboard"),
         url=lambda: url,
         answers=over_http(url, "/"),
         grace=5.0,
     )
+
+
+def tensorboard_argv(paths: ProjectPaths, port: int, runs: Sequence[str] = ()) -> list[str]:
+    """Over all runs in one tree, or some. One is a tree of its own; of several each has a name."""
+    chosen = {run: str(paths.run(run).root) for run in runs}
+    where = ["--logdir", str(paths.runs)]
+    if len(chosen) == 1:
+        where = ["--logdir", *chosen.values()]
+    elif chosen:
+        where = ["--logdir_spec", ",".join(f"{run}:{root}" for run, root in chosen.items())]
+    argv = interpreter("tensorboard.main", *where)
+    return [*argv, "--host", "127.0.0.1", "--port", str(port)]
 
 
 def after(part: Part, ready: Callable[[], bool], what: str) -> Part:
