@@ -133,6 +133,8 @@ class Context:
 
     settings: Settings
     gpus: int | None = None
+    _engines: dict[str, Engine] = field(default_factory=dict, repr=False)
+    _environments: dict[str, Environment] = field(default_factory=dict, repr=False)
 
     @cached_property
     def paths(self) -> ProjectPaths:
@@ -175,11 +177,16 @@ class Context:
         """Raises BadInput when the engine is not installed."""
         from llmops.environments.environment import find
 
-        return find(engine, self.settings, self.cache)
+        if engine not in self._environments:
+            self._environments[engine] = find(engine, self.settings, self.cache)
+        return self._environments[engine]
 
     def find_engine(self, name: str, where: str) -> Engine:
         """The engine `name`, which `where` names. Raises BadInput for an unknown one."""
-        return find_engine(name, cache=self.cache.options, gpus=self.gpus, where=where)
+        if name not in self._engines:
+            cache = self.cache.options
+            self._engines[name] = find_engine(name, cache=cache, gpus=self.gpus, where=where)
+        return self._engines[name]
 
     def close(self) -> None:
         """End what was started for a run."""

@@ -21,7 +21,7 @@ from llmops.engines.llamafactory.compile import compile_base, compile_show, comp
 from llmops.engines.llamafactory.evidence import finished
 from llmops.engines.llamafactory.machine import Machine, this_machine
 from llmops.engines.llamafactory.optionfiles import FILE_OPTIONS, option_file
-from llmops.engines.llamafactory.options import option_set
+from llmops.engines.llamafactory.options import OptionSet, option_set
 from llmops.engines.llamafactory.progress import Follower
 from llmops.engines.llamafactory.watch import check_watch
 from llmops.spec.load import Loaded
@@ -38,9 +38,13 @@ class LlamaFactory:
     def __init__(self, cache: Path | None = None, machine: Machine | None = None) -> None:
         self._cache = cache
         self._machine = machine
+        self._known: dict[Environment, OptionSet] = {}
 
     def check(self, recipe: Loaded[TrainRecipe], environment: Environment) -> None:
-        check_options(recipe, option_set(environment, self._cache), self._look(environment))
+        known = self._known.get(environment)
+        if known is None:
+            known = self._known[environment] = option_set(environment, self._cache)
+        check_options(recipe, known, self._look(environment))
         check_chain(recipe)
         check_watch(recipe)
         for key in FILE_OPTIONS:
