@@ -83,3 +83,23 @@ def test_good_recipe_is_planned(stage: str, project: Path) -> None:
 )
 def test_what_the_engine_accepts(args: dict[str, Any], more: Any, project: Path) -> None:
     assert plan(project, "sft", args, **more).stages
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        ({"lora_target": "q_prj"}, "did you mean `q_proj`"),
+        ({"lora_target": ["q_proj", "w_pack"]}, "the base has no module `w_pack`"),
+        ({"finetuning_type": "freeze", "freeze_extra_modules": "embd"}, "no module `embd`"),
+        ({"finetuning_type": "freeze", "freeze_trainable_modules": "atn"}, "no module `atn`"),
+    ],
+)
+def test_module_that_the_base_lacks(args: dict[str, Any], says: str, project: Path) -> None:
+    with pytest.raises(BadInput) as caught:
+        plan(project, "sft", args)
+    assert says in f"{caught.value.what} {caught.value.fix}"
+
+
+@pytest.mark.parametrize("target", ["all", "q_proj", "model.q_proj", "q_proj,lm_head"])
+def test_module_that_the_base_has(target: str, project: Path) -> None:
+    assert plan(project, "sft", {"lora_target": target}).stages

@@ -190,6 +190,21 @@ def test_accelerators_are_those_asked_for(tmp_path: Path, environment: Environme
     assert "use_cpu" not in config(command)
 
 
+@pytest.mark.parametrize(
+    "args", [{"deepspeed": {"zero_optimization": {"stage": 2}}}, {"fsdp": "x"}]
+)
+def test_process_group_of_one(
+    args: dict[str, Any], tmp_path: Path, environment: Environment
+) -> None:
+    argv = compiled(tmp_path, environment, "messages", args, machine=Machine(8, ("0",))).argv
+    assert argv[1:5] == ["-m", "torch.distributed.run", "--nproc_per_node", "1"]
+
+
+def test_optimizer_that_galore_knows(tmp_path: Path, environment: Environment) -> None:
+    args = {"finetuning_type": "full", "use_galore": True}
+    assert config(compiled(tmp_path, environment, "messages", args))["optim"] == "adamw_torch"
+
+
 @pytest.mark.parametrize(("held", "dtype"), [("bfloat16", "bfloat16"), ("float32", "float32")])
 def test_golden_type_is_the_base_s(
     held: str, dtype: str, tmp_path: Path, environment: Environment

@@ -8,6 +8,7 @@ import pytest
 
 from llmops.engines.contract import ModelFiles
 from llmops.engines.llamafactory.chaining import Chain, chain
+from llmops.engines.llamafactory.words import told
 from llmops.errors import BadInput
 from tests.training_jobs import train_recipe
 
@@ -105,3 +106,58 @@ def test_full_training_on_an_adapter(method: str, on_adapter: ModelFiles) -> Non
     with pytest.raises(BadInput, match="cannot start from an adapter version") as caught:
         decide(on_adapter, "sft", {"finetuning_type": method})
     assert "use `lora`" in caught.value.fix
+
+
+def test_quantized_base_is_not_trained_in_full(on_adapter: ModelFiles) -> None:
+    config = {"quantization_config": {"quant_method": "gptq"}}
+    (on_adapter.directory / "config.json").write_text(json.dumps(config))
+    with pytest.raises(BadInput, match="the base is quantized: `full` cannot train it"):
+        decide(ModelFiles(on_adapter.directory), "sft", {"finetuning_type": "full"})
+
+
+def test_blocks_that_do_not_divide_the_layers(on_adapter: ModelFiles) -> None:
+    (on_adapter.directory / "config.json").write_text('{"num_hidden_layers": 5}')
+    with pytest.raises(BadInput, match="the base has 5 layers"):
+        decide(
+            ModelFiles(on_adapter.directory),
+            "sft",
+            {"finetuning_type": "freeze", "use_llama_pro": True},
+        )
+
+
+def test_sum_of_ranks_that_no_server_loads(on_adapter: ModelFiles) -> None:
+    with pytest.raises(BadInput, match="makes one of rank 520, and vLLM serves 512 at most"):
+        decide(on_adapter, "dpo", {"lora_rank": 512})
+    with pytest.raises(BadInput, match="up to rank 512"):
+        decide(ModelFiles(on_adapter.directory), "sft", {"lora_rank": 600})
+
+
+@pytest.mark.parametrize(
+    ("stage", "args", "lines"),
+    [
+        ("sft", {}, ["merged in memory; a new adapter of rank 8", "of rank 16 on the same base"]),
+        ("dpo", {}, ["merged in memory", "by switching the new adapter off", "both in one"]),
+        ("dpo", {"pref_loss": "simpo"}, ["merged", "`pref_loss: simpo` needs none", "both"]),
+        (
+            "kto",
+            {"use_unsloth": True},
+            ["unsloth does not merge adapters, so its adapter of rank 8", "a second time", "8 on"],
+        ),
+    ],
+)
+def test_words_on_an_adapter(
+    stage: str, args: dict[str, Any], lines: list[str], on_adapter: ModelFiles
+) -> None:
+    recipe = train_recipe(on_adapter.directory.parent, stage, args)
+    found = told(recipe, on_adapter, chain(recipe, on_adapter))
+    assert [part in line for part, line in zip(lines, found, strict=True)] == [True] * len(lines)
+
+
+def test_words_of_full_training(on_adapter: ModelFiles) -> None:
+    base = ModelFiles(on_adapter.directory)
+    recipe = train_recipe(on_adapter.directory.parent, "dpo", {"finetuning_type": "full"})
+    assert told(recipe, base, chain(recipe, base)) == (
+        "starts from path:base, and trains all of its weights",
+        "reference model: path:base as it was, loaded a second time",
+        "makes the next version of town: a full model",
+    )

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from llmops.engines.contract import ModelFiles
-from llmops.engines.llamafactory.optionfiles import option_file
+from llmops.engines.llamafactory.optionfiles import zero_of
+from llmops.engines.llamafactory.rules.base import fits_base
 from llmops.spec.load import Loaded
 from llmops.spec.recipe import TrainRecipe
 from llmops.store.files import read_object
@@ -31,16 +32,20 @@ _NOT_AN_ADAPTER: dict[str, str] = {
     "mixture_of_depths": "it changes the base, so the adapter does not fit it",
 }
 
+_LARGEST_RANK = 512
+"""The last of vLLM's `--max-lora-rank`."""
+
 
 @dataclass(frozen=True)
 class Chain:
     """options: what the engine gets. concatenate: the new adapter is put on top of `adapter`,
-    the earlier one, after training. makes: what is registered, full or adapter."""
+    the earlier one, after training; reason: why not. makes: what is registered, full or adapter."""
 
     makes: str
     options: dict[str, Any] = field(default_factory=dict)
     adapter: Path | None = None
     concatenate: bool = False
+    reason: str = ""
 
 
 def check_chain(recipe: Loaded[TrainRecipe]) -> None:
@@ -53,6 +58,10 @@ def check_chain(recipe: Loaded[TrainRecipe]) -> None:
             fix="use `lora`, `full` or `freeze`",
         )
     if method == "lora":
+        if recipe.spec.args.get("lora_rank", 8) > _LARGEST_RANK:
+            raise recipe.bad(
+                f"vLLM serves adapters up to rank {_LARGEST_RANK}", ("args", "lora_rank")
+            )
         for key, reason in _NOT_AN_ADAPTER.items():
             if recipe.spec.args.get(key):
                 raise recipe.bad(
@@ -65,6 +74,7 @@ def check_chain(recipe: Loaded[TrainRecipe]) -> None:
 def chain(recipe: Loaded[TrainRecipe], base: ModelFiles) -> Chain:
     """Decide for `base`. Raises BadInput."""
     check_chain(recipe)
+    fits_base(recipe, base)
     method = _method(recipe)
     makes = "adapter" if method == "lora" else "full"
     if base.adapter is None:
@@ -78,10 +88,11 @@ def chain(recipe: Loaded[TrainRecipe], base: ModelFiles) -> Chain:
         )
     reason = _unmergeable(recipe, base)
     if reason is None:
+        _check_sum_of_ranks(recipe, base.adapter)
         options = {"adapter_name_or_path": str(base.adapter), "create_new_adapter": True}
         return Chain(makes, options, base.adapter, concatenate=True)
     _check_same_rank(recipe, base.adapter, reason)
-    return Chain(makes, _continued(recipe, base), base.adapter)
+    return Chain(makes, _continued(recipe, base), base.adapter, reason=reason)
 
 
 def _method(recipe: Loaded[TrainRecipe]) -> str:
@@ -99,26 +110,14 @@ def _unmergeable(recipe: Loaded[TrainRecipe], base: ModelFiles) -> str | None:
     for key, name in (("use_unsloth", "unsloth"), ("use_kt", "KTransformers")):
         if args.get(key):
             return f"{name} does not merge adapters"
-    return "DeepSpeed ZeRO-3 does not merge adapters" if _is_zero3(recipe) else None
-
-
-def _is_zero3(recipe: Loaded[TrainRecipe]) -> bool:
-    given = recipe.spec.args.get("deepspeed")
-    file = option_file(recipe, "deepspeed")
-    if file is not None:
-        given = read_object(file)
-    if not isinstance(given, dict):
-        return False
-    zero = given.get("zero_optimization")
-    return isinstance(zero, dict) and zero.get("stage") == 3
+    return "DeepSpeed ZeRO-3 does not merge adapters" if zero_of(recipe).get("stage") == 3 else None
 
 
 def _continued(recipe: Loaded[TrainRecipe], base: ModelFiles) -> dict[str, Any]:
     """Train the earlier adapter on; its own start is the reference, as a second model."""
-    args, stage = recipe.spec.args, recipe.spec.stage
+    args = recipe.spec.args
     options: dict[str, Any] = {"adapter_name_or_path": str(base.adapter)}
-    refers = stage == "kto" or (stage == "dpo" and args.get("pref_loss", "sigmoid") == "sigmoid")
-    if refers:
+    if needs_reference(recipe):
         options["ref_model"] = str(base.directory)
         options["ref_model_adapters"] = str(base.adapter)
         if args.get("quantization_bit") in (4, 8):
@@ -126,9 +125,31 @@ def _continued(recipe: Loaded[TrainRecipe], base: ModelFiles) -> dict[str, Any]:
     return options
 
 
+def needs_reference(recipe: Loaded[TrainRecipe]) -> bool:
+    """Whether the loss compares with a model that is not trained."""
+    stage, loss = recipe.spec.stage, recipe.spec.args.get("pref_loss", "sigmoid")
+    return stage == "kto" or (stage == "dpo" and loss == "sigmoid")
+
+
+def adapter_rank(adapter: Path) -> int | None:
+    """None for an adapter that is yet to be made."""
+    rank = read_object(adapter / "adapter_config.json").get("r")
+    return rank if isinstance(rank, int) else None
+
+
+def _check_sum_of_ranks(recipe: Loaded[TrainRecipe], adapter: Path) -> None:
+    before, rank = adapter_rank(adapter) or 0, recipe.spec.args.get("lora_rank", 8)
+    if before + rank > _LARGEST_RANK:
+        raise recipe.bad(
+            f"on the base's adapter of rank {before} this makes one of rank {before + rank}, and "
+            f"vLLM serves {_LARGEST_RANK} at most",
+            ("args", "lora_rank") if "lora_rank" in recipe.spec.args else ("base",),
+            fix="use a smaller rank, or start from an earlier version",
+        )
+
+
 def _check_same_rank(recipe: Loaded[TrainRecipe], adapter: Path, reason: str) -> None:
-    rank = recipe.spec.args.get("lora_rank")
-    before = read_object(adapter / "adapter_config.json").get("r")
+    rank, before = recipe.spec.args.get("lora_rank"), adapter_rank(adapter)
     if rank is not None and before is not None and rank != before:
         raise recipe.bad(
             f"`lora_rank: {rank}` would have no effect: {reason}, so the base's own adapter, "

@@ -15,7 +15,7 @@ from llmops.engines.contract import BaseJob, Command, Environment, TrainJob
 from llmops.engines.llamafactory.chaining import Chain, chain
 from llmops.engines.llamafactory.config import render_config
 from llmops.engines.llamafactory.datasets import DataFiles, converted_text, data_files, info_text
-from llmops.engines.llamafactory.defaults import default_options, owned_options
+from llmops.engines.llamafactory.defaults import default_options, in_group, owned_options
 from llmops.engines.llamafactory.machine import Machine
 from llmops.engines.llamafactory.optionfiles import FILE_OPTIONS, option_file
 from llmops.store.files import read_object
@@ -169,7 +169,7 @@ def _dtype(job: TrainJob) -> str:
 def _argv(job: TrainJob, environment: Environment, root: Path) -> list[str]:
     devices = job.recipe.spec.resources.devices
     started = [str(_WORKER / "launcher.py")]
-    if devices > 1:
+    if in_group(job.recipe.spec):
         port = str(_port(root))
         run = ["-m", "torch.distributed.run", "--nproc_per_node", str(devices)]
         started = [*run, "--master_port", port, *started]

@@ -11,6 +11,7 @@ save_strategy: no               the final model is saved anyway; with `save_step
 save_strategy: best, ...        where `watch:` may stop it: the best checkpoint, which is kept then
 disable_gradient_checkpointing  for models below 200 MB, where recomputing costs more than memory
 ddp_backend: gloo               several processes without accelerators
+optim: adamw_torch              for GaLore and APOLLO, which know no fused one
 
 Set always, because llmops owns them: use_cpu where there is no accelerator (bf16 needs it too),
 report_to (TensorBoard if installed), overwrite_cache, do_train, do_eval, output_dir.
@@ -22,6 +23,7 @@ from typing import Any
 from llmops.engines.contract import Environment, TrainJob
 from llmops.engines.llamafactory.machine import Machine
 from llmops.engines.llamafactory.watch import BEST, SAVING
+from llmops.spec.recipe import TrainRecipe
 
 _SMALL_BYTES = 200_000_000
 
@@ -30,7 +32,7 @@ def default_options(job: TrainJob, machine: Machine) -> dict[str, Any]:
     """Defaults for what the recipe does not say."""
     args = job.recipe.spec.args
     options: dict[str, Any] = {
-        "logging_steps": _logging_steps(args.get("max_steps", -1)),
+        "logging_steps": logging_steps(args.get("max_steps", -1)),
         "logging_first_step": True,
         "include_num_input_tokens_seen": "all" if args.get("neat_packing") else "non_padding",
         "disable_tqdm": True,
@@ -41,9 +43,16 @@ def default_options(job: TrainJob, machine: Machine) -> dict[str, Any]:
         options.update(BEST if stops else {"save_strategy": "no"})
     if _is_small(job.base.directory):
         options["disable_gradient_checkpointing"] = True
-    if machine.cpu_only and job.recipe.spec.resources.devices > 1:
+    if machine.cpu_only and in_group(job.recipe.spec):
         options["ddp_backend"] = "gloo"
+    if args.get("use_galore") or args.get("use_apollo"):
+        options["optim"] = "adamw_torch"
     return {key: value for key, value in options.items() if key not in args}
+
+
+def in_group(recipe: TrainRecipe) -> bool:
+    """Whether torchrun starts it: DeepSpeed and FSDP want a process group, also of one."""
+    return recipe.resources.devices > 1 or any(map(recipe.args.get, ("deepspeed", "fsdp")))
 
 
 def owned_options(environment: Environment, machine: Machine) -> dict[str, Any]:
@@ -57,7 +66,8 @@ def owned_options(environment: Environment, machine: Machine) -> dict[str, Any]:
     return {**options, "use_cpu": True} if machine.cpu_only else options
 
 
-def _logging_steps(max_steps: int) -> int:
+def logging_steps(max_steps: int) -> int:
+    """What is set where a recipe is silent."""
     return 5 if max_steps <= 0 else max(1, min(5, max_steps // 50))
 
 

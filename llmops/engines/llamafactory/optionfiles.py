@@ -50,3 +50,9 @@ def option_object(recipe: Loaded[TrainRecipe], key: str) -> dict[str, Any]:
         except ValueError:
             return {}
     return given if isinstance(given, dict) else {}
+
+
+def zero_of(recipe: Loaded[TrainRecipe]) -> dict[str, Any]:
+    """DeepSpeed's `zero_optimization`; empty without it. Raises BadInput as above."""
+    zero = option_object(recipe, "deepspeed").get("zero_optimization")
+    return zero if isinstance(zero, dict) else {}

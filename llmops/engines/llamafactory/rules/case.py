@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from llmops.engines.llamafactory.defaults import in_group
 from llmops.engines.llamafactory.machine import Machine
-from llmops.engines.llamafactory.optionfiles import option_object
+from llmops.engines.llamafactory.optionfiles import option_object, zero_of
 from llmops.errors import BadInput
 from llmops.spec.load import Loaded
 from llmops.spec.recipe import TrainRecipe
@@ -49,18 +50,12 @@ class Case:
 
     @property
     def zero3(self) -> bool:
-        return is_zero3(self.deepspeed or {})
+        return bool(self.deepspeed) and zero_of(self.recipe).get("stage") == 3
 
     @property
     def distributed(self) -> bool:
-        """Whether torchrun starts it: also for one process, where the engine wants that."""
-        return self.devices > 1 or bool(self.args.get("deepspeed") or self.args.get("fsdp"))
+        return in_group(self.recipe.spec)
 
     def bad(self, key: str, what: str, fix: str = "") -> BadInput:
         """The error at the option `key`."""
         return self.recipe.bad(what, ("args", key), fix=fix)
-
-
-def is_zero3(config: dict[str, Any]) -> bool:
-    zero = config.get("zero_optimization")
-    return isinstance(zero, dict) and zero.get("stage") == 3

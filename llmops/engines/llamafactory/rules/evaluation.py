@@ -1,5 +1,6 @@
 """Evaluation while training, and what depends on it."""
 
+from llmops.engines.llamafactory.defaults import logging_steps
 from llmops.engines.llamafactory.rules.case import Case
 
 _NEEDS_DATA: tuple[tuple[str, object], ...] = (
@@ -58,9 +59,8 @@ def _strategy(case: Case, key: str, what: str) -> Exception:
 
 def _multiple(case: Case) -> None:
     save = case.args.get("save_steps", 500)
-    every = case.args.get("eval_steps") or case.args.get("logging_steps")
-    if every is None:
-        return
+    logs = case.args.get("logging_steps", logging_steps(case.args.get("max_steps", -1)))
+    every = case.args.get("eval_steps") or logs
     # Shares of all steps are compared in millionths, as the engine does.
     mixed = (save < 1) != (every < 1)
     if mixed or (save * 1_000_000) % (every * 1_000_000) != 0:

@@ -1,0 +1,54 @@
+"""What a training stage starts from, compares with and makes, in words for the plan."""
+
+from llmops.engines.contract import ModelFiles
+from llmops.engines.llamafactory.chaining import Chain, adapter_rank, needs_reference
+from llmops.spec.load import Loaded
+from llmops.spec.recipe import TrainRecipe
+
+
+def told(recipe: Loaded[TrainRecipe], base: ModelFiles, decided: Chain) -> tuple[str, ...]:
+    """A line for each."""
+    lines = (_start(recipe, base, decided), _reference(recipe, decided), _made(recipe, decided))
+    return tuple(line for line in lines if line)
+
+
+def _start(recipe: Loaded[TrainRecipe], base: ModelFiles, decided: Chain) -> str:
+    name, rank = recipe.spec.base, recipe.spec.args.get("lora_rank", 8)
+    method = recipe.spec.args.get("finetuning_type", "lora")
+    if decided.makes == "full":
+        which = "all of its" if method == "full" else "some of its"
+        return f"starts from {name}, and trains {which} weights"
+    new = f"a new adapter of rank {rank} is trained"
+    if decided.adapter is None:
+        return f"starts from {name}, which stays as it is; {new} on it"
+    if decided.concatenate:
+        return f"starts from {name}, an adapter{_of(decided)}, merged in memory; {new} on that"
+    return f"starts from {name}: {decided.reason}, so its adapter{_of(decided)} is trained on"
+
+
+def _reference(recipe: Loaded[TrainRecipe], decided: Chain) -> str:
+    name, stage = recipe.spec.base, recipe.spec.stage
+    if stage not in ("dpo", "kto"):
+        return ""
+    if not needs_reference(recipe):
+        return f"reference model: none, `pref_loss: {recipe.spec.args['pref_loss']}` needs none"
+    if decided.makes == "adapter" and (decided.adapter is None or decided.concatenate):
+        return f"reference model: {name}, by switching the new adapter off"
+    return f"reference model: {name} as it was, loaded a second time"
+
+
+def _made(recipe: Loaded[TrainRecipe], decided: Chain) -> str:
+    model, rank = recipe.spec.output.model, recipe.spec.args.get("lora_rank", 8)
+    if decided.makes == "full":
+        return f"makes the next version of {model}: a full model"
+    if not decided.concatenate:
+        ranked = f" of rank {rank}" if decided.adapter is None else _of(decided)
+        return f"makes the next version of {model}: an adapter{ranked} on the same base"
+    before = decided.adapter and adapter_rank(decided.adapter)
+    total = f" of rank {before + rank}" if before else ""
+    return f"makes the next version of {model}: one adapter{total} on the same base, both in one"
+
+
+def _of(decided: Chain) -> str:
+    before = decided.adapter and adapter_rank(decided.adapter)
+    return f" of rank {before}" if before else ""
