@@ -35,6 +35,14 @@ class Failed(LlmopsError):
     exit_code = 1
 
 
+class Passing(Failed):
+    """For a cause that may pass by itself: worth another try."""
+
+
+class OutOfMemory(Failed):
+    """It needed more memory than there is, and would again."""
+
+
 class BadInput(LlmopsError):
     """The input is wrong; nothing was started."""
 

@@ -83,11 +83,12 @@ class BaseJob:
 @dataclass(frozen=True)
 class Command:
     """A compiled job. files: text by path relative to the attempt's directory; env: additions to
-    the environment. argv[0] is an absolute path."""
+    the environment. argv[0] is an absolute path. notes: what it does to models, in words."""
 
     argv: list[str]
     env: dict[str, str]
     files: dict[str, str]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,15 @@ class ProgressFollower(Protocol):
     def poll(self) -> list[Progress]:
         """What is new since the last call, oldest first."""
         ...
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why an attempt failed, as far as its log tells; text may be empty. kind: `passing` for what
+    may be gone at the next try, `memory` for too little of it, else empty."""
+
+    text: str = ""
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -170,6 +180,6 @@ class Engine(Protocol):
         """Remove what an attempt no longer needs once its result is registered."""
         ...
 
-    def cause(self, attempt: AttemptPaths) -> str:
-        """The most likely cause of a failure, read from the attempt's log; may be empty."""
+    def cause(self, attempt: AttemptPaths) -> Cause:
+        """The most likely cause of a failure, read from the attempt's log."""
         ...

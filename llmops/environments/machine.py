@@ -62,6 +62,13 @@ def memory(cgroup: Path = _CGROUP) -> tuple[int, int]:
     return total, available
 
 
+def memory_kills() -> int:
+    """How many processes the kernel has killed for want of memory: the machine's or a container's.
+    Zero where it does not count them."""
+    fields = (line.split() for line in _read(Path("/proc/vmstat")).splitlines())
+    return next((int(value) for name, value in fields if name == "oom_kill"), 0)
+
+
 def disk_free(path: Path) -> int:
     """Free bytes where `path` is, or would be."""
     while not path.exists():

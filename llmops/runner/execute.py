@@ -12,11 +12,12 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from llmops.engines.contract import Progress
 from llmops.environments.machine import size_text
-from llmops.errors import Failed, GateRefused, Interrupted, LlmopsError, Waiting
+from llmops.errors import Failed, GateRefused, Interrupted, LlmopsError, Passing, Waiting
 from llmops.runner.fingerprint import fingerprint
 from llmops.runner.gates import refuse_unheeded
-from llmops.runner.patience import Patience
+from llmops.runner.patience import Patience, pauses
 from llmops.runner.plan import Plan, PlannedStage, describe, plan_stage
 from llmops.runner.progress import Reporter
 from llmops.runner.record import Asked, RunLog, RunRecord, StageRecord, State
@@ -152,7 +153,7 @@ class _Run:
                 if planned.state == "reuse":
                     self._reuse(node, planned)
                 else:
-                    self._make(node, planned, number, forced=forced)
+                    self._make_or_retry(node, planned, number, forced=forced)
 
     def _planned(self, node: Node, *, forced: bool) -> PlannedStage:
         """As things are now, but for what its inputs were when the run was planned."""
@@ -200,6 +201,21 @@ class _Run:
         digest = found.digest if found else None
         self.log.stage(node.name, "reused", output=name, digest=digest, error=None)
         self.reporter.reused(node.name, name or planned.prepared.summary)
+
+    def _make_or_retry(
+        self, node: Node, planned: PlannedStage, number: int, *, forced: bool
+    ) -> None:
+        """Again after a while, for a cause that may pass, as often as the recipe says."""
+        resources = getattr(node.spec, "resources", None)
+        for pause in pauses(resources.retries if resources else 0):
+            try:
+                return self._make(node, planned, number, forced=forced)
+            except Passing as error:
+                told = f"{error.what}; again in {pause:.0f} s"
+                self.reporter.progress(node.name, Progress("waiting", warning=told))
+            time.sleep(pause)
+            number = self._next_attempt(node)
+        return self._make(node, planned, number, forced=forced)
 
     def _make(self, node: Node, planned: PlannedStage, number: int, *, forced: bool) -> None:
         self._refuse_small_disk(planned)

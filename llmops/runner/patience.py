@@ -3,10 +3,18 @@
 import time
 from dataclasses import dataclass
 
+BACK_OFF = 10.0
+"""Seconds until the first retry; three times as long until each further one, up to LONGEST."""
+LONGEST = 600.0
 POLL_SECONDS = 5.0
 REST = 9
 """Times as long as a look took until the next: looking costs at most a tenth of the time, however
 long the log has become."""
+
+
+def pauses(retries: int) -> list[float]:
+    """Seconds before each retry."""
+    return [min(BACK_OFF * 3**number, LONGEST) for number in range(retries)]
 
 
 @dataclass

@@ -94,6 +94,12 @@ class Resources(Spec):
         description="while a server of this project runs: run beside it, let it sleep or stop "
         "meanwhile, or refuse to",
     )
+    retries: int = Field(
+        2,
+        ge=0,
+        le=10,
+        description="after a failure for a cause that may pass: a port in use, a lost connection",
+    )
 
 
 Reaction = Literal["off", "warn", "stop", "fail"]

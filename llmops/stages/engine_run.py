@@ -1,11 +1,13 @@
 """Running a compiled command as an attempt, and registering what it made."""
 
 import json
+import signal
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
-from llmops.engines.contract import Command, DataSet, Engine, Environment, Progress
-from llmops.errors import Failed, Interrupted
+from llmops.engines.contract import Cause, Command, DataSet, Engine, Environment, Progress
+from llmops.environments.machine import memory_kills
+from llmops.errors import Failed, Interrupted, OutOfMemory, Passing
 from llmops.registry.locate import Located, located
 from llmops.registry.manifest import DataUsed, Draft, Golden, Lineage
 from llmops.runner.alarm import Alarm, Alarms
@@ -37,12 +39,12 @@ def run_engine(command: Command, engine: Engine, attempt: Attempt) -> None:
     correlation = logs.current() or attempt.run
     _head(attempt, correlation)
     env = {**command.env, logs.CORRELATION: correlation}
+    killed = memory_kills()
     code, signalled = run(command.argv, env=env, log=paths.log, cwd=paths.root, tick=tick)
     if signalled is not None:
         raise Interrupted(f"stage {attempt.node.name} was interrupted", where=display(paths.log))
     if code != 0:
-        cause = engine.cause(paths) or f"the engine ended with exit code {code}"
-        raise _failed(attempt, cause)
+        raise _failed(attempt, *_cause(code, killed < memory_kills(), engine.cause(paths)))
     try:
         engine.finished(paths)
     except Failed as error:
@@ -71,10 +73,22 @@ def _head(attempt: Attempt, correlation: str) -> None:
         log.write(f"llmops: {told}, correlation {correlation}\n")
 
 
-def _failed(attempt: Attempt, cause: str) -> Failed:
+def _cause(code: int, killed: bool, found: Cause) -> tuple[str, str]:
+    """In words, and of which kind. killed: meanwhile the kernel killed something for its memory."""
+    if code == 128 + signal.SIGKILL and killed:
+        return "killed by the kernel, because memory was full", "memory"
+    if code > 128 and not found.text:
+        return f"killed by signal {code - 128}", ""
+    return found.text or f"the engine ended with exit code {code}", found.kind
+
+
+_KINDS: dict[str, type[Failed]] = {"passing": Passing, "memory": OutOfMemory}
+
+
+def _failed(attempt: Attempt, cause: str, kind: str = "") -> Failed:
     log = attempt.paths.log
     shown = "\n".join(f"    {line}" for line in tail(log).splitlines())
-    return Failed(
+    return _KINDS.get(kind, Failed)(
         f"stage {attempt.node.name} failed: {cause}",
         fix=f"the end of its log, {display(log)}:\n{shown}",
     )

@@ -141,6 +141,7 @@ TRACEBACK = """Traceback (most recent call last):
     f()
 {}
 """
+BUSY = "CUDA error: all CUDA-capable devices are busy or unavailable"
 TORCHRUN = TRACEBACK.format(
     "torch.distributed.elastic.multiprocessing.errors.ChildFailedError: \n====\nlauncher.py FAILED"
 )
@@ -168,9 +169,33 @@ def ranked(text: str) -> str:
 def test_cause(log: str, expected: str, tmp_path: Path) -> None:
     file = tmp_path / "log.txt"
     file.write_text("loading\n" + log)
-    assert cause(file).startswith(expected)
-    assert bool(cause(file)) == bool(expected)
+    assert cause(file).text.startswith(expected)
+    assert bool(cause(file).text) == bool(expected)
+
+
+LOST = "torch.distributed.DistBackendError: Connection reset by peer"
+KILLED = TORCHRUN + " exitcode  : -9 (pid: 12)\n"
+
+
+@pytest.mark.parametrize(
+    ("log", "kind"),
+    [
+        (TRACEBACK.format("torch.OutOfMemoryError: CUDA out of memory."), "memory"),
+        (TRACEBACK.format("MemoryError"), "memory"),
+        (TRACEBACK.format("RuntimeError: The server socket: EADDRINUSE"), "passing"),
+        (TRACEBACK.format("OSError: [Errno 116] Stale file handle: 'a'"), "passing"),
+        (TRACEBACK.format(f"RuntimeError: {BUSY}"), "passing"),
+        (ranked(TRACEBACK.format(LOST)) + TORCHRUN, "passing"),
+        (ranked(TRACEBACK.format(LOST)) + KILLED, "memory"),
+        (TRACEBACK.format("ValueError: bad mask"), ""),
+        (TRACEBACK.format("OSError: [Errno 28] No space left on device"), ""),
+    ],
+)
+def test_what_may_pass_and_what_was_memory(log: str, kind: str, tmp_path: Path) -> None:
+    file = tmp_path / "log.txt"
+    file.write_text(log)
+    assert cause(file).kind == kind
 
 
 def test_cause_without_a_log(tmp_path: Path) -> None:
-    assert cause(tmp_path / "log.txt") == ""
+    assert cause(tmp_path / "log.txt").text == ""

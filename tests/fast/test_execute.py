@@ -1,25 +1,32 @@
 """Executing plans with kinds of stage that need no engine: `promote`, and one of the tests' own."""
 
 import io
+import subprocess
+import sys
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 
-from llmops.errors import BadInput, Failed, Interrupted
+from llmops.errors import BadInput, Failed, Interrupted, Passing
+from llmops.registry.locate import Located
 from llmops.registry.manifest import Draft
 from llmops.runner.execute import execute
+from llmops.runner.fingerprint import fingerprint
 from llmops.runner.plan import Plan, make_plan
 from llmops.runner.progress import PlainReporter
 from llmops.runner.record import RunRecord, list_runs
 from llmops.runner.scope import EVERYTHING, Scope
-from llmops.runner.stage import Context, Node, Prepared, Stage
+from llmops.runner.stage import Attempt, Context, Node, Prepared, Stage
 from llmops.runner.start import refuse_beside_servers, resume_run, start_run
 from llmops.spec.settings import load_settings
 from llmops.stages.catalog import KINDS
 from tests.fast.copying_stage import RECIPE, Copying, tiny_model
 from tests.fast.served_state import serve
+from tests.waiting import until
 
 PIPELINE = """\
 name: p
@@ -46,9 +53,13 @@ def plan(project: Path, stage: Copying, target: str = "p.yaml", scope: Scope = E
 
 
 def run(
-    project: Path, stage: Copying, target: str = "p.yaml", scope: Scope = EVERYTHING
+    project: Path,
+    stage: Copying,
+    target: str = "p.yaml",
+    scope: Scope = EVERYTHING,
+    told: io.StringIO | None = None,
 ) -> tuple[RunRecord, str]:
-    told = io.StringIO()
+    told = told or io.StringIO()
     context = Context(load_settings())
     kinds: dict[str, Stage] = {**KINDS, "train": stage}
     planned = make_plan(project / target, [], context=context, kinds=kinds, scope=scope)
@@ -152,6 +163,67 @@ def test_an_interrupt_is_recorded(project: Path, stage: Copying, error: BaseExce
     record = list_runs(Context(load_settings()).paths)[-1]
     assert record.state == "interrupted"
     assert record.stages[1].state == "interrupted"
+
+
+class Unlucky(Copying):
+    """Fails so often, for a cause that may pass."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+
+    def execute(self, prepared: Prepared, attempt: Attempt, context: Context) -> Located:
+        if attempt.number <= self.times and attempt.node.name == "second":
+            raise Passing("the port is in use")
+        return super().execute(prepared, attempt, context)
+
+
+def test_what_may_pass_is_tried_again(
+    project: Path, stage: Copying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llmops.runner.patience.BACK_OFF", 0.0)
+    record, told = run(project, Unlucky(2))
+    assert (record.state, record.stages[1].attempt, record.stages[1].error) == ("done", 3, None)
+    assert told.count("the port is in use; again in 0 s") == 2
+
+
+def test_a_recipe_says_how_often(
+    project: Path, stage: Copying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llmops.runner.patience.BACK_OFF", 0.0)
+    with (project / "r.yaml").open("a", encoding="utf-8") as recipe:
+        recipe.write("resources: {retries: 1}\n")
+    with pytest.raises(Passing):
+        run(project, Unlucky(2))
+    record = list_runs(Context(load_settings()).paths)[-1]
+    assert (record.stages[1].state, record.stages[1].attempt) == ("failed", 2)
+
+
+HOLD = """
+import sys
+from filelock import FileLock
+lock = FileLock(sys.argv[1])
+lock.acquire()
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_dead_process_holds_no_stage(project: Path, stage: Copying) -> None:
+    parts = plan(project, stage).stages[0].prepared.parts
+    lock = Context(load_settings()).paths.lock(f"stage-{fingerprint(parts)[:24]}")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    told, done = io.StringIO(), Future[RunRecord]()
+    argv = [sys.executable, "-c", HOLD, str(lock)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        thread = Thread(target=lambda: done.set_result(run(project, stage, told=told)[0]))
+        thread.start()
+        until(lambda: "another run is making the same thing" in told.getvalue())
+        holder.kill()
+        assert done.result(15).state == "done"
+    thread.join()
 
 
 def test_a_full_disk_is_refused_before_a_stage_starts(project: Path, stage: Copying) -> None:

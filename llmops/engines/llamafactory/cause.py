@@ -7,37 +7,46 @@ the last traceback is torchrun's own, and the cause stands in the lines of a ran
 import re
 from pathlib import Path
 
+from llmops.engines.contract import Cause
+
 _TAIL = 200_000
 _RANK = re.compile(r"^\[rank(\d+)\]: ?")
 # Frames are indented; the line that ends a traceback is the exception's name, and what it says.
 _EXCEPTION = re.compile(r"^([A-Za-z_][\w.]*(?:: .*|:)?)$")
 _LAUNCHER = ("torch.distributed.elastic", "subprocess.CalledProcessError", "ChildFailedError")
-_SYMPTOMS: tuple[tuple[str, str], ...] = (
+_SYMPTOMS: tuple[tuple[str, str, str], ...] = (
     (r"CUDA out of memory|OutOfMemoryError", "out of GPU memory: lower "
-     "per_device_train_batch_size or cutoff_len"),
+     "per_device_train_batch_size or cutoff_len", "memory"),
     (r"DefaultCPUAllocator: .*can't allocate|Cannot allocate memory|MemoryError", "out of memory: "
-     "lower per_device_train_batch_size or cutoff_len, or use a smaller base"),
-    (r"No space left on device", "no space left on the disk"),
-    (r"Cannot find valid samples", "no valid samples: every row was dropped by the engine"),
+     "lower per_device_train_batch_size or cutoff_len, or use a smaller base", "memory"),
+    (r"No space left on device", "no space left on the disk", ""),
+    (r"Cannot find valid samples", "no valid samples: every row was dropped by the engine", ""),
     (r"Cannot find sufficient samples", "too little text to fill one sample of cutoff_len tokens: "
-     "lower cutoff_len, or set packing: false"),
-    (r"EADDRINUSE|address already in use", "the port on which the processes meet is in use"),
+     "lower cutoff_len, or set packing: false", ""),
+    (r"EADDRINUSE|address already in use", "the port on which the processes meet is in use",
+     "passing"),
+    (r"Connection reset by peer|Connection closed by peer|ECONNRESET|Broken pipe|"
+     r"client socket has timed out", "the processes lost each other", "passing"),
+    (r"Stale file handle|Remote I/O error|Transport endpoint is not connected",
+     "the file system was away", "passing"),
+    (r"devices? \w* ?is busy|devices are busy or unavailable|Device or resource busy",
+     "the device was busy", "passing"),
 )  # fmt: skip
 
 
-def cause(log: Path) -> str:
-    """One line, or empty when the log says nothing. A symptom counts only in lines that come with
-    an exception, because the engine prints its data too."""
+def cause(log: Path) -> Cause:
+    """Empty when the log says nothing. A symptom counts only in lines that come with an exception,
+    because the engine prints its data too."""
     lines = _tail(log)
     last = _exception([_RANK.sub("", line) for line in lines if _RANK.match(line)])
     last = last or _exception(lines) or _error_line(lines)
-    for pattern, words in _SYMPTOMS:
-        if re.search(pattern, last):
-            return words
+    known = (Cause(words, kind) for pattern, words, kind in _SYMPTOMS if re.search(pattern, last))
+    found = next(known, Cause(last))
     killed = re.search(r"Signal (?:9|SIGKILL)|exitcode *: -9", "\n".join(lines[-40:]))
-    if killed:
-        return "killed by the system, most likely out of memory"
-    return last
+    if killed and (found.text == last or found.kind == "passing"):
+        # What the others say of it, that they lost a connection, is no cause.
+        return Cause("killed by the system, most likely out of memory", "memory")
+    return found
 
 
 def _tail(log: Path) -> list[str]:

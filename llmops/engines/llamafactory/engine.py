@@ -7,6 +7,7 @@ from pathlib import Path
 
 from llmops.engines.contract import (
     BaseJob,
+    Cause,
     Command,
     Environment,
     Finished,
@@ -71,7 +72,7 @@ class LlamaFactory:
     def prune(self, attempt: AttemptPaths) -> None:
         prune(attempt)
 
-    def cause(self, attempt: AttemptPaths) -> str:
+    def cause(self, attempt: AttemptPaths) -> Cause:
         return cause(attempt.log)
 
     def _look(self, environment: Environment) -> Machine:
