@@ -1,5 +1,6 @@
 """`llmops runs`: what ran, how far it came, its logs; the queue; stopping one."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -86,6 +87,36 @@ def log(
     path, text = find_log(ProjectPaths(load_settings().root), run, stage, lines)
     note(display(path))
     print(text)
+
+
+@app.command("report")
+def report(
+    run: Annotated[str, typer.Argument(help="The run's id, or `last`.")] = "last",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Default: RUN.html, here.")
+    ] = None,
+    png: Annotated[bool, typer.Option("--png", help="A picture beside it, by Chromium.")] = False,
+) -> None:
+    """Write one HTML page about a run: its curves, what it made of what, what went wrong, what to
+    try next.
+
+    Example: llmops runs report last -o report.html
+    """
+    from llmops.report.page import report
+    from llmops.report.picture import picture
+    from llmops.runner.record import find_run
+    from llmops.spec.settings import load_settings
+    from llmops.store.atomic import write_text
+    from llmops.store.paths import ProjectPaths
+
+    paths = ProjectPaths(load_settings().root)
+    record = find_run(paths, run)
+    page = output or Path(f"{record.id}.html")
+    write_text(page, report(paths, record))
+    print(page)
+    if png:
+        picture(page, page.with_suffix(".png").resolve())
+        print(page.with_suffix(".png"))
 
 
 @app.command("queue")

@@ -41,15 +41,21 @@ def metrics(
 
     Raises BadInput for a run or a stage that is not there.
     """
-    record, found = _stage(paths, run, stage)
-    attempt = _attempt(paths, record, found)
-    readings = _follower(paths, record, stage, attempt).poll() if attempt is not None else []
-    items = _items(readings)
+    _, found = _stage(paths, run, stage)
+    told = readings(paths, run, stage)
+    items = figures_of(told)
     return {
         "items": [item for item in items if after_step is None or _is_after(item, after_step)],
-        "total": max((reading.total for reading in readings), default=0),
+        "total": max((reading.total for reading in told), default=0),
         "finished": found.state not in ("running", "waiting"),
     }
+
+
+def readings(paths: ProjectPaths, run: str, stage: str) -> list[Progress]:
+    """All that a stage's last attempt has told so far. Raises BadInput as `metrics`."""
+    record, found = _stage(paths, run, stage)
+    attempt = _attempt(paths, record, found)
+    return _follower(paths, record, stage, attempt).poll() if attempt is not None else []
 
 
 def log(paths: ProjectPaths, run: str, stage: str | None, offset: int = 0) -> dict[str, Any]:
@@ -206,14 +212,14 @@ class _Stage:
         skipped = max(0, self.known - self.count)
         self.count += len(readings)
         new = readings[skipped:]
-        if items := _items(new):
+        if items := figures_of(new):
             yield "metrics", {"items": items, "total": new[-1].total, "phase": new[-1].phase}
         while (part := _part(self.attempt.log, self.offset))["text"]:
             self.offset = part["offset"]
             yield "log", part
 
 
-def _items(readings: Iterable[Progress]) -> list[dict[str, Any]]:
+def figures_of(readings: Iterable[Progress]) -> list[dict[str, Any]]:
     """The figures by step. What an evaluation tells joins the training's of the same step."""
     found: dict[int, dict[str, Any]] = {}
     for reading in readings:

@@ -23,7 +23,7 @@ LAYERS = (
     {"stages"},
     {"scheduling"},
     {"control"},
-    {"up", "ui"},
+    {"up", "ui", "report"},
     {"cli", "__main__"},
 )
 HEAVY = {"torch", "transformers", "gradio", "polars", "sqlalchemy", "fastapi", "alembic", "vllm"}

@@ -1,0 +1,1 @@
+"""One run on one page: what ran, its curves, what was seen, what to try next."""

@@ -1,0 +1,149 @@
+"""The report of a run: what is on the page, and what it advises."""
+
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmops.registry.manifest import DataUsed, Draft, Lineage
+from llmops.registry.store import Registry
+from llmops.report.advice import advice
+from llmops.report.page import report
+from llmops.report.trained import Trained
+from llmops.runner.alarm import Alarm
+from tests.conftest import run_llmops
+from tests.fast.models_on_disk import write_full
+from tests.fast.test_observe import Run, step
+
+
+def made(run: Run, fill: int, **metrics: float) -> str:
+    """A version of `town` by the recipe, and its name."""
+    data = [DataUsed(path="data/town.jsonl", sha256="ab" * 32, samples=3456)]
+    lineage = Lineage(
+        run=run.id, recipe="sft.yaml", data=data, resolved={"args": {"learning_rate": 1e-3}}
+    )
+    draft = Draft(
+        name="town", kind="full", stage="sft", metrics=metrics, lineage=lineage,
+        parts={"args.learning_rate": str(fill)},
+    )  # fmt: skip
+    source = write_full(run.paths.root / f"source-{fill}", fill)
+    return str(Registry(run.paths).add(draft, source).id)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """A run that trained for 20 steps, overfitted, and made the second version of its recipe."""
+    found = Run(tmp_path)
+    for at in range(1, 21):
+        lines = [step(at, loss=3 * 0.9**at)]
+        if at % 2 == 0:
+            lines.append({"current_steps": at, "total_steps": 20, "eval_loss": 1 + abs(at - 8) / 9})
+        found.writes(*lines)
+    made(found, 1, eval_loss=2.5)
+    found.log.stage("sft", "done", output=made(found, 2, eval_loss=2.25))
+    found.log.end("done")
+    return found
+
+
+def page(run: Run) -> str:
+    return report(run.paths, run.log.record)
+
+
+def words(html: str) -> str:
+    found: list[str] = []
+    parser = HTMLParser()
+    parser.handle_data = found.append  # type: ignore[method-assign]
+    parser.feed(html)
+    return " ".join(" ".join(found).split())
+
+
+def test_the_best_checkpoint_is_named_and_marked(run: Run) -> None:
+    assert "lowest validation loss 1 at step 8" in words(page(run))
+    assert "best, step 8: 1" in words(page(run))
+
+
+def test_what_the_watch_saw_and_what_to_try(run: Run) -> None:
+    told = words(page(run))
+    assert "step 14: overfitting: validation loss rose from 1 at step 8 to 1.67" in told
+    assert "fewer steps (`max_steps: 8`)" in told
+
+
+def test_inputs_output_and_the_version_before(run: Run) -> None:
+    told = words(page(run))
+    assert "data/town.jsonl, 3,456 samples, sha256 abababababab" in told
+    assert "Against town:v1" in told
+    assert "Changed since: args.learning_rate." in told
+    assert "eval_loss 2.25 2.5 -0.25" in told
+
+
+def test_it_stands_alone_in_light_and_dark(run: Run) -> None:
+    html = page(run)
+    assert not re.search(r"<(script|link|img)|https?://|@import|url\(", html)
+    assert "prefers-color-scheme: dark" in html
+
+
+def test_what_others_wrote_is_inert(run: Run) -> None:
+    run.log.stage("sft", "failed", error="<script>alert(1)</script>")
+    assert "<script" not in page(run)
+
+
+def test_a_run_that_trained_nothing_has_a_page(tmp_path: Path) -> None:
+    assert "cpt" in words(page(Run(tmp_path)))
+
+
+def test_the_command_writes_it(run: Run, tmp_path: Path) -> None:
+    done = run_llmops("runs", "report", "last", "-o", "r.html", cwd=tmp_path)
+    assert done.stdout == "r.html\n"
+    assert (tmp_path / "r.html").read_text().startswith("<!doctype html>")
+
+
+def test_without_a_browser_the_page_is_written_and_the_picture_refused(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    done = run_llmops("runs", "report", "last", "-o", "r.html", "--png", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "needs Chromium or Chrome" in done.stderr
+    assert (tmp_path / "r.html").exists()
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="Chromium is not installed")
+def test_the_picture_is_a_png(run: Run, tmp_path: Path) -> None:
+    done = run_llmops("runs", "report", "last", "-o", "r.html", "--png", cwd=tmp_path)
+    assert done.stdout.split() == ["r.html", "r.png"], done.stderr
+    assert (tmp_path / "r.png").read_bytes().startswith(b"\x89PNG")
+
+
+def trained(items: list[dict[str, Any]], *kinds: str) -> Trained:
+    seen = [Alarm(kind, 1, "it is seen") for kind in kinds]
+    return Trained(False, items, len(items), seen, [], None, None)
+
+
+def advised(items: list[dict[str, Any]], *kinds: str) -> list[str]:
+    return [one.what for one in advice(trained(items, *kinds))]
+
+
+def test_a_loss_that_still_falls_wants_more_steps() -> None:
+    falls = [{"step": at, "loss": 3 - at / 10} for at in range(20)]
+    flat = [{"step": at, "loss": 1.0} for at in range(20)]
+    assert "more steps" in advised(falls)
+    assert "more steps" not in advised(flat)
+
+
+def test_who_holds_nothing_out_is_told_to() -> None:
+    assert "data.validation" in advised([{"step": 1, "loss": 1.0}])[-1]
+
+
+def test_the_last_step_may_not_be_the_best() -> None:
+    items = [{"step": at, "eval_loss": loss} for at, loss in enumerate((2.0, 1.0, 1.2))]
+    assert advised(items)[0].startswith("`load_best_model_at_end: true`")
+    assert advised([*items, {"step": 3, "eval_loss": 1.0}]) == []
+
+
+@pytest.mark.parametrize("kind", ["instability", "no_preference", "collapse"])
+def test_each_alarm_has_its_advice(kind: str) -> None:
+    items = [{"step": 1, "loss": 1.0, "eval_loss": 1.0, "learning_rate": 3e-3}]
+    assert len(advised(items, kind)) == 1
