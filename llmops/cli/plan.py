@@ -26,6 +26,13 @@ def command(
         int | None,
         typer.Option(min=0, metavar="N", help="Plan for a machine with N GPUs, not this one."),
     ] = None,
+    gpu_memory: Annotated[
+        float | None,
+        typer.Option(min=0.1, metavar="GB", help="What each GPU has, in GiB."),
+    ] = None,
+    fit: Annotated[
+        bool, typer.Option("--fit", help="Propose the smallest change that fits into memory.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
 ) -> None:
     """Show what would run, what is up to date, what changed, and what it needs.
@@ -37,14 +44,20 @@ def command(
     from llmops.runner.plan_text import plan_text
     from llmops.runner.scope import Scope
     from llmops.runner.stage import Context
+    from llmops.runner.start import refuse_too_large
     from llmops.spec.settings import load_settings
     from llmops.stages.catalog import KINDS
+    from llmops.stages.fit import proposals, proposals_text
 
-    context = Context(load_settings(), gpus)
+    each = None if gpu_memory is None else int(gpu_memory * 2**30)
+    context = Context(load_settings(), gpus, each)
     scope = Scope(force, begin, until)
     plan = make_plan(target, overrides or [], context=context, kinds=KINDS, scope=scope)
     context.remember()
-    if json:
-        print_json(describe(plan, context))
-    else:
-        print(plan_text(describe(plan, context), config=config))
+    if fit:
+        found = proposals(plan)
+        print_json(found) if json else print(proposals_text(found))
+        return
+    shown = describe(plan, context)
+    print_json(shown) if json else print(plan_text(shown, config=config))
+    refuse_too_large(plan)

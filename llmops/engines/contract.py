@@ -5,11 +5,12 @@ it, follows its progress, and asks it for the evidence that it finished. Nothing
 engine.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from llmops.engines.shape import Shape
 from llmops.spec.load import Loaded
 from llmops.spec.recipe import BaseRecipe, Layout, TrainRecipe
 from llmops.store.run_paths import AttemptPaths
@@ -140,12 +141,35 @@ class Finished:
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """What a stage will need, roughly. None where unknown."""
+class Memory:
+    """What training needs of one device at its peak. parts: bytes by name; turns: gradients come
+    when activations and logits go, so that the larger counts; unknown: what is not counted."""
 
-    memory_bytes: int | None = None
+    parts: Mapping[str, int]
+    turns: bool = False
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def peak(self) -> int:
+        gone = self.parts.get("activations", 0) + self.parts.get("logits", 0)
+        both = min(gone, self.parts.get("gradients", 0)) if self.turns else 0
+        return sum(self.parts.values()) - both
+
+    @property
+    def certain(self) -> int:
+        """Bytes that no step can do without, however short its samples are."""
+        fixed = ("weights", "gradients", "optimizer", "reference model")
+        return sum(self.parts.get(name, 0) for name in fixed)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a stage will need, roughly. None where unknown. devices: that it takes."""
+
+    memory: Memory | None = None
     disk_bytes: int | None = None
     seconds: float | None = None
+    devices: int = 1
 
 
 class Engine(Protocol):
@@ -178,6 +202,35 @@ class Engine(Protocol):
 
     def prune(self, attempt: AttemptPaths) -> None:
         """Remove what an attempt no longer needs once its result is registered."""
+        ...
+
+    def gpus(self, environment: Environment | None) -> int:
+        """How many the machine that is planned for gives to training."""
+        ...
+
+    def memory(
+        self,
+        recipe: Loaded[TrainRecipe],
+        base: ModelFiles,
+        shape: Shape,
+        longest: int | None,
+        *,
+        gpu: bool,
+    ) -> Memory:
+        """longest: tokens of the longest sample, None where it is not known."""
+        ...
+
+    def saved(self, recipe: Loaded[TrainRecipe], shape: Shape) -> tuple[int, int]:
+        """Bytes on disk: of the weights, and of what a checkpoint has beside them."""
+        ...
+
+    def smaller(
+        self,
+        recipe: Loaded[TrainRecipe],
+        gpus: int,
+        fits: Callable[[Loaded[TrainRecipe]], bool],
+    ) -> dict[str, Any] | None:
+        """The smallest change that fits, as overrides by key; None when none is known."""
         ...
 
     def cause(self, attempt: AttemptPaths) -> Cause:

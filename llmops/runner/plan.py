@@ -154,9 +154,12 @@ def _describe_stage(stage: PlannedStage, context: Context) -> dict[str, Any]:
         "output": prepared.found.id if prepared.found and stage.state == "reuse" else None,
         "fingerprint": None if prepared.pending_on else fingerprint(prepared.parts),
         "estimate": {
-            "memory_bytes": estimate.memory_bytes,
+            "memory_bytes": estimate.memory.peak if estimate.memory else None,
+            "memory": dict(estimate.memory.parts) if estimate.memory else {},
             "disk_bytes": estimate.disk_bytes,
             "seconds": estimate.seconds,
+            "devices": estimate.devices,
+            "cost": context.settings.cost.of(estimate.seconds, estimate.devices),
         },
         "command": None
         if prepared.command is None

@@ -60,6 +60,9 @@ def _needs(estimate: Mapping[str, Any]) -> str:
         parts.append(f"{size_text(estimate['disk_bytes'])} disk")
     if estimate["seconds"]:
         parts.append(f"{estimate['seconds']:.0f} s")
+        if estimate["cost"]:
+            hours = estimate["seconds"] * estimate["devices"] / 3600
+            parts.append(f"{hours:.2f} device hours, {estimate['cost']}")
     return ", ".join(parts)
 
 

@@ -14,6 +14,7 @@ from llmops.data.memory import Inspections
 from llmops.data.tokens import TokenCounts
 from llmops.engines.catalog import find_engine
 from llmops.engines.contract import Command, Engine, Environment, Estimate, Progress
+from llmops.errors import BadInput
 from llmops.registry.store import Registry
 from llmops.spec.load import Loaded
 from llmops.spec.reference import Reference
@@ -94,7 +95,7 @@ class Prepared:
     found: what is this stage's output already. output: what it makes, as later stages
     see it while it is pending. command: what would run, with placeholders where inputs are
     pending; None for a stage that runs no engine. notes: what a plan shows besides, up to date or
-    not. payload: the kind's own.
+    not. refusal: why a run is not started, though it can be planned. payload: the kind's own.
     """
 
     parts: dict[str, str]
@@ -107,6 +108,7 @@ class Prepared:
     command: Command | None = None
     summary: str = ""
     notes: tuple[str, ...] = ()
+    refusal: BadInput | None = None
     payload: Any = None
 
 
@@ -129,10 +131,11 @@ class Attempt:
 class Context:
     """What stages read from: one project with its registry and engines.
 
-    gpus: of the machine that is planned for, when it is not this one."""
+    gpus, gpu_memory: of the machine that is planned for, when it is not this one; bytes of each."""
 
     settings: Settings
     gpus: int | None = None
+    gpu_memory: int | None = None
     _engines: dict[str, Engine] = field(default_factory=dict, repr=False)
     _environments: dict[str, Environment] = field(default_factory=dict, repr=False)
 

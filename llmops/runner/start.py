@@ -75,6 +75,7 @@ def resume_run(
 def _admitted(plan: Plan, context: Context) -> Iterator[None]:
     """Refuse what cannot work before anything is started; what is started ends with the run."""
     _require_engines(plan, context)
+    refuse_too_large(plan)
     refuse_beside_servers(plan, context)
     try:
         yield
@@ -94,6 +95,13 @@ def _require_engines(plan: Plan, context: Context) -> None:
             raise BadInput(
                 f"stage {stage.node.name}: {error.what}", where=error.where, fix=error.fix
             ) from error
+
+
+def refuse_too_large(plan: Plan) -> None:
+    """What certainly does not fit, before the stages in front of it have cost hours."""
+    for stage in plan.stages:
+        if stage.prepared.refusal is not None and stage.state != "reuse":
+            raise stage.prepared.refusal
 
 
 def refuse_beside_servers(plan: Plan, context: Context) -> None:

@@ -7,6 +7,10 @@ LLMOPS_ENGINES_LLAMAFACTORY_PYTHON   the same from the environment
 LLMOPS_CACHE                         where engine environments are kept (in the file: `cache`)
 LLMOPS_DATABASE                      the database's URL (in the file: `database`)
 
+[cost]                           # for plans
+device_hour = 2.5                # what an hour of one device costs
+currency = "EUR"
+
 [[notify]]                       # who is told of failed runs, promotions, ... (spec/notify.py)
 url = "https://example.org/hook"
 on = ["failed", "approval"]
@@ -48,6 +52,19 @@ class EnginesSettings(Spec):
     vllm: EngineSettings = Field(default_factory=EngineSettings)
 
 
+class Cost(Spec):
+    """device_hour: the price of an hour of one device; None where none is declared."""
+
+    device_hour: float | None = Field(None, ge=0)
+    currency: str = ""
+
+    def of(self, seconds: float | None, devices: int) -> str:
+        """The price of so long; empty where one of both is not known."""
+        if seconds is None or self.device_hour is None:
+            return ""
+        return f"{seconds / 3600 * devices * self.device_hour:.2f} {self.currency}".strip()
+
+
 class Settings(Spec):
     """root: the project's directory, which holds llmops.toml; cache: shared between projects;
     database: a URL, sqlite:///FILE or postgresql://...; None for SQLite in the project."""
@@ -56,6 +73,7 @@ class Settings(Spec):
     cache: Path
     database: str | None = Field(None, repr=False, description="may hold a password")
     engines: EnginesSettings = Field(default_factory=EnginesSettings)
+    cost: Cost = Field(default_factory=Cost)
     notify: list[Notify] = Field(default_factory=list)
 
     def engine(self, name: str) -> EngineSettings:
@@ -114,8 +132,8 @@ def _known(place: tuple[int | str, ...]) -> list[str]:
     """The keys that there are at the place of an unknown one."""
     if len(place) == 1:
         return [*Settings.model_fields]
-    if place[0] == "notify":
-        return [*Notify.model_fields]
+    if place[0] in ("notify", "cost"):
+        return [*(Notify if place[0] == "notify" else Cost).model_fields]
     return [*ENGINES, "device", "python", "lock"]
 
 

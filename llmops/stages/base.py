@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from llmops.data.layouts import LAYOUTS
-from llmops.engines.contract import BaseJob, Command, DataSet, Engine, Environment, Estimate
+from llmops.engines.contract import BaseJob, Command, DataSet, Engine, Environment, Estimate, Memory
+from llmops.engines.shape import shape_of_architecture
 from llmops.registry.locate import Located
 from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared, Stage
 from llmops.spec.recipe import BaseRecipe
 from llmops.stages.datasets import data_parts, inspect_all
 from llmops.stages.engine_run import register, run_engine
-from llmops.stages.estimate import shape_of_architecture
 from llmops.stages.history import looked_up, planning_environment
 from llmops.store.digest import sha256_json
 from llmops.store.run_paths import AttemptPaths
@@ -42,7 +42,11 @@ class Base(Stage):
         payload = _Payload(engine, environment, texts)
         parts = _parts(recipe, version, texts)
         found, reasons, _ = looked_up(node, recipe.output.model, parts, context)
-        shape = shape_of_architecture(recipe.architecture, recipe.tokenizer.vocab_size)
+        shape = shape_of_architecture(
+            recipe.architecture,
+            recipe.tokenizer.vocab_size,
+            bytes_each=4 if recipe.dtype == "float32" else 2,
+        )
         attempt = context.paths.run("<run>").attempt(node.name, 1)
         size = shape.parameters * shape.bytes_each if shape else None
         summary = f"{recipe.architecture.get('model_type', '?')} from scratch"
@@ -54,7 +58,9 @@ class Base(Stage):
             found=found,
             done=found is not None,
             reasons=reasons,
-            estimate=Estimate(memory_bytes=size, disk_bytes=2 * size if size else None),
+            estimate=Estimate(Memory({"weights": size}), disk_bytes=2 * size)
+            if size
+            else Estimate(),
             command=_compile(node, payload, attempt),
             summary=summary,
             payload=payload,

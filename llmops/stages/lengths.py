@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from llmops.data.tokens import ROWS
+from llmops.data.tokens import ROWS, Lengths
 from llmops.engines.contract import DataSet
 from llmops.registry.locate import Located
 from llmops.runner.stage import Context, Pending
@@ -12,15 +12,22 @@ CUTOFF = 2048
 """The engine's own `cutoff_len` (hparams/data_args.py)."""
 
 
-def lengths(
+def counted(
     recipe: TrainRecipe, base: Located | Pending, data: Sequence[DataSet], context: Context
-) -> tuple[str, ...]:
-    """A line of the plan; none while the base has yet to be made, or has no tokenizer to read."""
+) -> list[Lengths]:
+    """Of each file; none while the base has yet to be made, or has no tokenizer to read."""
     if isinstance(base, Pending):
-        return ()
+        return []
     cutoff = int(recipe.args.get("cutoff_len", CUTOFF))
-    counted = [context.tokens.count(one, base.files.directory, cutoff) for one in data]
-    known = [one for one in counted if one is not None]
+    found = [context.tokens.count(one, base.files.directory, cutoff) for one in data]
+    return [one for one in found if one is not None]
+
+
+def lengths(
+    recipe: TrainRecipe, known: Sequence[Lengths], data: Sequence[DataSet]
+) -> tuple[str, ...]:
+    """A line of the plan; none where nothing was counted."""
+    cutoff = int(recipe.args.get("cutoff_len", CUTOFF))
     rows = sum(one.rows for one in known)
     if not rows:
         return ()

@@ -15,6 +15,7 @@ from llmops.engines.contract import (
     Progress,
     TrainJob,
 )
+from llmops.engines.shape import Shape, shape_of
 from llmops.registry.locate import Located
 from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared, References, Stage
 from llmops.serving.hold import consequence, holding, refuse
@@ -22,9 +23,9 @@ from llmops.spec.recipe import TrainRecipe
 from llmops.spec.source import display
 from llmops.stages.datasets import Item, data_parts, promised, snapshot_inputs, training_data
 from llmops.stages.engine_run import register, run_engine
-from llmops.stages.estimate import Shape, estimate_training, shape_of, steps_of
 from llmops.stages.history import checkpoint_of, looked_up, planning_environment
-from llmops.stages.lengths import lengths
+from llmops.stages.lengths import counted, lengths
+from llmops.stages.resources import Training, steps_of
 from llmops.store.digest import sha256_json
 from llmops.store.run_paths import AttemptPaths
 
@@ -40,6 +41,7 @@ class _Payload:
     base: Located | Pending
     train: Sequence[Item]
     validation: Sequence[Item] | float | None
+    training: Training
 
 
 class Train(Stage):
@@ -60,13 +62,18 @@ class Train(Stage):
         base: Located | Pending = inputs["base"]
         train = training_data(node, "train", inputs, context)
         validation = self._validation(node, inputs, context)
-        payload = _Payload(engine, environment, base, train, validation)
+        shape = _shape(base)
+        known = [item for item in train if isinstance(item, DataSet)]
+        length = counted(recipe, base, known, context)
+        files = _files(base)
+        training = Training(
+            node.declared, engine, environment, files, shape, known, length, context
+        )
+        payload = _Payload(engine, environment, base, train, validation, training)
         parts = _parts(recipe, version, train, validation, base)
         found, reasons, earlier = looked_up(node, recipe.output.model, parts, context)
         if environment is None:
             reasons = (*reasons, f"{recipe.engine} is not installed: options unchecked")
-        shape = _shape(base)
-        known = [item for item in train if isinstance(item, DataSet)]
         samples = sum(item.limit or item.samples for item in known)
         steps = steps_of(recipe.args, samples, recipe.resources.devices, recipe.stage)
         if len(known) < len(train) and int(recipe.args.get("max_steps", -1)) <= 0:
@@ -74,16 +81,19 @@ class Train(Stage):
         pending = _pending_on(base, train, validation)
         done = found is not None and not pending
         kind = "adapter" if recipe.args.get("finetuning_type", "lora") == "lora" else "full"
+        command = self._preview(node, payload, context)
+        chained = command.notes if command is not None else ()
         return Prepared(
             parts=parts,
-            output=Pending(node.name, kind, recipe.output.model, shape),
+            output=Pending(node.name, kind, recipe.output.model, training.made),
             found=found if done else None,
             pending_on=pending,
             done=done,
             reasons=reasons,
-            estimate=estimate_training(shape, recipe.args, recipe.stage, steps, earlier),
-            command=self._preview(node, payload, context),
-            notes=() if done else lengths(recipe, base, known, context),
+            estimate=training.estimate(steps, earlier),
+            command=command,
+            notes=() if done else (*chained, *lengths(recipe, length, known), *training.notes()),
+            refusal=None if done else training.refusal,
             summary=_summary(recipe, train, samples, steps)
             + ("" if done else _beside(recipe, context)),
             payload=payload,
@@ -116,6 +126,11 @@ class Train(Stage):
             data=[item for item in payload.train if isinstance(item, DataSet)],
         )
 
+    def smaller(self, prepared: Prepared) -> Mapping[str, Any]:
+        """The smallest change of the recipe that fits into memory, as overrides by key. Raises
+        BadInput where none is known."""
+        return prepared.payload.training.smaller()  # type: ignore[no-any-return]
+
     def show(
         self, node: Node, prepared: Prepared, paths: AttemptPaths, count: int, context: Context
     ) -> Command:
@@ -143,15 +158,9 @@ class Train(Stage):
         """The command with placeholders for what is pending; None without the engine."""
         if payload.environment is None:
             return None
-        base = payload.base
-        if isinstance(base, Located):
-            files = base.files
-        else:
-            place = Path(f"/<{base.node}>")
-            files = ModelFiles(place, place / "adapter" if base.kind == "adapter" else None)
         attempt = context.paths.run("<run>").attempt(node.name, 1)
         return payload.engine.compile_train(
-            _job(node, payload, files, attempt), payload.environment
+            _job(node, payload, _files(payload.base), attempt), payload.environment
         )
 
 
@@ -210,6 +219,14 @@ def _parts(
 
 def _json(value: Any) -> str:
     return sha256_json(value) if isinstance(value, dict | list) else str(value)
+
+
+def _files(base: Located | Pending) -> ModelFiles:
+    """Where they are, or a placeholder."""
+    if isinstance(base, Located):
+        return base.files
+    place = Path(f"/<{base.node}>")
+    return ModelFiles(place, place / "adapter" if base.kind == "adapter" else None)
 
 
 def _shape(base: Located | Pending) -> Shape | None:

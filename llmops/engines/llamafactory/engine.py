@@ -3,7 +3,9 @@
 Nothing of it is imported; it runs in an environment of its own (llmops/environments).
 """
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from llmops.engines.contract import (
     BaseJob,
@@ -11,6 +13,8 @@ from llmops.engines.contract import (
     Command,
     Environment,
     Finished,
+    Memory,
+    ModelFiles,
     ProgressFollower,
     TrainJob,
 )
@@ -20,11 +24,15 @@ from llmops.engines.llamafactory.checkpoint import last_checkpoint, prune
 from llmops.engines.llamafactory.checks import check_options
 from llmops.engines.llamafactory.compile import compile_base, compile_show, compile_train
 from llmops.engines.llamafactory.evidence import finished
+from llmops.engines.llamafactory.fit import smaller
 from llmops.engines.llamafactory.machine import Machine, this_machine
+from llmops.engines.llamafactory.memory import memory, saved
 from llmops.engines.llamafactory.optionfiles import FILE_OPTIONS, option_file
 from llmops.engines.llamafactory.options import OptionSet, option_set
 from llmops.engines.llamafactory.progress import Follower
 from llmops.engines.llamafactory.watch import check_watch
+from llmops.engines.shape import Shape
+from llmops.environments.machine import nvidia_devices
 from llmops.spec.load import Loaded
 from llmops.spec.recipe import TrainRecipe
 from llmops.store.run_paths import AttemptPaths
@@ -71,6 +79,33 @@ class LlamaFactory:
 
     def prune(self, attempt: AttemptPaths) -> None:
         prune(attempt)
+
+    def gpus(self, environment: Environment | None) -> int:
+        if environment is not None:
+            return len(self._look(environment).accelerators)
+        return nvidia_devices() if self._machine is None else len(self._machine.accelerators)
+
+    def memory(
+        self,
+        recipe: Loaded[TrainRecipe],
+        base: ModelFiles,
+        shape: Shape,
+        longest: int | None,
+        *,
+        gpu: bool,
+    ) -> Memory:
+        return memory(recipe, base, shape, longest, gpu=gpu)
+
+    def saved(self, recipe: Loaded[TrainRecipe], shape: Shape) -> tuple[int, int]:
+        return saved(recipe.spec.args, shape)
+
+    def smaller(
+        self,
+        recipe: Loaded[TrainRecipe],
+        gpus: int,
+        fits: Callable[[Loaded[TrainRecipe]], bool],
+    ) -> dict[str, Any] | None:
+        return smaller(recipe, gpus, fits)
 
     def cause(self, attempt: AttemptPaths) -> Cause:
         return cause(attempt.log)

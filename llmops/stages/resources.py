@@ -1,0 +1,253 @@
+"""What a training stage needs, against what there is: memory, disk, time and cost, for the plan.
+
+A stage whose weights alone are more than the device has is refused; one whose estimated peak is
+more than what is free is warned of. docs/plans.md says how far estimates are off.
+"""
+
+import math
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from llmops.data.tokens import Lengths
+from llmops.engines.contract import (
+    DataSet,
+    Engine,
+    Environment,
+    Estimate,
+    Memory,
+    ModelFiles,
+)
+from llmops.engines.shape import Shape
+from llmops.environments import machine
+from llmops.environments.machine import size_text
+from llmops.errors import BadInput, LlmopsError
+from llmops.registry.manifest import Manifest
+from llmops.runner.stage import Context
+from llmops.serving.memory import resident
+from llmops.serving.state import running
+from llmops.spec.load import Loaded
+from llmops.spec.recipe import TrainRecipe
+
+START_SECONDS = 8.0
+"""What a stage takes before its first step: imports, tokenizing, loading."""
+_SHOWN = 0.05
+"""Of the peak: parts below it are not named."""
+_TOKEN_BYTES = 13
+"""Of a tokenized sample on disk: the id in 4 bytes, its label in 8, its mask in 1."""
+_BACK = 0.95
+"""Of a GPU, when what is served on it gives it back."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """Memory of a device, in bytes. free: now, or once what is served on it has let go of it."""
+
+    name: str
+    total: int
+    free: int
+
+
+def room(gpus: int, mode: str, context: Context) -> Room | None:
+    """What a stage with `while_serving: MODE` finds; None where it is not known."""
+    served = [one for one in running(context.paths.serving) if one.own]
+    goes = bool(served) and mode in ("stop", "sleep")
+    if not gpus:
+        total, free = machine.memory()
+        back = [resident(b.pid) or 0 for s in served for b in s.backends.values() if b.pid]
+        return Room("memory", total, free + sum(back) * goes)
+    if context.gpu_memory is not None:
+        return Room("GPU", context.gpu_memory, context.gpu_memory)
+    if context.gpus is not None:
+        return None
+    try:
+        cards = [card for card in machine.gpus() if card.total]
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return None
+    if not cards:
+        return None
+    least = min(cards, key=lambda card: card.free)
+    return Room("GPU", least.total, int(least.total * _BACK) if goes else least.free)
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training stage as far as what it needs goes. base: its files, or where they would be;
+    shape: None where it is not known; known: lengths of the samples that were counted."""
+
+    recipe: Loaded[TrainRecipe]
+    engine: Engine
+    environment: Environment | None
+    base: ModelFiles
+    shape: Shape | None
+    data: Sequence[DataSet]
+    known: Sequence[Lengths]
+    context: Context
+
+    @cached_property
+    def gpus(self) -> int:
+        return self.engine.gpus(self.environment)
+
+    @cached_property
+    def room(self) -> Room | None:
+        return room(self.gpus, self.recipe.spec.resources.while_serving, self.context)
+
+    @cached_property
+    def memory(self) -> Memory | None:
+        return self._memory(self.recipe)
+
+    @property
+    def made(self) -> Shape | None:
+        """Of what comes out: an adapter stands on its base; a full model is stored as trained."""
+        args = self.recipe.spec.args
+        if self.shape is None or args.get("finetuning_type", "lora") == "lora":
+            return self.shape
+        return self.shape if args.get("pure_bf16") else replace(self.shape, bytes_each=4)
+
+    @property
+    def problem(self) -> str:
+        """Why it cannot or may not fit; empty when it does, or when that is not known."""
+        found, there = self.memory, self.room
+        if found is None or there is None or self._each(found.peak) <= there.free:
+            return ""
+        if self.impossible:
+            return (
+                f"does not fit: its weights and what belongs to them take "
+                f"{size_text(self._each(found.certain))} of the {size_text(there.total)} "
+                f"{there.name}"
+            )
+        free = "free" if there.free < there.total else "there"
+        return f"may not fit: {size_text(there.free)} of {there.name} are {free}"
+
+    @property
+    def impossible(self) -> bool:
+        """Whether it certainly does not fit, however short its samples are."""
+        found, there = self.memory, self.room
+        if found is None or there is None or found.unknown:
+            return False
+        return self._each(found.certain) > there.total
+
+    @property
+    def refusal(self) -> BadInput | None:
+        if not self.impossible:
+            return None
+        return self.recipe.bad(
+            f"this stage {self.problem}",
+            ("args",),
+            fix="`llmops plan RECIPE --fit` proposes what fits",
+        )
+
+    def notes(self) -> tuple[str, ...]:
+        """What the plan says of memory, in lines."""
+        found = self.memory
+        if found is None:
+            return ()
+        named = sorted(found.parts.items(), key=lambda part: -part[1])
+        told = ", ".join(f"{k} {size_text(v)}" for k, v in named if v >= _SHOWN * found.peak)
+        unknown = f"; not counted: {', '.join(found.unknown)}" if found.unknown else ""
+        return tuple(filter(None, [f"memory: {told}{unknown}", self.problem]))
+
+    def smaller(self) -> Mapping[str, Any] | None:
+        """The smallest change that fits, by key: none if it fits as it is. Raises BadInput where
+        that is not known, or no change does."""
+        if self.memory is None or self.room is None:
+            what = "memory of the machine" if self.memory else "size of the base"
+            fix = "--gpu-memory GB says it" if self.memory else "run what makes the base first"
+            raise self.recipe.bad(f"the {what} is not known", fix=fix)
+        if not self.problem:
+            return {}
+        found = self.engine.smaller(self.recipe, self.gpus, self._fits)
+        if found is None:
+            raise self.recipe.bad(
+                f"no change that is known here fits into {size_text(self.room.free)}",
+                fix="take a smaller base, or a larger device",
+            )
+        return found
+
+    def estimate(self, steps: int | None, earlier: Manifest | None) -> Estimate:
+        """earlier: the last version that the same recipe made."""
+        return Estimate(
+            memory=self.memory,
+            disk_bytes=self._disk(steps),
+            seconds=_seconds(self.recipe.spec, steps, earlier),
+            devices=self.recipe.spec.resources.devices,
+        )
+
+    def _memory(self, recipe: Loaded[TrainRecipe]) -> Memory | None:
+        if self.shape is None:
+            return None
+        counted = self.known if len(self.known) == len(self.data) else ()
+        whole = all(one.samples <= n.rows for one, n in zip(self.data, counted, strict=False))
+        longest = max((one.longest for one in counted), default=None) if whole else None
+        gpu = bool(self.gpus)
+        return self.engine.memory(recipe, self.base, self.shape, longest, gpu=gpu)
+
+    def _fits(self, recipe: Loaded[TrainRecipe]) -> bool:
+        try:
+            found = self._memory(recipe)
+        except LlmopsError:
+            return False
+        assert found is not None
+        assert self.room is not None
+        return self._each(found.peak, recipe) <= self.room.free
+
+    def _each(self, size: int, recipe: Loaded[TrainRecipe] | None = None) -> int:
+        """Processes on a CPU share its memory."""
+        devices = (recipe or self.recipe).spec.resources.devices
+        return size if self.gpus else size * devices
+
+    def _disk(self, steps: int | None) -> int | None:
+        """Checkpoints with the optimizer's states, the weights twice (the attempt's own and the
+        registered ones), and the tokenized data."""
+        if self.shape is None or self.memory is None:
+            return None
+        args = self.recipe.spec.args
+        weights, states = self.engine.saved(self.recipe, self.shape)
+        checkpoints = _checkpoints(args, steps)
+        each = weights + (0 if args.get("save_only_model") else states)
+        rows = sum(one.limit or one.samples for one in self.data)
+        counted = sum(one.rows for one in self.known)
+        tokens = sum(one.tokens for one in self.known) * rows // counted if counted else 0
+        return 2 * weights + checkpoints * each + _TOKEN_BYTES * tokens
+
+
+def _checkpoints(args: Mapping[str, Any], steps: int | None) -> int:
+    """How many there are at once: one more than are kept, while it is written."""
+    if "save_steps" not in args or args.get("save_strategy") == "no":
+        return 1 if args.get("enable_jit_checkpoint") else 0
+    kept = args.get("save_total_limit")
+    every = float(args["save_steps"])
+    every = every * (steps or 0) if every < 1 else every
+    made = math.ceil(steps / every) if steps and every else None
+    most = int(kept) + 1 if kept else None
+    return min((n for n in (made, most) if n is not None), default=1)
+
+
+def steps_of(args: Mapping[str, Any], samples: int, devices: int, stage: str) -> int | None:
+    """How many optimizer steps a recipe asks for; None when packing decides."""
+    if int(args.get("max_steps", -1)) > 0:
+        return int(args["max_steps"])
+    if stage == "cpt" or args.get("packing") or args.get("neat_packing"):
+        return None
+    return math.ceil(samples / _batch(args, devices) * float(args.get("num_train_epochs", 3.0)))
+
+
+def _batch(args: Mapping[str, Any], devices: int) -> int:
+    """Samples to an optimizer step."""
+    size = int(args.get("per_device_train_batch_size", 8))
+    return size * int(args.get("gradient_accumulation_steps", 1)) * devices
+
+
+def _seconds(recipe: TrainRecipe, steps: int | None, earlier: Manifest | None) -> float | None:
+    """From the speed of the last run of the same recipe in this project, by samples: a changed
+    batch changes what a step takes."""
+    if earlier is None:
+        return None
+    if not steps:
+        runtime = earlier.metrics.get("train_runtime")
+        return runtime + START_SECONDS if runtime else None
+    speed = earlier.metrics.get("train_samples_per_second")
+    samples = steps * _batch(recipe.args, recipe.resources.devices)
+    return START_SECONDS + samples / speed if speed else None
