@@ -15,7 +15,7 @@ from llmops.spec.recipe import DataFile, Layout
 from llmops.store.digest import sha256_json
 from llmops.store.memory import Memory
 
-FORMAT = 1
+FORMAT = 2
 """Raised whenever a check changes, so that what an older version passed is looked at again."""
 
 
@@ -27,16 +27,17 @@ class Inspections:
         self._digest = digest
 
     def inspect(
-        self, file: DataFile, path: Path, *, where: str, wanted: Collection[Layout]
+        self, file: DataFile, path: Path, *, where: Callable[[], str], wanted: Collection[Layout]
     ) -> DataSet:
         """As `inspect_data`; a file that passed before is not read again."""
         content = self._digest(path)
-        key = sha256_json([FORMAT, content, path.suffix, file.model_dump(exclude={"path"})])
+        said = [file.preferences, file.layout, file.columns, file.limit]
+        key = sha256_json([FORMAT, content, path.suffix, said])
         known = self._memory.get(key)
         if known is not None and _answers(known, wanted):
             found = {**known["data"], "first_prompts": tuple(known["data"]["first_prompts"])}
             return DataSet(path=path, **found)
-        data = inspect_data(file, path, where=where, wanted=wanted, digest=lambda _: content)
+        data = inspect_data(file, path, where=where(), wanted=wanted, digest=lambda _: content)
         kept = {name: value for name, value in asdict(data).items() if name != "path"}
         self._memory.put(key, {"wanted": sorted(wanted), "data": kept})
         return data

@@ -107,6 +107,8 @@ class _Run:
     patience: Patience
     outputs: dict[str, Any]
     """What the stages made; of a resumed run, from the beginning."""
+    _made: bool = False
+    """Whether a stage of this run was made, so that the others may be other than planned."""
     _told: float = -math.inf
     _looked: float = 0.0
     """When it last began to look at the stage in hand; what it waited for a lock is no looking."""
@@ -116,6 +118,10 @@ class _Run:
         if node.name in self.outputs:
             made = self.outputs[node.name]
             self.reporter.reused(node.name, made.id if made else "done before")
+            return
+        planned = self._as_planned(node)
+        if planned.state == "reuse" and not self._made:
+            self._reuse(node, planned)  # nothing has happened since the run was planned
             return
         number = self._next_attempt(node)
         while True:
@@ -157,10 +163,13 @@ class _Run:
 
     def _planned(self, node: Node, *, forced: bool) -> PlannedStage:
         """As things are now, but for what its inputs were when the run was planned."""
-        pinned = next(one.inputs for one in self.plan.stages if one.node.name == node.name)
+        pinned = self._as_planned(node).inputs
         return plan_stage(
             node, self.outputs, self.context, self.kinds, forced=forced, pinned=pinned
         )
+
+    def _as_planned(self, node: Node) -> PlannedStage:
+        return next(one for one in self.plan.stages if one.node.name == node.name)
 
     @contextmanager
     def _recorded(self, node: Node, number: int) -> Iterator[None]:
@@ -218,6 +227,7 @@ class _Run:
         return self._make(node, planned, number, forced=forced)
 
     def _make(self, node: Node, planned: PlannedStage, number: int, *, forced: bool) -> None:
+        self._made = True
         self._refuse_small_disk(planned)
         paths = self.log.paths.attempt(node.name, number)
         again = paths.root.exists()  # it has waited

@@ -4,6 +4,7 @@ Reads only. Every mistake is a BadInput with file, line, key, what was expected 
 valid name.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -118,9 +119,9 @@ def load_text(kind: str, text: str, place: Path) -> Loaded[Any]:
 
 def load_target(path: Path, overrides: Sequence[str] = ()) -> Loaded[Any]:
     """A recipe or a pipeline, told apart by their top-level keys."""
-    if "stages" in read_source(path).data:
-        return load_pipeline(path, overrides)
-    return load_recipe(path, overrides)
+    source = read_source(path)
+    prepared = _prepare(source, overrides)
+    return _check(prepared, Pipeline) if "stages" in source.data else _recipe(prepared)
 
 
 def _prepare(source: Source, overrides: Sequence[str | Override]) -> Source:
@@ -193,10 +194,11 @@ def _from_here(key: str, value: Any) -> Any:
 def resolve_path(text: str, *, beside: Path, root: Path) -> Path | None:
     """The file that a declaration in `beside` means by `text`: absolute, beside it, or from the
     project's root. None when there is none."""
+    text = os.path.expanduser(text)
     for folder in (beside.parent, root):
-        candidate = (folder / Path(text).expanduser()).resolve()
-        if candidate.exists():
-            return candidate
+        candidate = os.path.realpath(os.path.join(folder, text))
+        if os.path.exists(candidate):
+            return Path(candidate)
     return None
 
 

@@ -5,6 +5,7 @@ those that are held out. One that an earlier stage of the run has yet to make is
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +78,9 @@ def inspect_file(
     node: Node, file: DataFile, key: Key, wanted: Collection[Layout], context: Context
 ) -> DataSet:
     """The file that `key` of the recipe names, found and checked. Raises as `inspect_all`."""
-    place = node.declared.source.where((*key, "path"))
-    path = node.declared.file(file.path, (*key, "path"), context.settings.root)
+    key = (*key, "path")
+    path = node.declared.file(file.path, key, context.settings.root)
+    place = partial(node.declared.source.where, key)
     return context.inspections.inspect(file, path, where=place, wanted=wanted)
 
 

@@ -57,7 +57,7 @@ class Digests:
         self._memory = Memory(paths.digests)
 
     def file(self, path: Path) -> str:
-        path = path.resolve()
+        path = path.resolve() if path.is_symlink() else path.absolute()
         if _is_named_by_sha256(path):
             return path.name
         mark = [*(mark_of(path) or ())]

@@ -27,7 +27,7 @@ def memory(folder: Path) -> Inspections:
 
 def look(inspections: Inspections, data: Path, wanted: frozenset[Layout] | None = None) -> int:
     file = DataFile(path=str(data))
-    found = inspections.inspect(file, data, where="here", wanted=wanted or LAYOUTS)
+    found = inspections.inspect(file, data, where=lambda: "here", wanted=wanted or LAYOUTS)
     assert found.path == data
     return found.samples
 

@@ -330,3 +330,20 @@ def test_from_a_stage_on_all_is_made_again(project: Path, stage: Copying) -> Non
     stage.ran.clear()
     run(project, stage, scope=Scope(begin="second"))
     assert stage.ran == ["second"]
+
+
+def test_what_is_up_to_date_is_planned_once(
+    project: Path, stage: Copying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(project, stage)
+    planned: list[str] = []
+    prepare = stage.prepare
+
+    def counted(node: Node, *given: Any) -> Prepared:
+        planned.append(node.name)
+        return prepare(node, *given)
+
+    monkeypatch.setattr(stage, "prepare", counted)
+    record, _ = run(project, stage)
+    assert planned == ["first", "second"]
+    assert {one.state for one in record.stages} == {"reused"}
