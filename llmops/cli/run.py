@@ -32,7 +32,7 @@ def command(
         typer.Option(metavar="RUN|last", help="Go on with a run, with what it made so far."),
     ] = None,
     queue: Annotated[
-        bool, typer.Option("--queue", help="Let the scheduler run it, when its turn comes.")
+        bool, typer.Option("--queue", "-d", help="Let the scheduler run it, when its turn comes.")
     ] = False,
 ) -> None:
     """Run a recipe, with what it stands on, or a pipeline. What is up to date is reused.

@@ -119,6 +119,32 @@ def report(
         print(page.with_suffix(".png"))
 
 
+@app.command("diff")
+def diff(
+    a: Annotated[str, typer.Argument(help="A run's id.")],
+    b: Annotated[str, typer.Argument(help="Another's, or `last`.")] = "last",
+    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Show how two runs differ: overrides, inputs, options, data, figures, how they ended.
+
+    Example: llmops runs diff 20261120-193000-town last
+    """
+    from llmops.cli.output import print_json, print_table
+    from llmops.runner.compare import compare
+    from llmops.spec.settings import load_settings
+    from llmops.store.paths import ProjectPaths
+
+    found = compare(ProjectPaths(load_settings().root), a, b)
+    if json:
+        print_json(found)
+        return
+    rows = [
+        (one["key"], *("" if one[side] is None else f"{one[side]}" for side in "ab"))
+        for one in found["differences"]
+    ]
+    print_table("", ("", found["a"], found["b"]), rows)
+
+
 @app.command("queue")
 def queue(json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
     """List the runs that were asked for and have not ended: those whose turn has yet to come, those

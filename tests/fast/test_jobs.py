@@ -207,7 +207,7 @@ def test_the_queue_from_a_terminal(queue: Queue, llmops: Llmops) -> None:
     assert job["by"].startswith("cli:")
     assert run in llmops("runs", "queue").stdout
     assert llmops("runs", "stop", run).stdout == f"{run}: cancelled\n"
-    assert llmops("run", "--resume", run, "--queue").stdout.strip() == run
+    assert llmops("run", "--resume", run, "-d").stdout.strip() == run
     assert queue.job(run).state == "queued"
 
 

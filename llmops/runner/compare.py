@@ -1,0 +1,103 @@
+"""How two runs differ: what was asked for, what each stage was given, with what options, and what
+came of it. Also for a run that failed or died: only files of the runs and manifests are read."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import yaml
+
+from llmops.errors import BadInput
+from llmops.registry.manifest import Manifest, VersionId
+from llmops.registry.store import Registry
+from llmops.runner.fingerprint import flatten
+from llmops.runner.observe import readings
+from llmops.runner.record import RunRecord, StageRecord, find_run
+from llmops.store.files import read_object
+from llmops.store.paths import ProjectPaths
+
+_COMPILED: Mapping[str, Callable[[str], Any]] = {
+    "config.yaml": yaml.safe_load,
+    "base.json": json.loads,
+}
+_OWN = ("id", "pid", "process_started", "started", "ended", "correlation", "overrides", "stages")
+_STAGE = ("state", "attempt", "output", "seconds", "error")
+
+
+def compare(paths: ProjectPaths, a: str, b: str) -> dict[str, Any]:
+    """{"a", "b": the ids of two runs (each may be given as `last`), "differences": [{"key", "a",
+    "b"}]}, None for what one of them has not. Raises NotFound."""
+    one, other = find_run(paths, a), find_run(paths, b)
+    left, right = _facts(paths, one), _facts(paths, other)
+    keys = [*left, *(key for key in right if key not in left)]
+    return {
+        "a": one.id,
+        "b": other.id,
+        "differences": [
+            {"key": key, "a": left.get(key), "b": right.get(key)}
+            for key in keys
+            if left.get(key) != right.get(key)
+        ],
+    }
+
+
+def _facts(paths: ProjectPaths, record: RunRecord) -> dict[str, Any]:
+    """Everything that is compared, by a dotted key."""
+    found = {key: value for key, value in record.model_dump().items() if key not in _OWN}
+    found.update(item.partition("=")[::2] for item in record.overrides)
+    planned = read_object(paths.run(record.id).plan).get("stages") or []
+    plans = {stage["stage"]: stage for stage in planned}
+    for stage in record.stages:
+        told = {
+            **{key: getattr(stage, key) for key in _STAGE},
+            **_given(plans.get(stage.name, {}), record),
+            **_options(plans.get(stage.name, {}), stage),
+            **_result(paths, record, stage),
+        }
+        found.update({f"{stage.name}.{key}": value for key, value in told.items()})
+    return found
+
+
+def _given(plan: Mapping[str, Any], record: RunRecord) -> dict[str, str]:
+    """Inputs, as `NAME:vN (digest)`; of what the run itself made, as it came out."""
+    made = {stage.name: (stage.output, stage.digest) for stage in record.stages}
+    found = {}
+    for name, item in plan.get("inputs", {}).items():
+        pinned = item.get("id"), item.get("digest")
+        known = made.get(item["pending"], (None, None)) if "pending" in item else pinned
+        found[name] = f"{known[0] or 'to come'} ({(known[1] or '')[:12]})"
+    return found
+
+
+def _options(plan: Mapping[str, Any], stage: StageRecord) -> dict[str, Any]:
+    """The engine's options as they were compiled; of a stage without them, whether its declaration
+    is the same."""
+    files = (plan.get("command") or {}).get("files") or {}
+    read = [load(files[name]) for name, load in _COMPILED.items() if name in files]
+    if not read:
+        return {"declared": stage.declared[:12]}
+    return {f"options.{key}": value for key, value in flatten(read[0]).items()}
+
+
+def _result(paths: ProjectPaths, record: RunRecord, stage: StageRecord) -> dict[str, Any]:
+    """Data and figures of the version that it made or found; else how far it came."""
+    version = _version(paths, stage)
+    if version is not None:
+        data = {
+            f"data.{place}": f"{one.path} ({one.samples:,} samples, {one.sha256[:12]})"
+            for place, one in enumerate(version.lineage.data)
+        }
+        return {**data, **{f"figures.{key}": value for key, value in version.metrics.items()}}
+    try:
+        told = readings(paths, record.id, stage.name)
+    except BadInput:
+        return {}
+    last = next((one for one in reversed(told) if one.loss is not None), None)
+    return {"figures.step": last.step, "figures.loss": last.loss} if last else {}
+
+
+def _version(paths: ProjectPaths, stage: StageRecord) -> Manifest | None:
+    try:
+        return Registry(paths).get(VersionId.parse(stage.output or ""))
+    except (BadInput, ValueError):
+        return None

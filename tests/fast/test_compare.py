@@ -1,0 +1,93 @@
+"""How two runs differ, by the files that they left."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmops.errors import NotFound
+from llmops.registry.manifest import DataUsed, Draft, Lineage
+from llmops.registry.store import Registry
+from llmops.runner.compare import compare
+from llmops.runner.record import RunLog, StageRecord
+from llmops.store.atomic import write_json
+from llmops.store.paths import ProjectPaths
+from tests.fast.copying_stage import tiny_model
+
+
+def ran(root: Path, rate: str = "1.0e-3", overrides: tuple[str, ...] = ()) -> RunLog:
+    """A run with one stage that has not ended."""
+    stages = [StageRecord(name="sft", kind="train", declared="d" * 64)]
+    log = RunLog.begin(ProjectPaths(root), "p", "p.yaml", list(overrides), stages)
+    files = {"config.yaml": f"learning_rate: {rate}\nseed: 1\n"}
+    inputs = {"base": {"id": "town:v1", "digest": "e" * 64}}
+    stage = {"stage": "sft", "inputs": inputs, "command": {"files": files}}
+    write_json(log.paths.plan, {"stages": [stage]})
+    return log
+
+
+def made(root: Path, log: RunLog, loss: float, rows: int) -> None:
+    """End it with a version."""
+    lineage = Lineage(stage="sft", data=[DataUsed(path="a.jsonl", sha256="f" * 64, samples=rows)])
+    draft = Draft(name="town", kind="full", stage="sft", metrics={"loss": loss}, lineage=lineage)
+    version = Registry(ProjectPaths(root)).add(draft, tiny_model(root / f"{rows}", "t"))
+    log.stage("sft", "done", output=str(version.id), digest=version.digest)
+
+
+def differences(root: Path, a: RunLog, b: RunLog) -> dict[str, tuple[Any, Any]]:
+    found = compare(ProjectPaths(root), a.record.id, b.record.id)
+    return {one["key"]: (one["a"], one["b"]) for one in found["differences"]}
+
+
+def test_runs_of_the_same_thing_do_not_differ(tmp_path: Path) -> None:
+    assert differences(tmp_path, ran(tmp_path), ran(tmp_path)) == {}
+
+
+def test_overrides_and_options_differ_by_name(tmp_path: Path) -> None:
+    changed = ran(tmp_path, "1.0e-4", ("args.learning_rate=1e-4",))
+    assert differences(tmp_path, ran(tmp_path), changed) == {
+        "args.learning_rate": (None, "1e-4"),
+        "sft.options.learning_rate": (1e-3, 1e-4),
+    }
+
+
+def test_versions_tell_their_data_and_figures(tmp_path: Path) -> None:
+    one, other = ran(tmp_path), ran(tmp_path)
+    made(tmp_path, one, 2.0, 10)
+    made(tmp_path, other, 1.5, 12)
+    found = differences(tmp_path, one, other)
+    assert found["sft.output"] == ("town:v1", "town:v2")
+    assert found["sft.figures.loss"] == (2.0, 1.5)
+    assert found["sft.data.0"][1] == "a.jsonl (12 samples, ffffffffffff)"
+
+
+def test_of_a_run_that_failed_its_end_and_last_loss(tmp_path: Path) -> None:
+    one, other = ran(tmp_path), ran(tmp_path)
+    made(tmp_path, one, 2.0, 10)
+    other.stage("sft", "running", attempt=1)
+    output = other.paths.attempt("sft", 1).output
+    output.mkdir(parents=True)
+    line = '{"current_steps": 7, "total_steps": 20, "loss": 3.5}\n'
+    (output / "trainer_log.jsonl").write_text(line, encoding="utf-8")
+    other.stage("sft", "failed", error="out of memory")
+    found = differences(tmp_path, one, other)
+    assert found["sft.error"] == (None, "out of memory")
+    assert found["sft.figures.loss"] == (2.0, 3.5)
+    assert found["sft.figures.step"] == (None, 7)
+
+
+def test_an_input_that_was_pending_is_what_the_run_made(tmp_path: Path) -> None:
+    one, other = ran(tmp_path), ran(tmp_path)
+    for log in (one, other):
+        pending = {"stage": "dpo", "inputs": {"base": {"pending": "sft"}}}
+        write_json(log.paths.plan, {"stages": [pending]})
+        log.record.stages.append(StageRecord(name="dpo", kind="train"))
+        log.stage("sft", "running")
+    made(tmp_path, one, 2.0, 10)
+    assert differences(tmp_path, one, other)["dpo.base"][1] == "to come ()"
+    assert str(differences(tmp_path, one, other)["dpo.base"][0]).startswith("town:v1 (")
+
+
+def test_a_run_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(NotFound):
+        compare(ProjectPaths(tmp_path), ran(tmp_path).record.id, "never")
