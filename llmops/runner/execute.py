@@ -24,6 +24,7 @@ from llmops.runner.record import Asked, RunLog, RunRecord, StageRecord, State
 from llmops.runner.resume import Resumed, declared_digest, take_over
 from llmops.runner.stage import Attempt, Context, Node, Stage
 from llmops.spec.source import display
+from llmops.store import logs
 from llmops.store.atomic import write_json
 
 TELL_SECONDS = 30.0
@@ -124,6 +125,10 @@ class _Run:
             self._reuse(node, planned)  # nothing has happened since the run was planned
             return
         number = self._next_attempt(node)
+        with logs.bound(run=self.log.record.id, stage=node.name, attempt=number):
+            self._until(node, number)
+
+    def _until(self, node: Node, number: int) -> None:
         while True:
             try:
                 self._once(node, number)
@@ -218,13 +223,15 @@ class _Run:
         resources = getattr(node.spec, "resources", None)
         for pause in pauses(resources.retries if resources else 0):
             try:
-                return self._make(node, planned, number, forced=forced)
+                with logs.bound(attempt=number):
+                    return self._make(node, planned, number, forced=forced)
             except Passing as error:
                 told = f"{error.what}; again in {pause:.0f} s"
                 self.reporter.progress(node.name, Progress("waiting", warning=told))
             time.sleep(pause)
             number = self._next_attempt(node)
-        return self._make(node, planned, number, forced=forced)
+        with logs.bound(attempt=number):
+            return self._make(node, planned, number, forced=forced)
 
     def _make(self, node: Node, planned: PlannedStage, number: int, *, forced: bool) -> None:
         self._made = True

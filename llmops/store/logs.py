@@ -3,6 +3,7 @@
 `LLMOPS_LOG_FORMAT=json`, or `llmops --log-format json COMMAND`, which its children inherit. An
 object has `time` (ISO 8601, UTC), `level`, `part` (the command), `message`, and `correlation`: the
 id that ties a request (X-Request-Id), the run that it asked for and the engine's log together.
+While a stage runs, each also has its `run`, `stage` and `attempt`, whoever says it.
 What engines and backends say themselves stays as they say it.
 """
 
@@ -11,9 +12,10 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 from llmops.errors import LlmopsError
@@ -27,6 +29,8 @@ FIELDS = ("method", "path", "status", "seconds", "run", "stage")
 correlation: ContextVar[str] = ContextVar("correlation", default="")
 """Of the request that is being answered; elsewhere it is the process's own."""
 
+_bound: ContextVar[Mapping[str, Any]] = ContextVar("bound", default=MappingProxyType({}))
+
 _part = ""
 
 
@@ -39,6 +43,16 @@ def current() -> str:
     return correlation.get() or os.environ.get(CORRELATION, "")
 
 
+@contextlib.contextmanager
+def bound(**fields: Any) -> Iterator[None]:
+    """Within the block every object has these fields besides."""
+    token = _bound.set({**_bound.get(), **fields})
+    try:
+        yield
+    finally:
+        _bound.reset(token)
+
+
 def line(message: str, *, level: str = "info", time: float | None = None, **fields: Any) -> str:
     """One JSON object. time: seconds since 1970 (default: now); fields that are None are left
     out."""
@@ -49,7 +63,8 @@ def line(message: str, *, level: str = "info", time: float | None = None, **fiel
         "part": _part,
         "message": message,
         "correlation": current() or None,
-        **fields,
+        **_bound.get(),
+        **{key: value for key, value in fields.items() if value is not None},
     }
     return json.dumps({k: v for k, v in told.items() if v is not None}, ensure_ascii=False)
 

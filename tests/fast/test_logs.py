@@ -7,11 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from llmops.runner.execute import execute
+from llmops.runner.json_reporter import JsonReporter
+from llmops.runner.plan import make_plan
 from llmops.runner.progress import reporter
 from llmops.runner.record import Asked, RunLog, StageRecord
+from llmops.runner.stage import Context, Stage
+from llmops.spec.settings import load_settings
 from llmops.store import logs
 from llmops.store.paths import ProjectPaths
 from tests.conftest import Llmops, run_llmops
+from tests.fast.copying_stage import RECIPE, Copying, tiny_model
 
 
 @pytest.fixture
@@ -37,6 +43,16 @@ def test_each_object_carries_the_correlation_id(as_json: None) -> None:
     assert json.loads(logs.line("hello"))["correlation"] == "request-1"
 
 
+def test_what_is_said_while_a_stage_runs_says_which(as_json: None) -> None:
+    with logs.bound(run="run-1", stage="sft", attempt=2):
+        found = [json.loads(formatted()), json.loads(logs.line("hello", stage="dpo"))]
+    assert [(one["run"], one["stage"], one["attempt"]) for one in found] == [
+        ("run-1", "sft", 2),
+        ("run-1", "dpo", 2),
+    ]
+    assert "run" not in json.loads(logs.line("hello"))
+
+
 def test_a_request_s_own_id_comes_before_the_process_s(as_json: None) -> None:
     token = logs.correlation.set("request-2")
     try:
@@ -58,6 +74,19 @@ def test_a_run_is_told_as_json(as_json: None) -> None:
     first, last = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert (first["run"], first["stages"]) == ("run-1", ["sft"])
     assert (last["stage"], last["level"], last["why"]) == ("sft", "error", "the disk is full")
+
+
+def test_each_line_about_a_stage_has_its_run_and_attempt(as_json: None, project: Path) -> None:
+    tiny_model(project / "seed", "seed")
+    (project / "a.jsonl").write_text('{"text": "a"}\n', encoding="utf-8")
+    (project / "r.yaml").write_text(RECIPE, encoding="utf-8")
+    kinds: dict[str, Stage] = {"train": Copying()}
+    context, told = Context(load_settings()), io.StringIO()
+    planned = make_plan(project / "r.yaml", [], context=context, kinds=kinds)
+    record = execute(planned, context=context, kinds=kinds, reporter=JsonReporter(told))
+    lines = [json.loads(line) for line in told.getvalue().splitlines()]
+    found = {(one["run"], one["stage"], one["attempt"]) for one in lines if "stage" in one}
+    assert found == {(record.id, "r", 1)}
 
 
 def test_an_error_is_told_as_json(project: Path) -> None:
