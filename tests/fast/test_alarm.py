@@ -97,7 +97,7 @@ def test_a_loss_that_rises_and_stays_is_unstable_and_one_spike_is_not() -> None:
 
 
 def test_a_training_that_diverges_at_once_is_seen_at_once() -> None:
-    (alarm,) = alarms(readings(losses([6.9, 30.0, 18.0, 12.0])))
+    (alarm,) = alarms(readings(losses([6.9, 30.0, 18.0, 16.0])))
     assert (alarm.kind, alarm.step) == ("instability", 20)
 
 
