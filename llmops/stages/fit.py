@@ -1,6 +1,5 @@
 """`llmops plan --fit`: for each stage that trains, the smallest change with which it fits."""
 
-import json
 import shlex
 from typing import Any
 
@@ -8,6 +7,7 @@ from llmops.errors import BadInput
 from llmops.runner.plan import Plan, PlannedStage
 from llmops.spec.source import display
 from llmops.stages.catalog import KINDS
+from llmops.stages.resources import overridden
 from llmops.stages.train import Train
 
 
@@ -40,8 +40,7 @@ def _proposal(stage: PlannedStage) -> dict[str, Any]:
     overrides: list[str] = []
     problem = ""
     try:
-        changes = kind.smaller(stage.prepared)
-        overrides = [f"{key}={_text(value)}" for key, value in changes.items()]
+        overrides = overridden(kind.smaller(stage.prepared))
     except BadInput as error:
         problem = f"{error.what} ({error.fix})"
     command = shlex.join(["llmops", "run", display(stage.node.declared.path), *overrides])
@@ -51,7 +50,3 @@ def _proposal(stage: PlannedStage) -> dict[str, Any]:
         "command": command if overrides else None,
         "problem": problem,
     }
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)

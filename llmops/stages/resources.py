@@ -4,7 +4,9 @@ A stage whose weights alone are more than the device has is refused; one whose e
 more than what is free is warned of. docs/plans.md says how far estimates are off.
 """
 
+import json
 import math
+import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -39,6 +41,15 @@ _TOKEN_BYTES = 13
 """Of a tokenized sample on disk: the id in 4 bytes, its label in 8, its mask in 1."""
 _BACK = 0.95
 """Of a GPU, when what is served on it gives it back."""
+
+
+_LESS = 0.9
+"""Of the estimated peak of what ran out of memory: below it another try is worth it."""
+
+
+def overridden(changes: Mapping[str, Any]) -> list[str]:
+    """As arguments of a command."""
+    return [f"{k}={v if isinstance(v, str) else json.dumps(v)}" for k, v in changes.items()]
 
 
 @dataclass(frozen=True)
@@ -158,13 +169,23 @@ class Training:
             raise self.recipe.bad(f"the {what} is not known", fix=fix)
         if not self.problem:
             return {}
-        found = self.engine.smaller(self.recipe, self.gpus, self._fits)
+        free = self.room.free
+        found = self.engine.smaller(self.recipe, self.gpus, lambda one: self._fits(one, free))
         if found is None:
             raise self.recipe.bad(
-                f"no change that is known here fits into {size_text(self.room.free)}",
+                f"no change that is known here fits into {size_text(free)}",
                 fix="take a smaller base, or a larger device",
             )
         return found
+
+    def less(self) -> str:
+        """For a recipe that ran out of memory: the smallest change with which it takes clearly
+        less, as overrides; empty where none is known."""
+        if self.memory is None:
+            return ""
+        most = _LESS * self._each(self.memory.peak)
+        found = self.engine.smaller(self.recipe, self.gpus, lambda one: self._fits(one, most))
+        return shlex.join(overridden(found or {}))
 
     def estimate(self, steps: int | None, earlier: Manifest | None) -> Estimate:
         """earlier: the last version that the same recipe made."""
@@ -184,14 +205,14 @@ class Training:
         gpu = bool(self.gpus)
         return self.engine.memory(recipe, self.base, self.shape, longest, gpu=gpu)
 
-    def _fits(self, recipe: Loaded[TrainRecipe]) -> bool:
+    def _fits(self, recipe: Loaded[TrainRecipe], most: float) -> bool:
+        """Whether it needs so many bytes at most."""
         try:
             found = self._memory(recipe)
         except LlmopsError:
             return False
         assert found is not None
-        assert self.room is not None
-        return self._each(found.peak, recipe) <= self.room.free
+        return self._each(found.peak, recipe) <= most
 
     def _each(self, size: int, recipe: Loaded[TrainRecipe] | None = None) -> int:
         """Processes on a CPU share its memory."""

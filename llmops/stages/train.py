@@ -16,6 +16,7 @@ from llmops.engines.contract import (
     TrainJob,
 )
 from llmops.engines.shape import Shape, shape_of
+from llmops.errors import OutOfMemory
 from llmops.registry.locate import Located
 from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared, References, Stage
 from llmops.serving.hold import consequence, holding, refuse
@@ -113,7 +114,12 @@ class Train(Stage):
             lambda told: attempt.report(Progress(told)),
             why=f"stage {attempt.node.name} of run {attempt.run}",
         ):
-            run_engine(payload.engine.compile_train(job, environment), payload.engine, attempt)
+            try:
+                run_engine(payload.engine.compile_train(job, environment), payload.engine, attempt)
+            except OutOfMemory as error:
+                less = payload.training.less()
+                what = f"{error.what}; this needs less: {less}" if less else error.what
+                raise OutOfMemory(what, where=error.where, fix=error.fix) from error
         return register(
             attempt,
             context,

@@ -9,12 +9,17 @@ from typer.testing import CliRunner
 
 from llmops.cli.app import app
 from llmops.engines.contract import Memory, ModelFiles
+from llmops.engines.llamafactory.engine import LlamaFactory
 from llmops.engines.llamafactory.fit import changed, smaller
+from llmops.engines.llamafactory.machine import Machine
 from llmops.engines.llamafactory.memory import memory
 from llmops.engines.shape import Shape, shape_of, shape_of_architecture
 from llmops.errors import BadInput
+from llmops.runner.stage import Context
 from llmops.spec.load import Loaded, load_data
 from llmops.spec.recipe import TrainRecipe
+from llmops.spec.settings import load_settings
+from llmops.stages.resources import Training
 from tests.fast.models_on_disk import write_safetensors
 
 LLAMA = {
@@ -233,6 +238,17 @@ def test_a_plan_for_gpus_of_no_known_size_judges_nothing(planned: Path) -> None:
     assert "fit" not in plan()[1]
 
 
+def test_what_ran_out_of_memory_gets_a_smaller_batch_first(planned: Path) -> None:
+    there = Context(load_settings())
+    files, engine = ModelFiles(Path("model")), LlamaFactory(machine=Machine(1, ("0",)))
+    spec = recipe({**HALF, "cutoff_len": 4096, "per_device_train_batch_size": 8})
+    found = Training(spec, engine, None, files, llama(), (), (), there)
+    halved = "args.per_device_train_batch_size=4 args.gradient_accumulation_steps=2"
+    assert found.less() == halved
+    unknown = Training(spec, engine, None, files, None, (), (), there)
+    assert unknown.less() == ""
+
+
 def test_what_is_proposed_can_be_copied(planned: Path) -> None:
     _, text = plan("--gpu-memory", "1.5", "--fit", "--json")
     (found,) = json.loads(text)
@@ -247,16 +263,12 @@ def test_checkpoints_count_with_the_states_of_the_optimizer(planned: Path) -> No
 
 
 def test_a_price_needs_a_time(planned: Path) -> None:
-    from llmops.spec.settings import load_settings
-
     cost = load_settings().cost
     assert cost.of(7200.0, 2) == "10.00 EUR"
     assert cost.of(None, 2) == ""
 
 
 def test_a_price_is_no_key_of_another_name(planned: Path) -> None:
-    from llmops.spec.settings import load_settings
-
     (planned / "llmops.toml").write_text("[cost]\ndevice_hours = 1\n")
     with pytest.raises(BadInput, match="unknown key"):
         load_settings()
