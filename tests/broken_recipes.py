@@ -12,8 +12,9 @@ SHARE = {"validation": 0.2}
 
 class Broken(NamedTuple):
     """A good recipe of `stage` with `args`. says: words of the refusal; gpus: of the machine that
-    is planned for; more: other keys of the recipe; real: words of the engine's parser, empty where
-    it lets the recipe pass (it fails later, or trains something else)."""
+    is planned for; more: other keys of the recipe. real: words of the engine's parser, empty where
+    it lets the recipe pass; late: words of its error thereafter, empty where it trains, but not
+    what was asked for."""
 
     stage: str
     args: dict[str, Any]
@@ -21,16 +22,19 @@ class Broken(NamedTuple):
     gpus: int = 0
     more: dict[str, Any] = {}  # noqa: RUF012  never changed
     real: str = ""
+    late: str = ""
 
 
 BROKEN = (
     # Names, types and values.
     Broken("sft", {"learnin_rate": 0.1}, "did you mean `learning_rate`", real="not used by"),
-    Broken("sft", {"lora_rank": "8"}, "without the quotes: 8"),
-    Broken("sft", {"lora_rank": 8.5}, "expected a whole number"),
-    Broken("sft", {"learning_rate": "1e-4"}, "without the quotes: 0.0001"),
+    Broken("sft", {"lora_rank": "8"}, "without the quotes: 8", late="not supported between"),
+    Broken("sft", {"lora_rank": 8.5}, "expected a whole number", late="must be tuple of ints"),
+    Broken(
+        "sft", {"learning_rate": "1e-4"}, "without the quotes: 0.0001", late="not supported between"
+    ),
     Broken("sft", {"bf16": "yes"}, "expected true or false"),
-    Broken("sft", {"flash_attn": "fa9"}, "`fa9` is not one of"),
+    Broken("sft", {"flash_attn": "fa9"}, "`fa9` is not one of", late="Unknown attention"),
     Broken("sft", {"finetuning_type": "lorra"}, "did you mean `lora`", real="Invalid fine-tuning"),
     Broken("sft", {"lr_scheduler_type": "cosin"}, "did you mean `cosine`", real="not a valid"),
     Broken("sft", {"optim": "adam"}, "`adam` is not one of", real="not a valid"),
@@ -39,19 +43,19 @@ BROKEN = (
     Broken("sft", {"dataset": "town"}, "write `data.train:`"),
     Broken("sft", {}, "did you mean `qwen3`", more={"template": "qwen33"}),
     # Numbers out of range.
-    Broken("sft", {"lora_rank": 0}, "1 or more"),
+    Broken("sft", {"lora_rank": 0}, "1 or more", late="should be a positive"),
     Broken("sft", {"lora_alpha": 0}, "1 or more"),
-    Broken("sft", {"lora_dropout": 1.5}, "below 1"),
-    Broken("sft", {"learning_rate": -0.1}, "0 or more"),
-    Broken("sft", {"per_device_train_batch_size": 0}, "1 or more"),
-    Broken("sft", {"gradient_accumulation_steps": 0}, "1 or more"),
+    Broken("sft", {"lora_dropout": 1.5}, "below 1", late="dropout probability"),
+    Broken("sft", {"learning_rate": -0.1}, "0 or more", late="Invalid learning rate"),
+    Broken("sft", {"per_device_train_batch_size": 0}, "1 or more", late="positive integer"),
+    Broken("sft", {"gradient_accumulation_steps": 0}, "1 or more", late="ZeroDivision"),
     Broken("sft", {"max_steps": 0}, "-1 for whole epochs"),
     Broken("sft", {"num_train_epochs": 0}, "above 0"),
     Broken("sft", {"warmup_steps": -1}, "0 or more", real="warmup_steps"),
     Broken("sft", {"torch_empty_cache_steps": 0}, "1 or more", real="torch_empty_cache_steps"),
     Broken("sft", {"seed": -1}, "0 to 4294967295", real="Seed must be"),
-    Broken("sft", {"adam_beta2": 1.0}, "below 1"),
-    Broken("sft", {"cutoff_len": -5}, "1 or more"),
+    Broken("sft", {"adam_beta2": 1.0}, "below 1", late="Invalid beta"),
+    Broken("sft", {"cutoff_len": -5}, "1 or more", late="cannot reshape"),
     Broken("dpo", {"pref_beta": 0.0}, "nothing is learned"),
     Broken("dpo", {"dpo_label_smoothing": 0.5}, "below 0.5"),
     Broken("sft", {"logging_steps": 0}, "above 0", real="non-zero --logging_steps"),
@@ -74,15 +78,24 @@ BROKEN = (
     Broken("dpo", {"mask_history": True}, "for stage sft only", real="except SFT"),
     Broken("kto", {"train_on_prompt": True}, "for stage sft only", real="except SFT"),
     Broken("cpt", {"use_dft_loss": True}, "for stage sft only"),
-    Broken("sft", {"use_dft_loss": True, "use_asft_loss": True}, "exclude each other"),
+    Broken(
+        "sft",
+        {"use_dft_loss": True, "use_asft_loss": True},
+        "exclude each other",
+        late="not callable",
+    ),
     Broken(
         "sft",
         {"mask_history": True, "train_on_prompt": True},
         "exclude each other",
         real="incompatible",
     ),
-    Broken("dpo", {"finetuning_type": "full", "add_tokens": "<a>"}, "knows no new tokens"),
-    Broken("kto", {"finetuning_type": "full", "resize_vocab": True}, "knows no new tokens"),
+    Broken(
+        "dpo",
+        {"finetuning_type": "full", "add_tokens": "<a>"},
+        "knows no new tokens",
+        late="no attribute 'split'",
+    ),
     # Methods and optimizers.
     Broken("sft", {"use_galore": True}, "does not go with LoRA", real="Cannot use LoRA with"),
     Broken("sft", {"use_badam": True}, "does not go with LoRA", real="Cannot use LoRA with"),
@@ -111,7 +124,12 @@ BROKEN = (
         {"finetuning_type": "full", "use_galore": True, "optim": "sgd"},
         "not implemented for `optim: sgd`",
     ),
-    Broken("sft", {"finetuning_type": "freeze", "freeze_trainable_layers": 0}, "trains no layer"),
+    Broken(
+        "sft",
+        {"finetuning_type": "freeze", "freeze_trainable_layers": 0},
+        "trains no layer",
+        late="does not require grad",
+    ),
     # Versions that nothing serves.
     Broken("sft", {"finetuning_type": "oft"}, "not served by vLLM"),
     Broken("sft", {"use_dora": True}, "DoRA"),
@@ -119,7 +137,7 @@ BROKEN = (
     Broken("sft", {"resize_vocab": True}, "new embeddings"),
     Broken("dpo", {"pissa_init": True}, "PiSSA", real="Cannot use PiSSA"),
     # Machine and packages.
-    Broken("sft", {"flash_attn": "fa3"}, "not implemented"),
+    Broken("sft", {"flash_attn": "fa3"}, "not implemented", late="Unknown attention"),
     Broken("sft", {"fp16": True}, "needs a GPU"),
     Broken("sft", {"pure_bf16": True}, "needs a GPU", real="does not support `pure_bf16`"),
     Broken("sft", {"tf32": True}, "needs a GPU", real="--tf32 requires"),
@@ -151,7 +169,12 @@ BROKEN = (
     Broken("sft", {}, "3 devices, and this machine has 2", 2, {"resources": {"devices": 3}}),
     # Data.
     Broken("sft", {"streaming": True}, "needs `max_steps`", real="specify `max_steps`"),
-    Broken("sft", {"streaming": True, "max_steps": 9}, "needs `dataloader_num_workers"),
+    Broken(
+        "sft",
+        {"streaming": True, "max_steps": 9},
+        "needs `dataloader_num_workers",
+        late="StopIteration",
+    ),
     Broken(
         "sft",
         {"streaming": True, "max_steps": 9, "max_samples": 4},
@@ -175,7 +198,7 @@ BROKEN = (
     Broken("sft", {"neat_packing": True, "flash_attn": "fa2"}, "a packed batch is of one sample"),
     # Evaluation and checkpoints.
     Broken("sft", EVAL, "`eval_strategy` needs data", real="eval_dataset be provided"),
-    Broken("sft", {"early_stopping_steps": 2}, "needs data"),
+    Broken("sft", {"early_stopping_steps": 2}, "needs data", late="EarlyStopping"),
     Broken("sft", {"load_best_model_at_end": True}, "must be the same", 0, SHARE, "to match"),
     Broken(
         "sft",
@@ -185,9 +208,23 @@ BROKEN = (
         real="to match",
     ),
     Broken("sft", {**BEST, "save_steps": 25}, "no multiple", more=SHARE, real="multiple of"),
-    Broken("sft", {**EVAL, "save_strategy": "best"}, "metric_for_best_model", more=SHARE),
-    Broken("sft", {"early_stopping_steps": 2}, "compares evaluations", more=SHARE),
-    Broken("sft", {**EVAL, "early_stopping_steps": 2}, "know the metric", more=SHARE),
+    Broken(
+        "sft",
+        {**EVAL, "save_strategy": "best"},
+        "metric_for_best_model",
+        more=SHARE,
+        late="must be provided",
+    ),
+    Broken(
+        "sft", {"early_stopping_steps": 2}, "compares evaluations", more=SHARE, late="EarlyStopping"
+    ),
+    Broken(
+        "sft",
+        {**EVAL, "early_stopping_steps": 2},
+        "know the metric",
+        more=SHARE,
+        late="EarlyStopping",
+    ),
     # Schedule and workers.
     Broken("sft", {"warmup_ratio": 0.1}, "`warmup_ratio` is deprecated"),
     Broken(
@@ -196,10 +233,14 @@ BROKEN = (
         "follows an evaluation",
         real="requires an eval",
     ),
-    Broken("sft", {"lr_scheduler_type": "cosine_with_min_lr"}, "`min_lr` or `min_lr_rate`"),
-    Broken("sft", {"lr_scheduler_type": "warmup_stable_decay"}, "needs `num_decay_steps`"),
+    Broken(
+        "sft",
+        {"lr_scheduler_type": "cosine_with_min_lr"},
+        "`min_lr` or `min_lr_rate`",
+        late="One of min_lr",
+    ),
     Broken("sft", {"dataloader_prefetch_factor": 2}, "processes that do it", real="prefetch"),
-    Broken("sft", {"log_level": "loud"}, "is not one of"),
+    Broken("sft", {"log_level": "loud"}, "is not one of", late="KeyError"),
     # Several processes.
     Broken("sft", {"fsdp": "offload"}, "does not shard", real="can't work on its own"),
     Broken("sft", {"fsdp": "full_shard shard_grad_op"}, "exclude", real="not compatible"),

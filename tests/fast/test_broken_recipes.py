@@ -68,6 +68,15 @@ def test_good_recipe_is_planned(stage: str, project: Path) -> None:
     assert planned.prepared.command is not None
 
 
+def test_the_plan_says_what_it_starts_from_and_makes(project: Path) -> None:
+    (planned,) = plan(project, "dpo", {"lora_rank": 4}).stages
+    assert planned.prepared.notes[:3] == (
+        "starts from path:base, which stays as it is; a new adapter of rank 4 is trained on it",
+        "reference model: path:base, by switching the new adapter off",
+        "makes the next version of town: an adapter of rank 4 on the same base",
+    )
+
+
 @pytest.mark.parametrize(
     ("args", "more"),
     [
@@ -78,6 +87,7 @@ def test_good_recipe_is_planned(stage: str, project: Path) -> None:
         ({"pref_loss": "sigmoid", "pref_beta": 0.1, "pref_ftx": 0.0}, {}),
         ({"neat_packing": True, "packing": True, "mask_history": True}, {}),
         ({"warmup_steps": 0.1, "save_steps": 0.5}, {}),
+        ({"lr_scheduler_type": "warmup_stable_decay"}, {}),
         ({"deepspeed": {"gradient_accumulation_steps": "auto"}}, {}),
     ],
 )

@@ -18,6 +18,7 @@ from llmops.engines.llamafactory.datasets import DataFiles, converted_text, data
 from llmops.engines.llamafactory.defaults import default_options, in_group, owned_options
 from llmops.engines.llamafactory.machine import Machine
 from llmops.engines.llamafactory.optionfiles import FILE_OPTIONS, option_file
+from llmops.engines.llamafactory.words import told
 from llmops.store.files import read_object
 from llmops.store.run_paths import AttemptPaths
 
@@ -49,6 +50,7 @@ def compile_train(job: TrainJob, environment: Environment, machine: Machine) -> 
             **train.files,
             **validation.files,
         },
+        notes=told(job.recipe, job.base, decided),
     )
 
 

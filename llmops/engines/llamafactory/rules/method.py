@@ -4,7 +4,7 @@ from llmops.engines.llamafactory.rules.case import Case
 
 _ONLY_LORA = ("loraplus_lr_ratio", "use_rslora", "use_dora", "pissa_init")
 _FULL_OPTIMIZERS = ("use_galore", "use_apollo", "use_badam")
-_NEW_TOKENS = ("add_tokens", "add_special_tokens", "new_special_tokens_config", "resize_vocab")
+_NEW_TOKENS = ("add_tokens", "add_special_tokens", "new_special_tokens_config")
 _PROJECTED = {
     "use_galore": (
         "adamw_torch",

@@ -44,14 +44,11 @@ def scheduler(case: Case) -> None:
         return
     least = {"min_lr", "min_lr_rate"} & given.keys()
     if name in ("cosine_with_min_lr", "cosine_warmup_with_min_lr") and len(least) != 1:
-        raise _kwargs(case, f"`{name}` needs either `min_lr` or `min_lr_rate`", "min_lr: 1.0e-6")
-    if name == "warmup_stable_decay" and "num_decay_steps" not in given:
-        raise _kwargs(case, f"`{name}` needs `num_decay_steps`", "num_decay_steps: 100")
-
-
-def _kwargs(case: Case, what: str, example: str) -> Exception:
-    fix = f"write `lr_scheduler_kwargs: {{{example}}}`"
-    return case.bad("lr_scheduler_type", what, fix=fix)
+        raise case.bad(
+            "lr_scheduler_type",
+            f"`{name}` needs either `min_lr` or `min_lr_rate`",
+            fix="write `lr_scheduler_kwargs: {min_lr: 1.0e-6}`",
+        )
 
 
 def workers(case: Case) -> None:
