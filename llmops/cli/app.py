@@ -11,6 +11,7 @@ import typer
 
 from llmops.cli import (
     approve,
+    cache,
     chat,
     control,
     data,
@@ -57,6 +58,7 @@ app.command("plan")(plan.command)
 app.command("run")(run.command)
 app.add_typer(runs.app, name="runs")
 app.command("tensorboard")(tensorboard.command)
+app.add_typer(cache.app, name="cache")
 app.command("approve")(approve.command)
 app.add_typer(schedule.app, name="schedule")
 app.add_typer(data.app, name="data")

@@ -37,6 +37,9 @@ class Memory:
         self.entries[key] = value
         self._changed = True
 
+    def drop(self, key: str) -> None:
+        self._changed = self.entries.pop(key, None) is not None or self._changed
+
     def save(self) -> None:
         """Keep it for the next process. Where it cannot be written, that one finds out again."""
         if not self._changed:

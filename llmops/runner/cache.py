@@ -1,0 +1,142 @@
+"""What a project keeps to save time, how much of it there is, and giving space back.
+
+Kinds: files of what was found out before (store/memory.py), what judges said, and what attempts at
+stages left: checkpoints that a later attempt goes on from. Losing any of it costs time only, and a
+damaged entry is as good as none. Engine environments, which all projects share, are
+`llmops engines`'.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from llmops.engines.catalog import ENGINES, find_engine
+from llmops.errors import BadInput
+from llmops.runner.stage import Context
+from llmops.store.digest import sha256_file
+from llmops.store.files import mark_of, read_object
+from llmops.store.memory import Memory, read
+from llmops.store.run_paths import AttemptPaths
+
+_UNITS = {"": 1, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+Told = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """name: of a kind, or of an attempt; entries: what it remembers; used: when it was written
+    last, in seconds since 1970; damaged: it is not read any more."""
+
+    name: str
+    what: str
+    path: Path
+    size: int
+    entries: int
+    used: float
+    damaged: bool = False
+
+
+def entries(context: Context) -> list[Entry]:
+    """All of it, the kinds first, then the attempts, the one used longest ago first."""
+    paths = context.paths
+    kinds = {
+        "digests": ("sha256 of files", paths.digests),
+        "inspections": ("checks of data files", paths.inspections),
+        "tokens": ("lengths of samples", paths.tokens),
+        "abilities": ("what suites can show", paths.abilities),
+        "preferences": ("what recipes make of the log", paths.yields),
+    }
+    found = [_memory(name, what, file) for name, (what, file) in kinds.items() if file.is_file()]
+    if paths.verdicts.is_file():
+        text = paths.verdicts.read_bytes()
+        what = "what judges said"
+        found.append(_entry("verdicts", what, paths.verdicts, len(text), text.count(b"\n")))
+    return found + sorted(_attempts(context), key=lambda one: one.used)
+
+
+def verify(context: Context, told: Told) -> list[Entry]:
+    """Read all that is remembered, and every remembered file again; drop what is wrong. The kinds
+    in which something was."""
+    wrong = [one for one in entries(context) if one.damaged]
+    for one in wrong:
+        one.path.unlink(missing_ok=True)
+    digests = Memory(context.paths.digests)
+    for file, (*mark, digest) in list(digests.entries.items()):
+        if list(mark_of(Path(file)) or ()) == mark and sha256_file(Path(file)) != digest:
+            told(f"{file} is not what it was, though its size and time are")
+            digests.drop(file)
+            wrong += [one for one in entries(context) if one.name == "digests"]
+    digests.save()
+    return wrong
+
+
+def collect(context: Context, budget: int | None, told: Told) -> int:
+    """Forget files that are gone or changed; then, above `budget` bytes, what attempts left, the
+    one used longest ago first. The bytes given back.
+
+    An attempt is left alone while a run is at the same thing, and its log and figures always.
+    """
+    before = sum(one.size for one in entries(context))
+    digests = Memory(context.paths.digests)
+    for file, (*mark, _) in list(digests.entries.items()):
+        if list(mark_of(Path(file)) or ()) != mark:
+            digests.drop(file)
+    digests.save()
+    left = entries(context)
+    total = sum(one.size for one in left)
+    for one in left:
+        if budget is None or total <= budget:
+            break
+        if one.what == _LEFT and (freed := _prune(one, context)):
+            told(f"{one.name}: its checkpoints are gone")
+            total -= freed
+    return before - sum(one.size for one in entries(context))
+
+
+def parse_size(text: str) -> int:
+    """`20GB`, `500 MB` or bytes. Raises BadInput for anything else."""
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([KMGT]?)B?", text.strip().upper())
+    if match is None:
+        raise BadInput(f"`{text}` is not a size", fix="such as 500MB or 20GB")
+    return int(float(match[1]) * _UNITS[match[2]])
+
+
+_LEFT = "what an attempt left"
+
+
+def _attempts(context: Context) -> Iterator[Entry]:
+    for record in context.paths.runs.glob("*/*/*/attempt.json"):
+        folder = record.parent
+        yield _entry("/".join(folder.parts[-3:]), _LEFT, folder, _size(folder), 1)
+
+
+def _prune(attempt: Entry, context: Context) -> int:
+    """The bytes that went with its checkpoints and weights; 0 while a run is at the same thing."""
+    paths = AttemptPaths(attempt.path)
+    mark = str(read_object(paths.record).get("fingerprint", ""))[:24]
+    lock = FileLock(context.paths.lock(f"stage-{mark}"))
+    context.paths.locks.mkdir(parents=True, exist_ok=True)
+    try:
+        with lock.acquire(timeout=0):
+            for name in ENGINES:
+                find_engine(name).prune(paths)
+    except Timeout:
+        return 0
+    return attempt.size - _size(attempt.path)
+
+
+def _memory(name: str, what: str, file: Path) -> Entry:
+    known = read(file)
+    entry = _entry(name, what, file, file.stat().st_size, len(known or ()))
+    return entry if known is not None else Entry(**{**vars(entry), "damaged": True})
+
+
+def _entry(name: str, what: str, path: Path, size: int, count: int) -> Entry:
+    return Entry(name, what, path, size, count, path.stat().st_mtime)
+
+
+def _size(folder: Path) -> int:
+    return sum(file.lstat().st_size for file in folder.rglob("*") if file.is_file())

@@ -1,0 +1,98 @@
+"""`llmops cache`: what is kept, what of it is sound, and giving space back."""
+
+import os
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from llmops.errors import BadInput
+from llmops.runner.cache import collect, entries, parse_size, verify
+from llmops.runner.stage import Context
+from llmops.spec.settings import load_settings
+from llmops.store.atomic import write_json
+from llmops.store.run_paths import AttemptPaths
+
+
+@pytest.fixture
+def context(project: Path) -> Context:
+    """A project that remembers two files."""
+    for name in ("a", "b"):
+        (project / name).write_text(name * 10)
+    context = Context(load_settings())
+    for name in ("a", "b"):
+        context.digests.file(project / name)
+    context.remember()
+    return Context(load_settings())
+
+
+def attempt(context: Context, run: str, age: float, size: int = 1000) -> AttemptPaths:
+    """One that left a checkpoint of so many bytes, so many seconds ago."""
+    paths = context.paths.run(run).attempt("sft", 1)
+    (paths.output / "checkpoint-5").mkdir(parents=True)
+    (paths.output / "checkpoint-5" / "model.safetensors").write_bytes(b"x" * size)
+    paths.log.write_text("said")
+    write_json(paths.record, {"fingerprint": run * 8})
+    os.utime(paths.root, (1e9 - age, 1e9 - age))
+    return paths
+
+
+def test_all_that_is_kept_is_listed(context: Context) -> None:
+    attempt(context, "run", 5)
+    found = {one.name: one for one in entries(context)}
+    assert (found["digests"].entries, found["digests"].damaged) == (2, False)
+    assert found["run/sft/1"].size > 1000
+
+
+def test_a_damaged_entry_is_told_dropped_and_found_out_anew(
+    context: Context, project: Path
+) -> None:
+    file = context.paths.digests
+    file.write_bytes(file.read_bytes().replace(b"a", b"b", 3))
+    assert [one.name for one in verify(context, print)] == ["digests"]
+    assert not file.exists()
+    assert verify(context, print) == []
+
+
+def test_a_file_that_changed_under_its_time_is_told(context: Context, project: Path) -> None:
+    stat = (project / "a").stat()
+    with (project / "a").open("r+b") as file:
+        file.write(b"c")
+    os.utime(project / "a", ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    told: list[str] = []
+    assert verify(context, told.append)
+    assert str(project / "a") in told[0]
+    assert {one.entries for one in entries(context)} == {1}
+
+
+def test_what_is_gone_is_forgotten(context: Context, project: Path) -> None:
+    (project / "b").unlink()
+    assert collect(context, None, print) > 0
+    assert [one.entries for one in entries(context)] == [1]
+
+
+def test_above_the_budget_the_oldest_goes_first_and_its_log_stays(context: Context) -> None:
+    new, old = attempt(context, "new", 5), attempt(context, "old", 50)
+    assert collect(context, 1900, print) == 1000
+    assert [(one.output / "checkpoint-5").exists() for one in (new, old)] == [True, False]
+    assert old.log.read_text() == "said"
+
+
+def test_what_a_run_is_at_is_left_alone(context: Context) -> None:
+    busy = attempt(context, "busy", 50)
+    lock = context.paths.lock("stage-" + ("busy" * 8)[:24])
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(lock):
+        assert collect(context, 0, print) == 0
+    assert (busy.output / "checkpoint-5").exists()
+    assert collect(context, 0, print) == 1000
+
+
+@pytest.mark.parametrize(("text", "size"), [("20GB", 20e9), ("1.5 mb", 1.5e6), ("7", 7)])
+def test_sizes(text: str, size: float) -> None:
+    assert parse_size(text) == size
+
+
+def test_what_is_no_size_is_refused() -> None:
+    with pytest.raises(BadInput, match="20 apples"):
+        parse_size("20 apples")
