@@ -4,6 +4,7 @@ The runner knows graphs, fingerprints, attempts and processes; a kind of stage (
 file each) knows what it reads, what its fingerprint covers and how its output is made.
 """
 
+import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,6 +15,7 @@ from llmops.data.memory import Inspections
 from llmops.data.tokens import TokenCounts
 from llmops.engines.catalog import find_engine
 from llmops.engines.contract import Command, Engine, Environment, Estimate, Progress
+from llmops.environments import machine
 from llmops.errors import BadInput
 from llmops.registry.store import Registry
 from llmops.spec.load import Loaded
@@ -146,6 +148,14 @@ class Context:
     @cached_property
     def cache(self) -> CachePaths:
         return CachePaths(self.settings.cache)
+
+    @cached_property
+    def cards(self) -> list[machine.Gpu]:
+        """This machine's GPUs whose memory is known; asked once, because nvidia-smi is slow."""
+        try:
+            return [card for card in machine.gpus() if card.total]
+        except (OSError, ValueError, subprocess.TimeoutExpired):
+            return []
 
     @cached_property
     def digests(self) -> Digests:

@@ -7,7 +7,6 @@ more than what is free is warned of. docs/plans.md says how far estimates are of
 import json
 import math
 import shlex
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -73,13 +72,9 @@ def room(gpus: int, mode: str, context: Context) -> Room | None:
         return Room("GPU", context.gpu_memory, context.gpu_memory)
     if context.gpus is not None:
         return None
-    try:
-        cards = [card for card in machine.gpus() if card.total]
-    except (OSError, ValueError, subprocess.TimeoutExpired):
+    if not context.cards:
         return None
-    if not cards:
-        return None
-    least = min(cards, key=lambda card: card.free)
+    least = min(context.cards, key=lambda card: card.free)
     return Room("GPU", least.total, int(least.total * _BACK) if goes else least.free)
 
 
@@ -130,7 +125,11 @@ class Training:
                 f"{there.name}"
             )
         free = "free" if there.free < there.total else "there"
-        return f"may not fit: {size_text(there.free)} of {there.name} are {free}"
+        told = f"may not fit: {size_text(there.free)} of {there.name} are {free}"
+        stopped = room(self.gpus, "stop", self.context)
+        if stopped is None or stopped.free <= there.free:
+            return told
+        return f"{told}, {size_text(stopped.free)} with `resources.while_serving: stop`"
 
     @property
     def impossible(self) -> bool:

@@ -1,6 +1,7 @@
 """What training needs of memory, disk, time and money; and what is proposed when it is too much."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from llmops.runner.stage import Context
 from llmops.spec.load import Loaded, load_data
 from llmops.spec.recipe import TrainRecipe
 from llmops.spec.settings import load_settings
-from llmops.stages.resources import Training
+from llmops.stages.resources import Training, room
 from tests.fast.models_on_disk import write_safetensors
+from tests.fast.served_state import serve
 
 LLAMA = {
     "hidden_size": 4096,
@@ -126,6 +128,8 @@ def test_optimizers_keep_what_they_keep(optimizer: str, each: int) -> None:
     found = needed({**FULL, "optim": optimizer})
     assert found.parts.get("optimizer", 0) == each * llama().parameters
     assert not found.unknown
+    half = needed({**FULL, "optim": optimizer, "pure_bf16": True}).parts.get("optimizer", 0)
+    assert half == min(each, 4 if each == 8 else 2) * llama().parameters
 
 
 def test_what_is_not_known_is_said() -> None:
@@ -236,6 +240,35 @@ def test_what_certainly_does_not_fit_is_refused(planned: Path) -> None:
 
 def test_a_plan_for_gpus_of_no_known_size_judges_nothing(planned: Path) -> None:
     assert "fit" not in plan()[1]
+
+
+@pytest.fixture
+def card(planned: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
+    """A machine whose nvidia-smi reports 24 GiB, of which a server has left 2."""
+    program = planned / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho 'A card, 24576, 2048, 1.0'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{planned}:{os.environ['PATH']}")
+    return Context(load_settings())
+
+
+def test_what_a_server_holds_is_not_there_unless_it_lets_go(planned: Path, card: Context) -> None:
+    shared = room(1, "stop", card)
+    assert shared is not None
+    assert shared.free == 2 * 2**30
+    serve(planned)
+    stopped = room(1, "stop", card)
+    assert stopped is not None
+    assert stopped.free > 0.9 * stopped.total == 0.9 * 24 * 2**30
+    assert room(1, "share", card) == shared
+
+
+def test_a_warning_says_what_a_stop_would_give(planned: Path, card: Context) -> None:
+    serve(planned)
+    files, spec = ModelFiles(Path("model")), recipe({**HALF, "cutoff_len": 128})
+    engine = LlamaFactory(machine=Machine(1, ("0",)))
+    found = Training(spec, engine, None, files, llama(), (), (), card)
+    assert "may not fit: 2.1 GB of GPU are free, 24.5 GB with `resources" in found.problem
 
 
 def test_what_ran_out_of_memory_gets_a_smaller_batch_first(planned: Path) -> None:

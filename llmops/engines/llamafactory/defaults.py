@@ -25,7 +25,7 @@ from llmops.engines.llamafactory.machine import Machine
 from llmops.engines.llamafactory.watch import BEST, SAVING
 from llmops.spec.recipe import TrainRecipe
 
-_SMALL_BYTES = 200_000_000
+SMALL_BYTES = 200_000_000
 
 
 def default_options(job: TrainJob, machine: Machine) -> dict[str, Any]:
@@ -74,4 +74,4 @@ def logging_steps(max_steps: int) -> int:
 def _is_small(directory: Path) -> bool:
     """Whether the model is known to be small; a base that is yet to be made is not known."""
     sizes = [path.stat().st_size for path in directory.glob("*.safetensors")]
-    return bool(sizes) and sum(sizes) < _SMALL_BYTES
+    return bool(sizes) and sum(sizes) < SMALL_BYTES

@@ -11,13 +11,11 @@ from typing import Any
 
 from llmops.engines.contract import Memory, ModelFiles
 from llmops.engines.llamafactory.chaining import chain
+from llmops.engines.llamafactory.defaults import SMALL_BYTES
 from llmops.engines.llamafactory.optionfiles import zero_of
 from llmops.engines.shape import Shape
 from llmops.spec.load import Loaded
 from llmops.spec.recipe import TrainRecipe
-
-SMALL_BYTES = 200_000_000
-"""Of a model that llmops trains without gradient checkpointing unless it is told to (defaults)."""
 
 _FRAMEWORK = {False: 700_000_000, True: 1_000_000_000}
 """Python, torch and the engine on a CPU (measured); CUDA's context and workspaces (assumed)."""
@@ -26,13 +24,17 @@ _FREED = 0.7
 much with checkpointing). A GPU's allocator uses freed blocks again."""
 _STATES = {
     **dict.fromkeys(("adamw_torch", "adamw_torch_fused", "adamw_hf", "adamw_apex_fused"), 2.0),
-    **dict.fromkeys(("adamw_bnb_8bit", "adamw_8bit", "paged_adamw_8bit"), 0.5),
     **dict.fromkeys(("paged_adamw", "paged_adamw_32bit", "stable_adamw"), 2.0),
     **dict.fromkeys(("lion_32bit", "paged_lion_32bit", "adagrad"), 1.0),
-    **dict.fromkeys(("lion_8bit", "paged_lion_8bit"), 0.25),
     **dict.fromkeys(("adafactor", "sgd"), 0.0),
 }
-"""Values that an optimizer keeps for each one that it trains. Adafactor keeps rows and columns."""
+"""Values that an optimizer keeps for each one that it trains, as wide as what it trains. Adafactor
+keeps rows and columns."""
+_EIGHT_BITS = {
+    **dict.fromkeys(("adamw_bnb_8bit", "adamw_8bit", "paged_adamw_8bit"), 2.0),
+    **dict.fromkeys(("lion_8bit", "paged_lion_8bit"), 1.0),
+}
+"""Bytes instead, whatever it trains."""
 _OPTIMIZER = "adamw_torch_fused"
 """The engine's default (transformers' TrainingArguments)."""
 _UNKNOWN = {
@@ -49,7 +51,7 @@ _UNKNOWN = {
 }
 _FUSED = 10
 """Bytes for each token and hidden unit of liger's fused loss: logits are made in pieces of about
-hidden / vocabulary of the tokens (Hsu et al. 2024, section 3.2), with the gradient of its input."""
+hidden / vocabulary of the tokens (Hsu et al. 2024), with the gradient of its input."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def _memory(need: _Need, zero: Mapping[str, Any]) -> Memory:
         "framework": _FRAMEWORK[need.gpu],
     }
     unknown = [words for key, words in _UNKNOWN.items() if args.get(key)]
-    if str(args.get("optim", _OPTIMIZER)) not in _STATES:
+    if str(args.get("optim", _OPTIMIZER)) not in _STATES | _EIGHT_BITS:
         unknown.append(f"the states of optimizer {args['optim']}")
     if any(key.startswith("offload_") for key in zero):
         unknown.append("what DeepSpeed puts into host memory")
@@ -132,7 +134,7 @@ def _of_weights(need: _Need, zero: Mapping[str, Any], precision: _Precision) -> 
     return {
         "weights": weights / all_of_it,
         "gradients": trained * precision.gradient * copies / gradients,
-        "optimizer": trained * (_states(args) * precision.state + precision.master) / optimizer,
+        "optimizer": trained * (_states(args, precision.state) + precision.master) / optimizer,
         "reference model": reference / all_of_it if need.reference else 0.0,
     }
 
@@ -165,7 +167,7 @@ def saved(args: Mapping[str, Any], shape: Shape) -> tuple[int, int]:
     width = 2 if args.get("pure_bf16") else 4
     lora = args.get("finetuning_type", "lora") == "lora"
     weights = trained if lora else shape.parameters
-    return weights * width, int(_states(args) * width * trained)
+    return weights * width, int(_states(args, width) * trained)
 
 
 def _precision(need: _Need, zero: Mapping[str, Any]) -> _Precision:
@@ -180,9 +182,10 @@ def _precision(need: _Need, zero: Mapping[str, Any]) -> _Precision:
     return _Precision(frozen=stored, trained=4 + 2 * half, gradient=4, state=4, mixed=half)
 
 
-def _states(args: Mapping[str, Any]) -> float:
-    """Values of the optimizer for each trained weight."""
-    return _STATES.get(str(args.get("optim", _OPTIMIZER)), 0.0)
+def _states(args: Mapping[str, Any], width: int) -> float:
+    """Bytes of the optimizer for each trained weight. width: of a value that is as wide as it."""
+    name = str(args.get("optim", _OPTIMIZER))
+    return _EIGHT_BITS.get(name, _STATES.get(name, 0.0) * width)
 
 
 def _trained(args: Mapping[str, Any], shape: Shape) -> int:
