@@ -1,5 +1,6 @@
 """Training that is stopped, or runs in several processes, with the real engine."""
 
+import json
 import signal
 import socket
 import subprocess
@@ -40,18 +41,23 @@ def test_a_checkpoint_on_sigterm_is_not_a_finish(
     assert attempt.phases() == ["starting", "training", "saving"]
 
 
-def test_early_stopping_is_a_finish(
+def test_early_stopping_is_a_finish_with_the_best_checkpoint(
     llamafactory: Environment, tiny_base: Path, tmp_path: Path
 ) -> None:
     attempt = Attempt(tmp_path, tiny_base)
     options = {"max_steps": 50, "eval_strategy": "steps", "eval_steps": 1, "save_strategy": "steps"}
     options |= {"save_steps": 1, "save_only_model": True, "metric_for_best_model": "eval_loss"}
     options |= {"load_best_model_at_end": True, "early_stopping_steps": 1, "eval_dataset": "chat"}
-    options |= {"learning_rate": 10.0}
+    options |= {"learning_rate": 10.0, "save_total_limit": 1}
     argv = attempt.write({**SFT, **options})
     run(llamafactory, [str(WORKER / "launcher.py"), *argv], tmp_path)
     assert len(attempt.losses()) < 50
     assert attempt.phases()[-1] == "done"
+    state = json.loads((attempt.output / "trainer_state.json").read_text(encoding="utf-8"))
+    best = Path(state["best_model_checkpoint"])
+    assert int(best.name.rpartition("-")[2]) < state["global_step"]
+    (weights,) = attempt.result.glob("*.safetensors")
+    assert weights.read_bytes() == (best / weights.name).read_bytes()
 
 
 def test_two_processes_train_together_and_finish_once(
