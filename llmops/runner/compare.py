@@ -20,7 +20,17 @@ _COMPILED: Mapping[str, Callable[[str], Any]] = {
     "config.yaml": yaml.safe_load,
     "base.json": json.loads,
 }
-_OWN = ("id", "pid", "process_started", "started", "ended", "correlation", "overrides", "stages")
+_OWN = (
+    "id",
+    "file",
+    "pid",
+    "process_started",
+    "started",
+    "ended",
+    "correlation",
+    "overrides",
+    "stages",
+)
 _STAGE = ("state", "attempt", "output", "seconds", "error")
 
 
