@@ -9,7 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from llmops.cli.app import app
-from llmops.engines.contract import Memory, ModelFiles
+from llmops.data.tokens import ROWS, Lengths
+from llmops.engines.contract import DataSet, Memory, ModelFiles
 from llmops.engines.llamafactory.engine import LlamaFactory
 from llmops.engines.llamafactory.fit import changed, smaller
 from llmops.engines.llamafactory.machine import Machine
@@ -191,6 +192,7 @@ def test_more_cards_share_what_none_of_them_holds() -> None:
     found = proposed({**HALF, "per_device_train_batch_size": 1}, 4.7, gpus=8)
     assert found is not None
     assert found["resources.devices"] == 8
+    assert "args.quantization_bit" not in found  # it is unset as it was
     assert found["args.deepspeed"]["zero_optimization"] == {"stage": 3}
 
 
@@ -261,6 +263,26 @@ def test_what_a_server_holds_is_not_there_unless_it_lets_go(planned: Path, card:
     assert stopped is not None
     assert stopped.free > 0.9 * stopped.total == 0.9 * 24 * 2**30
     assert room(1, "share", card) == shared
+
+
+@pytest.mark.parametrize(("rows", "tokens"), [(100, 104), (3000, 2048)])
+def test_the_longest_sample_is_known_when_all_were_counted(
+    planned: Path, rows: int, tokens: int
+) -> None:
+    data = DataSet(planned / "data.jsonl", "messages", {}, rows, "0")
+    files, counted = ModelFiles(Path("model")), Lengths(min(rows, ROWS), 10_000, 100, 0)
+    found = Training(
+        recipe({}),
+        LlamaFactory(),
+        None,
+        files,
+        llama(),
+        [data],
+        [counted],
+        Context(load_settings()),
+    )
+    assert found.memory is not None
+    assert found.memory.parts["logits"] == 8 * tokens * 32_000 * 12
 
 
 def test_a_warning_says_what_a_stop_would_give(planned: Path, card: Context) -> None:

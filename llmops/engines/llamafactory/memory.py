@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmops.engines.contract import Memory, ModelFiles
-from llmops.engines.llamafactory.chaining import chain
+from llmops.engines.llamafactory.chaining import chain, needs_reference
 from llmops.engines.llamafactory.defaults import SMALL_BYTES
 from llmops.engines.llamafactory.optionfiles import zero_of
 from llmops.engines.shape import Shape
@@ -91,9 +91,7 @@ def memory(
         # Padded to a multiple of 8 (train/sft/workflow.py).
         length = min(length, 8 * math.ceil(longest / 8))
     own = spec.args.get("finetuning_type", "lora") != "lora"
-    alone = spec.args.get("pref_loss", "sigmoid") in ("orpo", "simpo")
-    refers = spec.stage == "kto" or (spec.stage == "dpo" and not alone)
-    reference = (refers and own) or "ref_model" in chain(recipe, base).options
+    reference = (needs_reference(recipe) and own) or "ref_model" in chain(recipe, base).options
     devices = spec.resources.devices
     need = _Need(spec.args, spec.stage, devices, shape, length, gpu, reference)
     return _memory(need, zero_of(recipe))
