@@ -55,7 +55,7 @@ def command(
     plan = make_plan(target, overrides or [], context=context, kinds=KINDS, scope=scope)
     context.remember()
     if fit:
-        found = proposals(plan)
+        found = proposals(plan, overrides or [])
         print_json(found) if json else print(proposals_text(found))
         return
     shown = describe(plan, context)

@@ -311,6 +311,22 @@ def test_what_is_proposed_can_be_copied(planned: Path) -> None:
     assert "may not fit" not in plan("--gpu-memory", "1.5", *found["overrides"])[1]
 
 
+def test_a_proposal_keeps_what_was_given(planned: Path) -> None:
+    _, said = plan("--gpu-memory", "1.5", "--fit", "args.seed=7")
+    assert "llmops run sft.yaml args.seed=7 args." in said
+
+
+def test_in_a_pipeline_the_change_is_of_its_stage(planned: Path) -> None:
+    text = "name: town\nstages:\n  teach: {recipe: sft.yaml}\n"
+    (planned / "town.yaml").write_text(text)
+    argv = ["plan", "town.yaml", "--gpus", "1", "--gpu-memory", "1.5", "--fit"]
+    found = CliRunner().invoke(app, argv).output.splitlines()
+    assert found[0] == "teach: fits with, in the pipeline,"
+    changed = text.replace("sft.yaml}", f"sft.yaml, {found[1].strip()}}}")
+    (planned / "town.yaml").write_text(changed)
+    assert CliRunner().invoke(app, argv).output == "teach: fits as it is\n"
+
+
 def test_checkpoints_count_with_the_states_of_the_optimizer(planned: Path) -> None:
     (stage,) = json.loads(plan("--json")[1])["stages"]
     weights = shape_of(planned / "model").parameters * 4  # type: ignore[union-attr]
