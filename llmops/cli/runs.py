@@ -40,12 +40,14 @@ def show(
     Example: llmops runs show last
     """
     from llmops.cli.output import note, print_json, print_table
+    from llmops.runner.observe import warnings
     from llmops.runner.record import find_run
     from llmops.runner.resume import GOES_ON
     from llmops.spec.settings import load_settings
     from llmops.store.paths import ProjectPaths
 
-    record = find_run(ProjectPaths(load_settings().root), run)
+    paths = ProjectPaths(load_settings().root)
+    record = find_run(paths, run)
     if json:
         print_json(record.model_dump())
         return
@@ -62,6 +64,8 @@ def show(
     changed = f" {' '.join(record.overrides)}" if record.overrides else ""
     title = f"{record.id}: {record.state} ({record.target}{changed})"
     print_table(title, ("stage", "state", "output", "took", "why"), rows)
+    for told in warnings(paths, record.id):
+        note(f"warning: {told}")
     if record.state in GOES_ON:
         note(f"go on with it: llmops run --resume {record.id}")
 

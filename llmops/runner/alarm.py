@@ -153,7 +153,7 @@ def _above(points: Sequence[Point], name: str, limit: Callable[[list[float]], fl
 
 def _loss_limit(usual: list[float]) -> float:
     """Above all that was, and by six times the usual scatter (as of a normal distribution), half a
-    nat and a quarter of the loss; few readings do not tell their scatter, so twice their highest."""
+    nat and a quarter of the loss; few do not tell their scatter, so twice their highest."""
     middle, highest = median(usual), max(usual)
     scatter = 1.4826 * median(abs(value - middle) for value in usual)
     few = len(usual) < 5

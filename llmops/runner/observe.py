@@ -19,6 +19,7 @@ from typing import Any
 from llmops.engines.catalog import ENGINES, find_engine
 from llmops.engines.contract import Progress, ProgressFollower
 from llmops.errors import NotFound
+from llmops.runner.alarm import alarms
 from llmops.runner.record import RunRecord, StageRecord, find_run, read_run
 from llmops.spec.suggest import did_you_mean
 from llmops.store.paths import ProjectPaths
@@ -56,6 +57,17 @@ def readings(paths: ProjectPaths, run: str, stage: str) -> list[Progress]:
     record, found = _stage(paths, run, stage)
     attempt = _attempt(paths, record, found)
     return _follower(paths, record, stage, attempt).poll() if attempt is not None else []
+
+
+def warnings(paths: ProjectPaths, run: str) -> list[str]:
+    """What the user should know of a run's stages, as it was told while they trained."""
+    found = []
+    for stage in find_run(paths, run).stages:
+        told = readings(paths, run, stage.name)
+        said = [reading.warning for reading in told if reading.warning]
+        seen = [f"step {alarm.step}: {alarm.kind}: {alarm.text}" for alarm in alarms(told)]
+        found += [f"{stage.name}: {text}" for text in said + seen]
+    return found
 
 
 def log(paths: ProjectPaths, run: str, stage: str | None, offset: int = 0) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What proves that an attempt finished, and what is said when it did not."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,18 @@ def test_worker_that_did_not_get_through(attempt: AttemptPaths) -> None:
     attempt.phases.write_text('{"phase": "checking"}\n{"pha')
     with pytest.raises(Failed, match="the worker ended while checking"):
         finished(attempt)
+
+
+def test_a_model_that_answers_with_nan_is_none(attempt: AttemptPaths) -> None:
+    golden = {"prompt_ids": [1], "completion_ids": [0], "logprobs": [math.nan]}
+    attempt.golden.write_text(json.dumps([golden]))
+    with pytest.raises(Failed, match="training diverged: the model's log-probabilities"):
+        finished(attempt)
+
+
+def test_a_figure_that_is_no_number_is_left_out(attempt: AttemptPaths) -> None:
+    write(attempt.output / "all_results.json", {"train_loss": math.nan, "epoch": 2})
+    assert finished(attempt).metrics == {"epoch": 2.0}
 
 
 def test_no_golden_prompts(attempt: AttemptPaths) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from llmops.errors import BadInput
-from llmops.runner.observe import Change, Watch, changes, graph, log, metrics
+from llmops.runner.observe import Change, Watch, changes, graph, log, metrics, warnings
 from llmops.runner.record import RunLog, StageRecord
 from llmops.store.atomic import write_json
 from llmops.store.paths import ProjectPaths
@@ -76,6 +76,15 @@ def test_figures_come_by_step(run: Run) -> None:
 def test_a_figure_that_is_no_number_is_none(run: Run) -> None:
     run.writes(step(1, loss=math.nan), step(2, loss=math.inf))
     assert [item["loss"] for item in run.metrics()["items"]] == [None, None]
+
+
+def test_what_went_wrong_is_known_of_any_run(run: Run) -> None:
+    run.attempt.phases.write_text('{"warning": "another template"}\n', encoding="utf-8")
+    run.writes(step(1), step(2, loss=math.nan))
+    assert warnings(run.paths, run.id) == [
+        "sft: another template",
+        "sft: step 2: instability: the loss is nan",
+    ]
 
 
 def test_an_evaluation_joins_the_step_that_it_is_of(run: Run) -> None:

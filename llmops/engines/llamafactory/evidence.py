@@ -1,11 +1,12 @@
 """What an attempt left behind: proof that it finished, or the likely cause of its failure.
 
 Exit code 0 proves nothing: the engine exits 0 for an unknown command, and after a checkpoint on
-SIGTERM. Proof is the last phase of the worker, all steps taken, and complete safetensors files.
-Reads files only.
+SIGTERM. Proof is the last phase of the worker, all steps taken, complete safetensors files,
+and answers that are numbers. Reads files only.
 """
 
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ def finished(attempt: AttemptPaths) -> Finished:
     check_weights(attempt.result)
     if not attempt.golden.is_file():
         raise Failed("the golden prompts were not computed", where=display(attempt.golden))
+    _check_numbers(attempt)
     config = attempt.result / "adapter_config.json"
     if not config.is_file():
         return Finished(attempt.result, "full", metrics, stopped=stopped)
@@ -47,6 +49,18 @@ def check_weights(directory: Path) -> None:
         headers(directory, model_files(directory, kind_of(directory)))
     except BadInput as error:
         raise Failed(error.what, where=error.where) from error
+
+
+def _check_numbers(attempt: AttemptPaths) -> None:
+    """A model that answers with NaN trains to its last step and is written whole."""
+    found = json.loads(attempt.golden.read_text(encoding="utf-8"))
+    values = [value for golden in found for value in golden["logprobs"]]
+    if not all(map(math.isfinite, values)):
+        raise Failed(
+            "training diverged: the model's log-probabilities are no numbers; "
+            "lower the learning rate, or warm up for longer",
+            where=display(attempt.golden),
+        )
 
 
 def _check_steps(attempt: AttemptPaths) -> str:
@@ -90,7 +104,7 @@ def _metrics(output: Path) -> dict[str, float]:
     return {
         name: float(value)
         for name, value in found.items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     }
 
 
