@@ -241,6 +241,13 @@ BROKEN = (
     ),
     Broken("sft", {"dataloader_prefetch_factor": 2}, "processes that do it", real="prefetch"),
     Broken("sft", {"log_level": "loud"}, "is not one of", late="KeyError"),
+    Broken("sft", {"debug": "overflow"}, "is not one of", real="not a valid"),
+    Broken(
+        "sft", {"accelerator_config": {"split_batch": True}}, "`split_batches`", real="split_batch"
+    ),
+    Broken("sft", {"dataloader_prefetch_factor": 0}, "processes that do it", real="prefetch"),
+    Broken("sft", {"train_sampling_strategy": "lengths"}, "`lengths` is not one of"),
+    Broken("sft", {"ddp_backend": "glo"}, "did you mean `gloo`", real="process group"),
     # Several processes.
     Broken("sft", {"fsdp": "offload"}, "does not shard", real="can't work on its own"),
     Broken("sft", {"fsdp": "full_shard shard_grad_op"}, "exclude", real="not compatible"),

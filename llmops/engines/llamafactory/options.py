@@ -21,7 +21,7 @@ from llmops.store.atomic import write_json
 from llmops.store.digest import sha256_json
 
 # Raised when Option changes, so that an older cache is not read as the newer form.
-_FORMAT = 2
+_FORMAT = 3
 
 
 @dataclass(frozen=True)

@@ -137,6 +137,7 @@ def _option(field: ast.AnnAssign, group: str, enums: dict[str, tuple[str, ...]])
     for atom in _atoms(field.annotation):
         _add_atom(atom, types, choices, enums)
     text = ast.unparse(keywords["metadata"]) if "metadata" in keywords else ""
+    choices += _listed_choices(keywords.get("metadata"))
     return Option(
         name=field.target.id,
         group=group,
@@ -145,6 +146,15 @@ def _option(field: ast.AnnAssign, group: str, enums: dict[str, tuple[str, ...]])
         default=_constant(keywords.get("default", field.value)),
         joined=field.target.id.endswith(_LISTED) and "se commas to separate" in text,
     )
+
+
+def _listed_choices(metadata: ast.expr | None) -> list[str]:
+    """The texts that a field's metadata lists; none where the list is computed."""
+    if not isinstance(metadata, ast.Dict):
+        return []
+    pairs = zip(metadata.keys, metadata.values, strict=True)
+    found = next((value for key, value in pairs if _constant(key) == "choices"), None)
+    return [one for one in _constant(found) or [] if isinstance(one, str)]
 
 
 def _atoms(annotation: ast.expr) -> Iterator[ast.expr]:

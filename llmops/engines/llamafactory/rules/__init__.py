@@ -41,6 +41,7 @@ RULES = (
     schedule.steps,
     schedule.scheduler,
     schedule.workers,
+    schedule.words,
     parallel.sharding,
     parallel.deepspeed,
     parallel.layerwise,

@@ -41,6 +41,10 @@ _OPTIMIZERS: tuple[tuple[str, str], ...] = (
 
 def quantization(case: Case) -> None:
     bits = case.args.get("quantization_bit")
+    if case.args.get("quantization_device_map") is not None:
+        raise case.bad(
+            "quantization_device_map", "a device map is for serving only", fix="leave it out"
+        )
     if bits is None:
         return
     method = case.args.get("quantization_method", "bnb")
@@ -61,10 +65,6 @@ def quantization(case: Case) -> None:
             "quantization_bit",
             "quantization goes with LoRA only",
             fix="write `finetuning_type: lora`",
-        )
-    if case.args.get("quantization_device_map") is not None:
-        raise case.bad(
-            "quantization_device_map", "a device map is for serving only", fix="leave it out"
         )
     if (case.zero3 or case.args.get("fsdp")) and (method, bits) != ("bnb", 4):
         raise case.bad(

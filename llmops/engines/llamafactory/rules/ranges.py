@@ -11,7 +11,6 @@ _ONE: _Range = (lambda value: value >= 1, "1 or more")
 _NOT_NEGATIVE: _Range = (lambda value: value >= 0, "0 or more")
 _POSITIVE: _Range = (lambda value: value > 0, "above 0")
 _SHARE: _Range = (lambda value: 0 <= value < 1, "0 or more and below 1")
-_SEED: _Range = (lambda value: 0 <= value < 2**32, "0 to 4294967295")
 
 _RANGES: dict[str, _Range] = {
     **dict.fromkeys(
@@ -53,7 +52,7 @@ _RANGES: dict[str, _Range] = {
         _POSITIVE,
     ),
     **dict.fromkeys(("adam_beta1", "adam_beta2", "lora_dropout"), _SHARE),
-    **dict.fromkeys(("data_seed", "seed"), _SEED),
+    "seed": (lambda value: 0 <= value < 2**32, "0 to 4294967295"),
     "dpo_label_smoothing": (lambda value: 0 <= value < 0.5, "0 or more and below 0.5"),
     "freeze_trainable_layers": (lambda value: value != 0, "other than 0: it trains no layer"),
     "max_steps": (lambda value: value == -1 or value >= 1, "1 or more, or -1 for whole epochs"),

@@ -1,10 +1,25 @@
 """Steps, learning rates and the processes that load data."""
 
 from llmops.engines.llamafactory.rules.case import Case
+from llmops.spec.suggest import did_you_mean
 
 _STEPS = (("logging_strategy", "logging_steps"), ("eval_strategy", "eval_steps"))
 _BY_EVALUATION = ("reduce_lr_on_plateau", "greedy")
 _LEVELS = ("debug", "info", "warning", "error", "critical", "detail", "passive")
+_WORDS: dict[str, tuple[str, ...]] = {
+    "log_level": _LEVELS,
+    "log_level_replica": _LEVELS,
+    "debug": ("underflow_overflow", "tpu_metrics_debug"),
+    "accelerator_config": (
+        "dispatch_batches",
+        "even_batches",
+        "gradient_accumulation_kwargs",
+        "non_blocking",
+        "split_batches",
+        "use_configured_state",
+        "use_seedable_sampler",
+    ),
+}
 
 
 def deprecated(case: Case) -> None:
@@ -53,7 +68,9 @@ def scheduler(case: Case) -> None:
 
 def workers(case: Case) -> None:
     args = case.args
-    if args.get("dataloader_prefetch_factor") and not args.get("dataloader_num_workers"):
+    if args.get("dataloader_prefetch_factor") is not None and not args.get(
+        "dataloader_num_workers"
+    ):
         raise case.bad(
             "dataloader_prefetch_factor",
             "nothing is fetched ahead without processes that do it",
@@ -65,7 +82,15 @@ def workers(case: Case) -> None:
             "there are no workers to keep",
             fix="write `dataloader_num_workers: 1` or more",
         )
-    for key in ("log_level", "log_level_replica"):
-        level = args.get(key, "passive")
-        if level not in _LEVELS:
-            raise case.bad(key, f"`{level}` is not one of {', '.join(_LEVELS)}")
+
+
+def words(case: Case) -> None:
+    """Options with a few words that the engine's own declaration does not list."""
+    for key, possible in _WORDS.items():
+        given = case.args.get(key) or ()
+        if isinstance(given, str):
+            given = () if key == "accelerator_config" else given.split()  # a file's name
+        for word in given:
+            if word not in possible:
+                fix = did_you_mean(word, possible, listing=0)
+                raise case.bad(key, f"`{word}` is not one of {', '.join(possible)}", fix=fix)
