@@ -104,9 +104,14 @@ def begin(
 
 def main() -> None:
     """Entry point: run the command, print a user's error plainly, exit with its code."""
+    import gc
+
     from llmops.errors import LlmopsError
     from llmops.store import logs
 
+    # Most commands end before there is garbage: to look for it at every 700 objects took a tenth
+    # of a plan.
+    gc.set_threshold(10_000)
     try:
         app()
     except LlmopsError as error:

@@ -63,24 +63,24 @@ class Train(Stage):
         base: Located | Pending = inputs["base"]
         train = training_data(node, "train", inputs, context)
         validation = self._validation(node, inputs, context)
+        parts = _parts(recipe, version, train, validation, base)
+        found, reasons, earlier = looked_up(node, recipe.output.model, parts, context)
+        pending = _pending_on(base, train, validation)
+        done = found is not None and not pending
         shape = _shape(base)
         known = [item for item in train if isinstance(item, DataSet)]
-        length = counted(recipe, base, known, context)
+        length = [] if done else counted(recipe, base, known, context)
         files = _files(base)
         training = Training(
             node.declared, engine, environment, files, shape, known, length, context
         )
         payload = _Payload(engine, environment, base, train, validation, training)
-        parts = _parts(recipe, version, train, validation, base)
-        found, reasons, earlier = looked_up(node, recipe.output.model, parts, context)
         if environment is None:
             reasons = (*reasons, f"{recipe.engine} is not installed: options unchecked")
         samples = sum(item.limit or item.samples for item in known)
         steps = steps_of(recipe.args, samples, recipe.resources.devices, recipe.stage)
         if len(known) < len(train) and int(recipe.args.get("max_steps", -1)) <= 0:
             steps = None
-        pending = _pending_on(base, train, validation)
-        done = found is not None and not pending
         kind = "adapter" if recipe.args.get("finetuning_type", "lora") == "lora" else "full"
         command = self._preview(node, payload, context)
         chained = command.notes if command is not None else ()
