@@ -133,17 +133,20 @@ class Guard:
         return bool(found)
 
 
+def descendants(root: int) -> set[int]:
+    """Living processes below `root`, and itself."""
+    table = [row for row in _processes() if row[3] not in "ZX"]
+    found = {root}
+    while not (below := {pid for pid, parent, _, _ in table if parent in found}) <= found:
+        found |= below
+    return found
+
+
 def _others(only_group: bool) -> list[int]:
     """Living processes of this group, and this process's descendants wherever they went."""
     me, group = os.getpid(), os.getpgrp()
-    table = [row for row in _processes() if row[3] not in "ZX"]
-    mine = {me}
-    grown = not only_group
-    while grown:
-        below = {pid for pid, parent, _, _ in table if parent in mine}
-        grown = not below <= mine
-        mine |= below
-    found = {pid for pid, _, pgid, _ in table if pgid == group}
+    mine = {me} if only_group else descendants(me)
+    found = {pid for pid, _, pgid, state in _processes() if pgid == group and state not in "ZX"}
     return sorted((found | mine) - {me})
 
 

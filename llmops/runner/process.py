@@ -117,7 +117,7 @@ def run(
     env: Mapping[str, str],
     log: Path,
     cwd: Path,
-    tick: Callable[[], None],
+    tick: Callable[[Process], None],
 ) -> tuple[int, int | None]:
     """Run to the end, calling `tick` as it goes. The exit code, and the signal that the user sent,
     if any."""
@@ -125,9 +125,9 @@ def run(
     try:
         with passing_signals(process):
             while (code := process.poll()) is None:
-                tick()
+                tick(process)
                 process.wait(POLL_SECONDS)
-            tick()
+            tick(process)
         return code, process.signalled
     finally:
         process.stop()

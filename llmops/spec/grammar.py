@@ -39,6 +39,11 @@ def seconds(duration: str) -> float:
     return float(duration[:-1]) * _SECONDS[duration[-1]]
 
 
+def size(text: str) -> int:
+    """`500MB` or `24GB` in bytes."""
+    return int(float(text[:-2]) * 1000 ** (" kMGT".index(text[-2])))
+
+
 Name = Annotated[str, Field(pattern=rf"^{NAME}$", description="lower-case letters, digits, . _ -")]
 ModelRef = Annotated[
     str,
@@ -49,4 +54,5 @@ Url = Annotated[str, Field(pattern=r"^https?://"), AfterValidator(_url)]
 Duration = Annotated[
     str, Field(pattern=r"^[0-9]+(\.[0-9]+)?[smhdw]$", description="90d, 24h, 30m, 45s or 2w")
 ]
+Size = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?[kMGT]B$", description="500MB, 24GB")]
 Options = dict[str, Any]

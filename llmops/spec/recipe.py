@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, TypeAdapter, field_validator, model_validator
 
 from llmops.spec.evaluation import EvaluateRecipe
-from llmops.spec.grammar import ModelRef, Name, Options, Spec
+from llmops.spec.grammar import ModelRef, Name, Options, Size, Spec
 from llmops.spec.preferences import PreferencesRecipe
 from llmops.spec.reference import parse_reference
 from llmops.spec.simulation import SimulateRecipe
@@ -100,6 +100,9 @@ class Resources(Spec):
         le=10,
         description="after a failure for a cause that may pass: a port in use, a lost connection",
     )
+    memory: Size | None = Field(None, description="of the machine, for all processes of the job")
+    disk: Size | None = Field(None, description="for the files of an attempt")
+    processes: int | None = Field(None, ge=1, description="at once")
 
 
 Reaction = Literal["off", "warn", "stop", "fail"]

@@ -12,9 +12,10 @@ from llmops.registry.locate import Located, located
 from llmops.registry.manifest import DataUsed, Draft, Golden, Lineage
 from llmops.runner.alarm import Alarm, Alarms
 from llmops.runner.fingerprint import fingerprint
-from llmops.runner.process import run, tail
+from llmops.runner.limits import Limits
+from llmops.runner.process import Process, run, tail
 from llmops.runner.stage import Attempt, Context
-from llmops.spec.recipe import Watched
+from llmops.spec.recipe import Resources, Watched
 from llmops.spec.source import display
 from llmops.stages.history import attempts_at
 from llmops.store import logs
@@ -30,7 +31,11 @@ def run_engine(command: Command, engine: Engine, attempt: Attempt) -> None:
     follower = engine.follow(paths)
     alarms = Alarms()
 
-    def tick() -> None:
+    limits = Limits(getattr(attempt.node.spec, "resources", Resources()), paths.root)
+
+    def tick(process: Process) -> None:
+        if broken := limits.broken(process.pid):
+            raise _failed(attempt, f"it takes {broken}")
         for progress in follower.poll():
             attempt.report(progress)
             for alarm in alarms.see(progress):

@@ -42,7 +42,7 @@ def samples(
         for name, text in command.files.items():
             write_text(paths.root / name, text)
         code, _ = run(
-            command.argv, env=command.env, log=paths.log, cwd=paths.root, tick=lambda: None
+            command.argv, env=command.env, log=paths.log, cwd=paths.root, tick=lambda _: None
         )
         if code != 0:
             told = "\n".join(f"    {line}" for line in tail(paths.log).splitlines()[-20:])

@@ -25,7 +25,7 @@ def script(text: str) -> list[str]:
 def run(tmp_path: Path, text: str) -> tuple[int, int | None]:
     log = tmp_path / "log.txt"
     return process.run(
-        script(text), env={"X_TEST": "here"}, log=log, cwd=tmp_path, tick=lambda: None
+        script(text), env={"X_TEST": "here"}, log=log, cwd=tmp_path, tick=lambda _: None
     )
 
 
@@ -47,7 +47,7 @@ def test_a_signal_to_llmops_ends_the_whole_group(tmp_path: Path) -> None:
     log = tmp_path / "log.txt"
     child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {SLEEPER!r}])"
 
-    def when_up() -> None:
+    def when_up(_: process.Process) -> None:
         if log.exists() and "up" in log.read_text(encoding="utf-8"):
             signal.raise_signal(signal.SIGTERM)
 
@@ -58,7 +58,7 @@ def test_a_signal_to_llmops_ends_the_whole_group(tmp_path: Path) -> None:
 
 def test_a_command_that_does_not_exist_fails(tmp_path: Path) -> None:
     code, _ = process.run(
-        ["/no/such/python"], env={}, log=tmp_path / "log.txt", cwd=tmp_path, tick=lambda: None
+        ["/no/such/python"], env={}, log=tmp_path / "log.txt", cwd=tmp_path, tick=lambda _: None
     )
     assert code != 0
     assert "/no/such/python" in process.tail(tmp_path / "log.txt")
