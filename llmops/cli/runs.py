@@ -106,6 +106,7 @@ def report(
 
     Example: llmops runs report last -o report.html
     """
+    from llmops.errors import BadInput
     from llmops.report.page import report
     from llmops.report.picture import picture
     from llmops.runner.record import find_run
@@ -116,7 +117,10 @@ def report(
     paths = ProjectPaths(load_settings().root)
     record = find_run(paths, run)
     page = output or Path(f"{record.id}.html")
-    write_text(page, report(paths, record))
+    try:
+        write_text(page, report(paths, record))
+    except OSError as error:
+        raise BadInput(f"{page} cannot be written: {error.strerror}") from error
     print(page)
     if png:
         picture(page, page.with_suffix(".png").resolve())

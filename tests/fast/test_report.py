@@ -100,6 +100,13 @@ def test_the_command_writes_it(run: Run, tmp_path: Path) -> None:
     assert (tmp_path / "r.html").read_text().startswith("<!doctype html>")
 
 
+def test_a_place_that_cannot_be_written_is_named(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "r.html").mkdir()
+    done = run_llmops("runs", "report", "last", "-o", "r.html", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "error: r.html cannot be written: Is a directory" in done.stderr
+
+
 def test_without_a_browser_the_page_is_written_and_the_picture_refused(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
