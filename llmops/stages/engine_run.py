@@ -49,7 +49,7 @@ def run_engine(command: Command, engine: Engine, attempt: Attempt) -> None:
     if signalled is not None:
         raise Interrupted(f"stage {attempt.node.name} was interrupted", where=display(paths.log))
     if code != 0:
-        raise _failed(attempt, *_cause(code, killed < memory_kills(), engine.cause(paths)))
+        raise _failed(attempt, *ended_by(code, killed < memory_kills(), engine.cause(paths)))
     try:
         engine.finished(paths)
     except Failed as error:
@@ -78,7 +78,7 @@ def _head(attempt: Attempt, correlation: str) -> None:
         log.write(f"llmops: {told}, correlation {correlation}\n")
 
 
-def _cause(code: int, killed: bool, found: Cause) -> tuple[str, str]:
+def ended_by(code: int, killed: bool, found: Cause) -> tuple[str, str]:
     """In words, and of which kind. killed: meanwhile the kernel killed something for its memory."""
     if code == 128 + signal.SIGKILL and killed:
         return "killed by the kernel, because memory was full", "memory"
