@@ -220,6 +220,6 @@ def test_an_engine_that_crashes_is_told_with_its_log(
             process.kill()
     told = rest_of(training)
     assert training.returncode == 1, told
-    assert "error: stage sft failed" in told
+    assert "error: stage sft failed: killed by signal 9" in told
     assert "log.txt" in told
     assert nothing_is_left(starter)
