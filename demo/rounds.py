@@ -76,12 +76,14 @@ def read_story(context: Context, pipeline: Path) -> Story:
     """What there is to tell. Moves the journal into the database first."""
     import polars as pl
 
-    from llmops.feedback.frames import events, inferences
+    from llmops.feedback.frames import rows_of
     from llmops.feedback.ingest import fresh
+    from llmops.store.tables import feedback, inferences
 
     database = fresh(context.settings, context.paths)
     try:
-        answers, said = inferences(database, NAME), events(database, NAME)
+        answers = rows_of(database, inferences, NAME)
+        said = rows_of(database, feedback, NAME)
     finally:
         database.dispose()
     runs = finished(context, pipeline)

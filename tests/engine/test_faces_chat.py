@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from llmops.preferences.snapshot import find_snapshot
 from llmops.serving.supervisor import Supervisor
-from tests.browser.conftest import browser, page, playwright, seen  # noqa: F401
+from tests.browser.conftest import browser, context, page, playwright, seen  # noqa: F401
 from tests.browser.pages import ask, open_tab
 from tests.browser.street import Street, faces
 

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from llmops.registry.store import Registry
-from tests.browser.conftest import browser, page, playwright, seen  # noqa: F401
+from tests.browser.conftest import browser, context, page, playwright, seen  # noqa: F401
 from tests.browser.pages import open_tab, shown
 from tests.browser.street import Street, faces
 
