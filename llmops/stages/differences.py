@@ -32,7 +32,8 @@ def differences(
             at = match[1], int(match[2]), node, context
             before = _before(earlier, *at) if name in earlier.parts else None
             now = _now(*at) if name in parts else None
-            return (_data(match[1].partition(".")[0], before, now),)
+            key = match[1].removesuffix(".train").removesuffix(".texts")
+            return (_data(key, before, now),)
         return _nested(earlier.lineage.resolved, node.declared.source.data, name)
 
     return changes(earlier.parts, parts, told)
@@ -86,7 +87,8 @@ def _data(key: str, before: _Used | None, now: _Used | None) -> str:
     if before is None or now is None:
         (name, rows), word = (now, "new,") if now else (before or ("?", None), "no longer")
         return f"{key}: {word} {name}{_rows(rows)}"
-    if before[0] != now[0]:
+    # What a recipe names without its number is the same snapshot: an erasure changes its content.
+    if before[0] != now[0] and not now[0].startswith(f"{before[0]}@"):
         return f"{key}: {before[0]}{_rows(before[1])} -> {now[0]}{_rows(now[1])}"
     grown = before[1] is not None and before[1] != now[1]
     return f"{key}: {now[0]} changed" + (

@@ -195,4 +195,4 @@ def test_forgetting_reaches_the_snapshot_and_the_log_of_its_training(
     assert "Which tree stands" not in attempt.log.read_text(encoding="utf-8")
     done = run_llmops("plan", "dpo/train.yaml", cwd=street)
     assert "1 to run" in done.stdout
-    assert "why: data." in done.stdout
+    assert "why: data.validation: preferences:dpo@1 changed" in done.stdout

@@ -85,7 +85,7 @@ def test_other_data_is_told_by_its_name(project: Path) -> None:
 
 def test_validation_data_is_told_by_its_name(project: Path) -> None:
     write(project / "b.jsonl", 4)
-    assert reasons() == ["data: b.jsonl changed (4 rows)"]
+    assert reasons() == ["data.validation: b.jsonl changed (4 rows)"]
 
 
 def test_another_base_is_told_by_its_name(project: Path) -> None:
