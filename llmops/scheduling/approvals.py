@@ -105,13 +105,9 @@ def _only_stage(runs: Runs, run: str) -> str:
 
 
 def _go_on(runs: Runs, run: str, by: str) -> None:
-    """Have a waiting run asked now; one without a job gets one."""
-    job = runs.job(run)
+    """A waiting run without a job gets one; the answer has that of another go on (settle.py)."""
     record = read_run(runs.paths.run(run))
-    if job is not None and job.state == "waiting":
-        with writing(runs.database) as connection:
-            jobs.change(connection, job, look_at=0)
-    elif job is None and record is not None and record.state == "waiting":
+    if runs.job(run) is None and record is not None and record.state == "waiting":
         runs.resume(run, by)
 
 

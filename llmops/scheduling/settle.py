@@ -8,6 +8,7 @@ import json
 from datetime import datetime
 from typing import Any
 
+from llmops.runner.approval import read_approval
 from llmops.runner.record import RunRecord, read_run
 from llmops.runner.resume import GOES_ON
 from llmops.scheduling.clock import millis
@@ -115,10 +116,22 @@ def _resting(job: Job, run: RunPaths, now: float) -> dict[str, Any] | None:
 
 
 def _is_due(job: Job, run: RunPaths, now: float) -> bool:
-    """Also when it is due later than can be: then the clock has stepped back."""
+    """Also when a person has answered, or when it is due later than can be: then the clock has
+    stepped back."""
     holder = read_holder(run)
+    if _answered(run, holder):
+        return True
     took = _last_look(holder, run) if holder is not None else 0.0
     return not now < (job.look_at or 0) / 1000 <= now + 2 * _interval(took)
+
+
+def _answered(run: RunPaths, holder: Holder | None) -> bool:
+    """Since it last began to look. Told by the files: the answer may come before the row says that
+    the run waits."""
+    began = int(holder.started) if holder is not None else 0
+    found = (read_approval(file) for file in run.approvals.glob("*.json"))
+    decided = (one.decided for one in found if one is not None and one.decided)
+    return any(datetime.fromisoformat(one).timestamp() >= began for one in decided)
 
 
 def _last_look(holder: Holder, run: RunPaths) -> float:

@@ -28,9 +28,13 @@ class RunPaths:
         """Who wants it to end."""
         return self.root / "stop.json"
 
+    @property
+    def approvals(self) -> Path:
+        return self.root / "approvals"
+
     def approval(self, stage: str) -> Path:
         """What a person said of a stage that waits for it."""
-        return self.root / "approvals" / f"{stage}.json"
+        return self.approvals / f"{stage}.json"
 
     def attempt(self, stage: str, number: int) -> "AttemptPaths":
         return AttemptPaths(self.root / stage / str(number))

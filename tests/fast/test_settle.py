@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from llmops.runner.approval import Approval
 from llmops.runner.record import RunLog, StageRecord
 from llmops.scheduling import holder
 from llmops.scheduling.holder import SILENT_SECONDS, Holder, holding, read_holder
@@ -142,6 +143,21 @@ def test_what_a_run_did_before_it_waited_is_no_look(paths: ProjectPaths) -> None
     found = settled(JOB, paths, NOW)
     assert found is not None
     assert found["look_at"] == (NOW + 90) * 1000
+
+
+@pytest.mark.parametrize(("later", "state_"), [(-60, None), (0, "queued"), (5, "queued")])
+def test_a_waiting_run_is_asked_once_a_person_has_answered(
+    paths: ProjectPaths, later: float, state_: str | None
+) -> None:
+    """Whatever its row says: the answer may come while it is still said to run. An answer from
+    before the last look was heard then."""
+    recorded(paths, "waiting")
+    held(paths, started=NOW, ended=NOW + 1, state="waiting")
+    decided = datetime.fromtimestamp(NOW + later, UTC).isoformat(timespec="seconds")
+    asked = Approval(run="r", stage="s", what="w", version="m:v1", digest="d", asked=decided)
+    said = asked.model_copy(update={"decision": "approve", "decided": decided})
+    write_json(paths.run("r").approval("s"), said.model_dump())
+    assert state(job(state="waiting", look_at=leased(LOOK_SECONDS)), paths, NOW + 6) == state_
 
 
 @pytest.mark.parametrize(("later", "state_"), [(59, None), (60, "queued"), (-3600, "queued")])
