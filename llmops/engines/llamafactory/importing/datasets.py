@@ -3,7 +3,6 @@
 Source of the fields and their defaults: LLaMA-Factory 0.9.5, data/parser.py.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from llmops.data.layouts import COLUMNS
 from llmops.engines.llamafactory.datasets import SHAREGPT_TAGS, TAGS
 from llmops.engines.llamafactory.importing.config import Config
 from llmops.spec.recipe import Layout
+from llmops.store.files import read_object
 
 _HUBS = ("hf_hub_url", "ms_hub_url", "om_hub_url", "script_url", "cloud_file_name")
 _MEDIA = ("images", "videos", "audios")
@@ -50,7 +50,7 @@ def data_of(config: Config, key: str, beside: Path) -> Found:
     """What `dataset` or `eval_dataset` names. beside: the recipe that is to be."""
     found = Found()
     folder = _folder(config)
-    known = _read(folder / "dataset_info.json") if folder is not None else {}
+    known = read_object(folder / "dataset_info.json") if folder is not None else {}
     for name in _names(config.get(key)):
         entry = known.get(name)
         if isinstance(entry, dict):
@@ -74,14 +74,6 @@ def _folder(config: Config) -> Path | None:
     places = (Path.cwd(), *config.path.resolve().parents)
     found = (place / name for place in places if (place / name / "dataset_info.json").is_file())
     return next(found, None)
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _add(
