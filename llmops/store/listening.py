@@ -26,6 +26,8 @@ def bound(host: str, port: int) -> socket.socket:
         found = socket.socket(family, *how)  # with its protocol: asyncio sets TCP_NODELAY
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind(address)
+    except (socket.gaierror, OverflowError) as error:
+        raise BadInput(f"{host}:{port} is no address to listen at") from error
     except OSError as error:
         if found is not None:
             found.close()

@@ -16,13 +16,14 @@ import httpx
 import pytest
 
 from llmops.errors import BadInput
+from llmops.spec.deployment import is_loopback
 from llmops.ui.app import TABS, create_app
 from llmops.ui.client import Api, Client, Problem, segment
 from llmops.ui.download import Tickets
 from llmops.ui.frame import Ask, Ui
 from llmops.ui.login import Sessions
 from llmops.ui.origin import OwnPagesOnly
-from llmops.ui.server import is_loopback, serve
+from llmops.ui.server import serve
 from llmops.ui.watch import Watch
 
 Answers = dict[str, tuple[int, Any]]
