@@ -65,8 +65,7 @@ def verify(json: Json = False) -> None:
     from llmops.cli.output import note, print_json
     from llmops.runner.cache import verify as verified
 
-    wrong = verified(_context(), note)
-    names = list(dict.fromkeys(one.name for one in wrong))
+    names = verified(_context(), note)
     if json:
         print_json({"damaged": names})
     else:
@@ -87,9 +86,10 @@ def gc(
     """
     from llmops.cli.output import note, print_json
     from llmops.environments.machine import size_text
-    from llmops.runner.cache import collect, parse_size
+    from llmops.runner.cache import collect
+    from llmops.spec.grammar import size as size_of
 
-    freed = collect(_context(), None if budget is None else parse_size(budget), note)
+    freed = collect(_context(), None if budget is None else size_of(budget), note)
     print_json({"freed": freed}) if json else print(f"{size_text(freed)} given back")
 
 

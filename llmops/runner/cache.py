@@ -6,7 +6,6 @@ damaged entry is as good as none. Engine environments, which all projects share,
 `llmops engines`'.
 """
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +13,12 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from llmops.engines.catalog import ENGINES, find_engine
-from llmops.errors import BadInput
 from llmops.runner.stage import Context
 from llmops.store.digest import sha256_file
 from llmops.store.files import mark_of, read_object
 from llmops.store.memory import Memory, read
 from llmops.store.run_paths import AttemptPaths
 
-_UNITS = {"": 1, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 Told = Callable[[str], None]
 
 
@@ -57,20 +54,21 @@ def entries(context: Context) -> list[Entry]:
     return found + sorted(_attempts(context), key=lambda one: one.used)
 
 
-def verify(context: Context, told: Told) -> list[Entry]:
-    """Read all that is remembered, and every remembered file again; drop what is wrong. The kinds
-    in which something was."""
-    wrong = [one for one in entries(context) if one.damaged]
-    for one in wrong:
+def verify(context: Context, told: Told) -> list[str]:
+    """Read all that is remembered, and every remembered file again; drop what is wrong. The names
+    of the kinds in which something was."""
+    damaged = [one for one in entries(context) if one.damaged]
+    for one in damaged:
         one.path.unlink(missing_ok=True)
+    wrong = {one.name for one in damaged}
     digests = Memory(context.paths.digests)
     for file, (*mark, digest) in list(digests.entries.items()):
         if list(mark_of(Path(file)) or ()) == mark and sha256_file(Path(file)) != digest:
             told(f"{file} is not what it was, though its size and time are")
             digests.drop(file)
-            wrong += [one for one in entries(context) if one.name == "digests"]
+            wrong.add("digests")
     digests.save()
-    return wrong
+    return sorted(wrong)
 
 
 def collect(context: Context, budget: int | None, told: Told) -> int:
@@ -94,14 +92,6 @@ def collect(context: Context, budget: int | None, told: Told) -> int:
             told(f"{one.name}: its checkpoints are gone")
             total -= freed
     return before - sum(one.size for one in entries(context))
-
-
-def parse_size(text: str) -> int:
-    """`20GB`, `500 MB` or bytes. Raises BadInput for anything else."""
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([KMGT]?)B?", text.strip().upper())
-    if match is None:
-        raise BadInput(f"`{text}` is not a size", fix="such as 500MB or 20GB")
-    return int(float(match[1]) * _UNITS[match[2]])
 
 
 _LEFT = "what an attempt left"

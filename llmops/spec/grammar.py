@@ -1,10 +1,12 @@
 """What all the grammars share: the strict base model and the checked scalar types."""
 
+import re
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from llmops.errors import BadInput
 from llmops.spec.reference import NAME, parse_reference
 
 
@@ -40,8 +42,11 @@ def seconds(duration: str) -> float:
 
 
 def size(text: str) -> int:
-    """`500MB` or `24GB` in bytes."""
-    return int(float(text[:-2]) * 1000 ** (" kMGT".index(text[-2])))
+    """`500MB`, `1.5 gb` or plain bytes, in bytes. Raises BadInput for anything else."""
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([KMGT]?)B?", text.strip().upper())
+    if match is None:
+        raise BadInput(f"`{text}` is not a size", fix="such as 500MB or 20GB")
+    return int(float(match[1]) * 1000 ** " KMGT".index(match[2] or " "))
 
 
 Name = Annotated[str, Field(pattern=rf"^{NAME}$", description="lower-case letters, digits, . _ -")]

@@ -7,8 +7,9 @@ import pytest
 from filelock import FileLock
 
 from llmops.errors import BadInput
-from llmops.runner.cache import collect, entries, parse_size, verify
+from llmops.runner.cache import collect, entries, verify
 from llmops.runner.stage import Context
+from llmops.spec.grammar import size
 from llmops.spec.settings import load_settings
 from llmops.store.atomic import write_json
 from llmops.store.run_paths import AttemptPaths
@@ -49,7 +50,7 @@ def test_a_damaged_entry_is_told_dropped_and_found_out_anew(
 ) -> None:
     file = context.paths.digests
     file.write_bytes(file.read_bytes().replace(b"a", b"b", 3))
-    assert [one.name for one in verify(context, print)] == ["digests"]
+    assert verify(context, print) == ["digests"]
     assert not file.exists()
     assert verify(context, print) == []
 
@@ -88,11 +89,11 @@ def test_what_a_run_is_at_is_left_alone(context: Context) -> None:
     assert collect(context, 0, print) == 1000
 
 
-@pytest.mark.parametrize(("text", "size"), [("20GB", 20e9), ("1.5 mb", 1.5e6), ("7", 7)])
-def test_sizes(text: str, size: float) -> None:
-    assert parse_size(text) == size
+@pytest.mark.parametrize(("text", "expected"), [("20GB", 20e9), ("1.5 mb", 1.5e6), ("7", 7)])
+def test_sizes(text: str, expected: float) -> None:
+    assert size(text) == expected
 
 
 def test_what_is_no_size_is_refused() -> None:
     with pytest.raises(BadInput, match="20 apples"):
-        parse_size("20 apples")
+        size("20 apples")
