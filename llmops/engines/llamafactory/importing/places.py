@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from llmops.engines.llamafactory.importing.config import Config, Entry
@@ -106,8 +107,6 @@ def _remembered(entry: Entry) -> tuple[str, ...]:
 
 def base_of(config: Config) -> str:
     """The reference to the model that it starts from."""
-    from pathlib import Path
-
     name = str(config.get("model_name_or_path"))
     if Path(name).exists() or not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
         return f"path:{name}"
