@@ -53,10 +53,8 @@ def command(
             "a run needs a recipe or a pipeline, or --resume and nothing else of it",
             fix="`llmops run TARGET` or `llmops run --resume RUN`",
         )
-    if queue and (begin or until):
-        raise BadInput("a run of the queue has all its stages", fix="leave --from, --until out")
     if queue:
-        _queue(target, overrides or [], resume, force=force)
+        _queue(target, overrides or [], resume, scope)
     else:
         patience = _patience(wait, wait_at_most)
         _print(_here(target, overrides or [], resume, patience, scope))
@@ -95,7 +93,7 @@ def _here(
     )
 
 
-def _queue(target: Path | None, overrides: list[str], resume: str | None, *, force: bool) -> None:
+def _queue(target: Path | None, overrides: list[str], resume: str | None, scope: "Scope") -> None:
     from llmops.cli.output import note
     from llmops.cli.person import person
     from llmops.runner.record import find_run
@@ -106,7 +104,7 @@ def _queue(target: Path | None, overrides: list[str], resume: str | None, *, for
             run = find_run(runs.paths, str(resume)).id if resume == "last" else str(resume)
             job = runs.resume(run, person())
         else:
-            job = runs.submit(Request(str(target.resolve()), overrides, force, by=person()))
+            job = runs.submit(Request(str(target.resolve()), overrides, scope, by=person()))
     print(job.id)
     note("a scheduler starts it (llmops up, llmops control); llmops runs queue shows its place")
 

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from llmops.control.declarations import MOST_BYTES
 from llmops.control.project import Project
 from llmops.control.shape import Answer, Ask
-from llmops.control.targets import Overrides, Target, find, typed
+from llmops.control.targets import Overrides, Stage, Target, find, typed
 from llmops.errors import BadInput, LlmopsError, NotFound
 from llmops.spec.source import display
 
@@ -26,8 +26,8 @@ class PlanAsked(Ask):
     path: str | None = Field(None, max_length=400)
     overrides: Overrides = Field(default_factory=list)
     force: bool = False
-    begin: str | None = Field(None, description="make this stage again, and what comes of it")
-    until: str | None = Field(None, description="leave out what this stage does not need")
+    begin: Stage = Field(None, description="make this stage again, and what comes of it")
+    until: Stage = Field(None, description="leave out what this stage does not need")
 
     @model_validator(mode="after")
     def _one_of(self) -> "PlanAsked":

@@ -149,6 +149,10 @@ class Runs:
             return None
 
 
+_OF_JOB = ("id", "state", "target", "overrides", "force", "begin", "until", "by", "correlation")
+"""What a run that has not begun is told by."""
+
+
 def _keep(known: dict[str, Any], name: str, value: Any) -> None:
     """The newest are kept. Were it the last ones read, a list longer than that, which is read from
     its top each time, would find none of them."""
@@ -259,12 +263,13 @@ def _recorded(record: RunRecord, job: "Job | None", paths: ProjectPaths) -> dict
 
 
 def _asked(job: "Job | None") -> dict[str, Any]:
+    from llmops.scheduling.jobs import RUNS
+
     assert job is not None
     return {
-        **{key: getattr(job, key) for key in ("id", "state", "target", "overrides", "force")},
+        **{key: getattr(job, key) for key in _OF_JOB},
         "file": job.target,
-        "by": job.by,
-        "correlation": job.correlation,
+        "gpus": job.gpus.split(",") if job.gpus and job.state in RUNS else [],
         "started": time_of(job.started),
         "ended": time_of(job.ended),
         "seconds": None,

@@ -28,6 +28,8 @@ Target = Annotated[
     ),
 ]
 
+Stage = Annotated[str | None, Field(max_length=128, examples=["dpo"])]
+
 
 def find(path: str, declarations: Declarations, *kinds: str) -> Path:
     """The declaration's file. Raises NotFound when it is not there, or is of another kind."""

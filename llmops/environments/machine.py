@@ -84,6 +84,21 @@ def nvidia_devices() -> int:
     return number or int(Path("/dev/dxg").exists() and shutil.which("nvidia-smi") is not None)
 
 
+def amd_devices() -> int:
+    """How many AMD GPUs the kernel tells of."""
+    nodes = Path("/sys/class/kfd/kfd/topology/nodes").glob("*/gpu_id")
+    return sum(_read(node) not in ("", "0") for node in nodes)
+
+
+def visible_gpus(present: int, given: str | None) -> tuple[str, ...]:
+    """Of so many GPUs those that a process may use, as CUDA_VISIBLE_DEVICES takes them. given: what
+    that says; None where it is not set."""
+    if not present or given is None:
+        # Numbered from 0 as CUDA does, whatever the device files are called.
+        return tuple(str(index) for index in range(present))
+    return tuple(part.strip() for part in given.split(",") if part.strip() not in ("", "-1"))
+
+
 def gpus() -> list[Gpu]:
     """The GPUs that nvidia-smi reports; none without it.
 

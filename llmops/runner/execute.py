@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from llmops.engines.contract import Progress
 from llmops.environments.machine import size_text
 from llmops.errors import Failed, GateRefused, Interrupted, LlmopsError, Passing, Waiting
+from llmops.runner.devices import own_gpus
 from llmops.runner.fingerprint import fingerprint
 from llmops.runner.gates import refuse_unheeded
 from llmops.runner.patience import Patience, pauses
@@ -94,6 +95,7 @@ def _begin(plan: Plan, context: Context, overrides: Sequence[str], asked: Asked 
         ],
         file=context.relative(graph.target.path.resolve()),
         scope=graph.scope,
+        gpus=own_gpus(graph),
         asked=asked,
     )
 

@@ -6,6 +6,7 @@ A record is a file, written atomically at each change; it is the truth (design d
 import json
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,7 +53,8 @@ class StageRecord(Spec):
 class RunRecord(Spec):
     """file: the target, relative to the project. pid and process_started tell a living run from a
     dead one whose pid was given away. force, begin, until: as in Scope. by: who asked for it
-    (cli:USER, api:KEY, schedule:TRIGGER); correlation: ties it to the request that it came from."""
+    (cli:USER, api:KEY, schedule:TRIGGER); correlation: ties it to the request that it came from.
+    gpus: those that its process has, as CUDA_VISIBLE_DEVICES takes them."""
 
     id: str
     target: str
@@ -68,6 +70,7 @@ class RunRecord(Spec):
     process_started: str
     by: str = ""
     correlation: str = ""
+    gpus: list[str] = Field(default_factory=list)
     stages: list[StageRecord] = Field(default_factory=list)
 
     @property
@@ -118,6 +121,7 @@ class RunLog:
         *,
         file: str = "",
         scope: Scope = EVERYTHING,
+        gpus: Sequence[str] = (),
         asked: Asked | None = None,
     ) -> "RunLog":
         """A new run. name: of the target, for the run's id; the rest as in RunRecord.
@@ -139,6 +143,7 @@ class RunLog:
             process_started=process_mark(os.getpid()),
             by=asked.by,
             correlation=asked.correlation or logs.current() or paths.root.name,
+            gpus=list(gpus),
             stages=stages,
         )
         log = cls(paths, record)
@@ -150,7 +155,7 @@ class RunLog:
         return log
 
     @classmethod
-    def resume(cls, project: ProjectPaths, record: RunRecord) -> "RunLog":
+    def resume(cls, project: ProjectPaths, record: RunRecord, gpus: Sequence[str] = ()) -> "RunLog":
         """Go on with a run in this process; what was not done is still to come."""
         kept = ("done", "reused")
         stages = [
@@ -160,7 +165,7 @@ class RunLog:
             for stage in record.stages
         ]
         mine = {"pid": os.getpid(), "process_started": process_mark(os.getpid())}
-        changed = {**mine, "state": "running", "ended": None, "stages": stages}
+        changed = {**mine, "state": "running", "ended": None, "gpus": list(gpus), "stages": stages}
         log = cls(project.run(record.id), record.model_copy(update=changed))
         log._write()
         return log

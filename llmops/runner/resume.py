@@ -13,6 +13,7 @@ from typing import Any
 from llmops.errors import BadInput
 from llmops.registry.evidence import Evidence, EvidenceLog
 from llmops.registry.locate import locate
+from llmops.runner.devices import own_gpus
 from llmops.runner.graph import Graph, build_graph
 from llmops.runner.record import RunLog, RunRecord, StageRecord, find_run, run_lock
 from llmops.runner.stage import Context, Made, Node, Stage
@@ -69,7 +70,7 @@ def take_over(resumed: Resumed, context: Context) -> RunLog:
     """Go on with it in this process. Raises BadInput when another has taken it meanwhile."""
     with run_lock(context.paths, resumed.record.id):
         _can_go_on(find_run(context.paths, resumed.record.id))
-        return RunLog.resume(context.paths, resumed.record)
+        return RunLog.resume(context.paths, resumed.record, own_gpus(resumed.graph))
 
 
 def _can_go_on(record: RunRecord) -> None:

@@ -10,15 +10,15 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from llmops.runner.record import RunRecord, read_run
+from llmops.runner.devices import VISIBLE, Free, gpus_here, needed
+from llmops.runner.running import Records, Running
 from llmops.scheduling.clock import millis
-from llmops.scheduling.devices import count_devices, needed
 from llmops.scheduling.halt import halted
 from llmops.scheduling.jobs import ACTIVE, RUNS, Job, change, in_order
-from llmops.scheduling.running import Running
 from llmops.scheduling.settle import LEASE_SECONDS, settled
 from llmops.spec.settings import Settings
 from llmops.store.atomic import full_disk
@@ -33,13 +33,13 @@ LIGHT = 4
 
 
 class Dispatcher:
-    """One process's hand on the queue. devices: of this machine (default: it is asked)."""
+    """One process's hand on the queue. gpus: of this machine (default: it is asked)."""
 
-    def __init__(self, settings: Settings, *, devices: int | None = None) -> None:
+    def __init__(self, settings: Settings, *, gpus: Sequence[str] | None = None) -> None:
         self._settings = settings
         self._paths = ProjectPaths(settings.root)
-        self._devices = count_devices() if devices is None else devices
-        self._running = Running(self._paths)
+        self._gpus = gpus_here() if gpus is None else gpus
+        self._running, self._records = Running(self._paths), Records(self._paths)
         self._children: dict[tuple[str, int], subprocess.Popen[bytes]] = {}
 
     def tick(self, database: "sa.Engine", now: float) -> None:
@@ -84,71 +84,77 @@ class Dispatcher:
         queued = [job for job in active if job.state == "queued"]
         if not queued:
             return
-        used, light = self._used(active)
-        free = max(0, self._devices - used)
-        told = False
+        self._records.keep({job.id for job in active})
+        free, light = self._free(active)
+        held_up = told = False
         for job in queued:
-            record = self._record(job)
+            record = self._records.get(job.id)
             if record is not None and record.state == "running":
                 continue  # somebody goes on with it at a terminal
-            need = min(needed(record, job.devices), self._devices)
-            if need and free and not told:
+            need = min(needed(record, job.devices), free.number)
+            if need and free.left and not told:
                 # Asked late: it looks at every run that there is.
-                free, told = self._left(free, active), True
-            if need > free:
-                free = 0  # what needs a device comes in order; what needs none passes by
-            elif (need or light < LIGHT) and self._claim(database, job, now):
-                free, light = free - need, light + (not need)
+                self._use_of_terminals(free, active)
+                told = True
+            if need and (held_up or need > free.left):
+                held_up = True  # what needs a device comes in order; what needs none passes by
+            elif need or light < LIGHT:
+                self._claim(database, job, now, free.take(need) if need else [])
+                light += not need
 
-    def _used(self, active: list[Job]) -> tuple[int, int]:
-        """Devices that jobs use here, and how many of those jobs use none."""
+    def _free(self, active: list[Job]) -> tuple[Free, int]:
+        """What the jobs that run here leave, and how many of those need no device."""
         here = socket.gethostname()
-        mine = [job for job in active if job.state in RUNS and job.host == here]
-        each = [min(needed(self._record(job), job.devices), self._devices) for job in mine]
-        return sum(each), each.count(0)
+        free, light = Free(self._gpus), 0
+        for job in active:
+            if job.state in RUNS and job.host == here:
+                need = needed(self._records.get(job.id), job.devices)
+                free.use(need, job.gpus.split(",") if job.gpus else ())
+                light += not need
+        return free, light
 
-    def _left(self, free: int, active: list[Job]) -> int:
-        """What runs that were begun at a terminal leave of the devices that no job uses."""
+    def _use_of_terminals(self, free: Free, active: list[Job]) -> None:
+        """Of the devices that no job has, those of runs that were begun at a terminal."""
         jobs = {job.id for job in active if job.state in RUNS}
         for run in self._running.records():
-            if run.id not in jobs and (free := free - needed(run, 1)) <= 0:
-                return 0
-        return free
+            if run.id not in jobs:
+                free.use(needed(run, len(run.gpus) or 1), run.gpus)
+            if not free.left:
+                return
 
-    def _record(self, job: Job) -> RunRecord | None:
-        return read_run(self._paths.run(job.id))
-
-    def _claim(self, database: "sa.Engine", job: Job, now: float) -> bool:
+    def _claim(self, database: "sa.Engine", job: Job, now: float, gpus: Sequence[str]) -> None:
+        """Start it, unless another dispatcher does."""
         values = {
             "state": "starting",
             "tries": job.tries + 1,
             "host": socket.gethostname(),
             "pid": None,
+            "gpus": ",".join(gpus) or None,
             "lease_until": millis(now + LEASE_SECONDS),
         }
         with writing(database) as connection:
             if not change(connection, job, **values):
-                return False
+                return
         try:
-            self._children[job.id, job.tries + 1] = self._spawn(job)
+            self._children[job.id, job.tries + 1] = self._spawn(job, gpus)
         except BaseException:
             # No process was lost, so it is no try: a full disk must not use them up.
             taken = replace(job, state="starting", tries=job.tries + 1)
             with writing(database) as connection:
                 change(connection, taken, state="queued", tries=job.tries, lease_until=None)
             raise
-        return True
 
-    def _spawn(self, job: Job) -> "subprocess.Popen[bytes]":
+    def _spawn(self, job: Job, gpus: Sequence[str]) -> "subprocess.Popen[bytes]":
         log = self._paths.run_log(job.id)
         argv = [sys.executable, "-P", "-m", "llmops.scheduling.job", job.id, str(job.tries + 1)]
+        own = {VISIBLE: ",".join(gpus)} if gpus else {}
         with full_disk(log):
             log.parent.mkdir(parents=True, exist_ok=True)
             with log.open("ab") as output:
                 return subprocess.Popen(
                     argv,
                     cwd=self._settings.root,
-                    env={**os.environ, "LLMOPS_CORRELATION_ID": job.correlation},
+                    env={**os.environ, "LLMOPS_CORRELATION_ID": job.correlation, **own},
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,

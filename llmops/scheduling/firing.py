@@ -34,8 +34,8 @@ class Target:
 
 def target_of(row: sa.RowMapping, settings: Settings) -> Target:
     """Reads the pipeline and its recipes; asked before a transaction, which holds others up."""
+    from llmops.runner.devices import declared_devices
     from llmops.runner.graph import build_graph
-    from llmops.scheduling.devices import declared_devices
     from llmops.stages.catalog import KINDS
 
     path = settings.root / row["file"]

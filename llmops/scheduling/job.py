@@ -12,12 +12,11 @@ import traceback
 from pathlib import Path
 
 from llmops.errors import Failed, GateRefused, Interrupted, LlmopsError
+from llmops.runner.devices import needed
 from llmops.runner.progress import reporter
 from llmops.runner.record import Asked, RunRecord, read_run
-from llmops.runner.scope import Scope
 from llmops.runner.stage import Context
 from llmops.runner.start import resume_run, start_run, termination_as_interrupt
-from llmops.scheduling.devices import needed
 from llmops.scheduling.holder import Hold, holding
 from llmops.scheduling.jobs import Job
 from llmops.spec.settings import Settings, load_settings
@@ -106,7 +105,7 @@ def _run(job: Job, context: Context) -> RunRecord:
         context=context,
         kinds=KINDS,
         reporter=shown,
-        scope=Scope(job.force),
+        scope=job.scope,
         asked=Asked(job.by, job.correlation, job.id),
     )
 

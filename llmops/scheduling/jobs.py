@@ -7,7 +7,7 @@ processes that do one comes first. Does not start anything: dispatch.py.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from llmops.errors import NotFound
 from llmops.runner.record import reserve_run
+from llmops.runner.scope import EVERYTHING, Scope
 from llmops.scheduling.clock import millis
 from llmops.store.paths import ProjectPaths
 from llmops.store.tables import jobs
@@ -50,6 +51,13 @@ class Job:
     ended: int | None
     look_at: int | None
     error: str | None
+    begin: str | None = None
+    until: str | None = None
+    gpus: str | None = None
+
+    @property
+    def scope(self) -> Scope:
+        return Scope(self.force, self.begin, self.until)
 
 
 def enqueue(
@@ -58,7 +66,7 @@ def enqueue(
     paths: ProjectPaths,
     target: str,
     overrides: Sequence[str] = (),
-    force: bool = False,
+    scope: Scope = EVERYTHING,
     by: str,
     now: float,
     name: str = "",
@@ -81,7 +89,7 @@ def enqueue(
         "state": "approval" if approval else "queued",
         "target": target,
         "overrides": list(overrides),
-        "force": force,
+        **asdict(scope),
         "resume": False,
         "by": by,
         "trigger": trigger,

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
+from llmops.runner.devices import needs_device
 from llmops.runner.record import RunRecord, read_run
-from llmops.scheduling.devices import needs_device
 from llmops.scheduling.due import GRACE
 from llmops.scheduling.jobs import ACTIVE
 from llmops.spec.trigger import Limits

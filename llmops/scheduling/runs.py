@@ -7,16 +7,17 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from llmops.errors import BadInput
+from llmops.runner.devices import declared_devices
 from llmops.runner.graph import build_graph
-from llmops.runner.record import RunRecord, find_run, read_run, run_lock, utc_now
+from llmops.runner.record import RunRecord, read_run, run_lock, utc_now
 from llmops.runner.resume import GOES_ON
+from llmops.runner.scope import EVERYTHING, Scope
 from llmops.scheduling import jobs
 from llmops.scheduling.clock import millis
-from llmops.scheduling.devices import declared_devices
 from llmops.scheduling.holder import forgive, read_holder
 from llmops.scheduling.jobs import Job
 from llmops.spec.settings import Settings, load_settings
@@ -41,7 +42,7 @@ class Request:
 
     target: str
     overrides: Sequence[str] = ()
-    force: bool = False
+    scope: Scope = EVERYTHING
     by: str = ""
     trigger: str | None = None
     correlation: str = ""
@@ -72,14 +73,14 @@ class Runs:
         path = (root / request.target).resolve()
         if not path.is_relative_to(root):
             raise BadInput(f"`{request.target}` is not in this project", where=str(root))
-        graph = build_graph(path, request.overrides, root=root, kinds=KINDS)
+        graph = build_graph(path, request.overrides, root=root, kinds=KINDS, scope=request.scope)
         with writing(self.database) as connection:
             job = jobs.enqueue(
                 connection,
                 paths=self.paths,
                 target=str(path.relative_to(root)),
                 overrides=request.overrides,
-                force=request.force,
+                scope=request.scope,
                 by=request.by,
                 now=time.time() if now is None else now,
                 name=graph.name,
@@ -152,6 +153,7 @@ class Runs:
     ) -> Job:
         """Go on with a run, by its id; it is queued. Raises BadInput when it cannot go on."""
         now = time.time() if now is None else now
+        begun_here = self._row_of(run, by)  # reads declarations, which holds others up
         with writing(self.database) as connection:
             job = jobs.find(connection, run)
             record = read_run(self.paths.run(run))
@@ -162,11 +164,31 @@ class Runs:
                 again = {"state": "queued", "resume": record is not None, "ended": None}
                 jobs.change(connection, job, **again, look_at=None, error=None)
             else:
-                found = find_run(self.paths, run)
-                jobs.insert(connection, run, _row_of(found, by), now)
+                assert begun_here is not None
+                jobs.insert(connection, run, begun_here, now)
             if then is not None:
                 then(connection, run)
             return _there(connection, run)
+
+    def _row_of(self, run: str, by: str) -> dict[str, object] | None:
+        """The job of a run that was begun at a terminal; None for any other."""
+        record = read_run(self.paths.run(run))
+        if record is None or record.state not in GOES_ON or self.job(run) is not None:
+            return None
+        root, file = self.settings.root, record.file or record.target
+        graph = build_graph(
+            root / file, record.overrides, root=root, kinds=KINDS, scope=record.scope
+        )
+        return {
+            "state": "queued",
+            "target": file,
+            "overrides": record.overrides,
+            **asdict(record.scope),
+            "resume": True,
+            "by": by,
+            "correlation": record.correlation or record.id,
+            "devices": declared_devices(graph),
+        }
 
 
 @contextmanager
@@ -189,19 +211,6 @@ def _check(run: str, job: Job | None, record: RunRecord | None) -> None:
     if record is not None and record.state not in GOES_ON:
         fix = f"`llmops run {record.target}` starts another"
         raise BadInput(f"run {run} is {record.state}", fix="" if record.state == "running" else fix)
-
-
-def _row_of(record: RunRecord, by: str) -> dict[str, object]:
-    return {
-        "state": "queued",
-        "target": record.file or record.target,
-        "overrides": record.overrides,
-        "force": record.force,
-        "resume": True,
-        "by": by,
-        "correlation": record.correlation or record.id,
-        "devices": 1,
-    }
 
 
 def _there(connection: "sa.Connection", run: str) -> Job:

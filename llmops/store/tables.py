@@ -154,6 +154,9 @@ jobs = sa.Table(
     sa.Column("ended", Big),
     sa.Column("look_at", Big),
     sa.Column("error", sa.Text),
+    sa.Column("begin", sa.Text),
+    sa.Column("until", sa.Text),
+    sa.Column("gpus", sa.Text),
     sa.Index("jobs_by_state", "state", "created"),
     sa.Index("jobs_by_time", "created"),
 )
@@ -161,7 +164,9 @@ jobs = sa.Table(
 starting, running, waiting (for evidence; asked again at look_at), or as the run ended: done,
 failed, refused, interrupted, died, and cancelled for one that never ran. overrides: a JSON list;
 resume: the run exists and goes on; by: who asked (cli:USER, api:KEY, schedule:TRIGGER); tries: how
-often a process was started for it; device_seconds: devices times seconds, of all its processes."""
+often a process was started for it; device_seconds: devices times seconds, of all its processes;
+force, begin, until: as in runner/scope.py; gpus: those that are its own since it was started, as
+CUDA_VISIBLE_DEVICES takes them, None where it has none."""
 
 requests = sa.Table(
     "requests",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from llmops.errors import BadInput
+from llmops.runner.scope import EVERYTHING, Scope
 from llmops.ui.yaml_edit import data_of, written
 
 NEW = {"recipe": "recipes/new.yaml", "pipeline": "pipelines/new.yaml"}
@@ -19,8 +20,8 @@ Opened = tuple[str, bool]
 @dataclass(frozen=True)
 class Draft:
     """path: of the file; digest, saved: of what it holds, None and empty for one that is not there
-    yet; text: as it is now; planned: what the shown plan is of, the text first; aside: drafts of
-    other files, with changes that are not saved."""
+    yet; text: as it is now; planned: what the shown plan is of, the text first; scope: which stages
+    that was about; aside: drafts of other files, with changes that are not saved."""
 
     path: str
     kind: str
@@ -28,6 +29,7 @@ class Draft:
     saved: str = ""
     digest: str | None = None
     planned: tuple[object, ...] = ()
+    scope: Scope = EVERYTHING
     aside: tuple["Draft", ...] = ()
 
     @property

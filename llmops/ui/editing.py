@@ -3,11 +3,12 @@ saved, started. All of it through the API.
 """
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 from urllib.parse import quote
 
 from llmops.errors import BadInput
+from llmops.runner.scope import Scope
 from llmops.ui.button import act
 from llmops.ui.client import Problem
 from llmops.ui.draft import NEW, Draft, Opened
@@ -117,20 +118,20 @@ class Editing:
             raise Problem(error.what, where=error.where, fix=error.fix) from error
 
     async def plan(
-        self, ask: Ask, draft: Draft, name: str, force: bool
+        self, ask: Ask, draft: Draft, name: str, scope: Scope
     ) -> tuple[dict[str, Any], list[str]]:
         """The plan of the text as it is, and the overrides that a start takes along."""
         path = _place(draft, name)
-        body = {"yaml": draft.text, "kind": draft.kind, "path": path, "force": force}
+        body = {"yaml": draft.text, "kind": draft.kind, "path": path, **asdict(scope)}
         found = await ask.api.post("/plans", body)
         return found, ([] if draft.is_new else _overrides(draft))
 
-    async def start(self, ask: Ask, draft: Draft, force: bool) -> str:
+    async def start(self, ask: Ask, draft: Draft, scope: Scope) -> str:
         """The run's id. What was changed goes along as overrides: of the file as it was read."""
         found = await ask.api.get(f"/declarations/{quote(draft.path)}")
         if found["digest"] != draft.digest:
             raise Problem(f"{draft.path} has changed since it was read", fix="Revert reads it anew")
-        body = {"target": draft.path, "overrides": _overrides(draft), "force": force}
+        body = {"target": draft.path, "overrides": _overrides(draft), **asdict(scope)}
         return str((await ask.api.post("/runs", body))["id"])
 
     async def save(self, ask: Ask, draft: Draft, name: str) -> Draft:

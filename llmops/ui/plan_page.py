@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from llmops.runner.scope import EVERYTHING, Scope
 from llmops.ui.button import act
 from llmops.ui.figure import size, span
 from llmops.ui.markup import Html, joined, tag
@@ -16,11 +17,15 @@ _WORDS = {
     "cached": ("good", "up to date"),
 }
 MOST_REASONS = 4
+SCOPE_ACTS = {"plan_from": "begin", "plan_until": "until"}
+"""What the buttons of a plan's stages choose."""
 
 
-def plan_page(plan: Mapping[str, Any], changed: Sequence[str], value: str) -> Html:
+def plan_page(
+    plan: Mapping[str, Any], changed: Sequence[str], value: str, scope: Scope = EVERYTHING
+) -> Html:
     """plan: of POST /plans; changed: overrides that the start takes along; value: of the Start
-    button, which tells what was planned."""
+    button, which tells what was planned; scope: which stages that is about."""
     stages = plan.get("stages") or []
     begin = act("Start", "start_planned", value, kind="primary", id="train-start")
     along = None
@@ -28,9 +33,10 @@ def plan_page(plan: Mapping[str, Any], changed: Sequence[str], value: str) -> Ht
         shown = tag("span", " ".join(changed), class_="ll-mono")
         along = tag("p", "Starts with ", shown, "; the file stays as it is.", class_="ll-quiet")
     own = str(plan.get("target") or "").rpartition("/")[2].removesuffix(".yaml")
-    rows = [_stage(one, own) for one in stages]
+    rows = [_stage(one, own, several=len(stages) > 1) for one in stages]
     return card(
         f"Plan of {plan.get('target')}",
+        _scope(scope),
         tag("ol", rows, class_="ll-plan"),
         along,
         tag("details", tag("summary", "As text"), code(plan.get("text") or "")),
@@ -39,7 +45,27 @@ def plan_page(plan: Mapping[str, Any], changed: Sequence[str], value: str) -> Ht
     )
 
 
-def _stage(stage: Mapping[str, Any], own: str) -> Html:
+def _scope(scope: Scope) -> Html | None:
+    """What of it is planned, where that is not all."""
+    told = [
+        f"{scope.begin} and what comes of it are made again" if scope.begin else "",
+        f"what {scope.until} does not need is left out" if scope.until else "",
+    ]
+    if not any(told):
+        return None
+    words = tag("span", "; ".join(filter(None, told)), class_="ll-quiet")
+    return tag("div", words, act("All stages", "plan"), class_="ll-row", id="train-scope")
+
+
+def _choices(name: str) -> Html:
+    """Of several stages, where to begin and where to end."""
+    return joined(
+        act("Again from here", "plan_from", name, aria_label=f"make again from {name}"),
+        act("Only up to here", "plan_until", name, aria_label=f"only up to {name}"),
+    )
+
+
+def _stage(stage: Mapping[str, Any], own: str, *, several: bool) -> Html:
     """own: the name of a stage that is planned from a text, and so from a file without one."""
     name = str(stage.get("stage"))
     state = str(stage.get("state"))
@@ -50,6 +76,7 @@ def _stage(stage: Mapping[str, Any], own: str) -> Html:
             "div",
             tag("b", own if name.startswith(".") else name),
             tag("span", words, class_=f"ll-badge ll-{tone}"),
+            _choices(name) if several else None,
             class_="ll-row",
         ),
         tag("p", stage.get("summary")),

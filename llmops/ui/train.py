@@ -9,13 +9,15 @@ from typing import Any
 
 import gradio as gr
 
+from llmops.runner.scope import Scope
 from llmops.ui.client import segment
+from llmops.ui.draft import Draft
 from llmops.ui.editing import Editing
 from llmops.ui.form_page import FORM_ACTS
 from llmops.ui.frame import Ask, Handler, Ui
 from llmops.ui.markup import Html
 from llmops.ui.panel import loading
-from llmops.ui.plan_page import plan_page, runs_of, stale
+from llmops.ui.plan_page import SCOPE_ACTS, plan_page, runs_of, stale
 
 EVERY = 2.0
 _CHOICES = [("New recipe, pasted", "new:recipe"), ("New pipeline, pasted", "new:pipeline")]
@@ -50,6 +52,8 @@ def build(ui: Ui) -> None:
     for act in FORM_ACTS:
         ui.on_do(act, page.changer(act), [held, text], body)
     ui.on_do("plan", page.plan, asked, [held, parts.planned])
+    for act, key in SCOPE_ACTS.items():
+        ui.on_do(act, page.narrower(key), asked, [held, parts.planned])
     ui.on_do("start_planned", page.start, asked, [held, parts.planned])
     ui.on_do("save", page.save, [held, text, path], [held, path, parts.form, parts.told])
     ui.on_do("revert", page.revert, [held], body)
@@ -147,9 +151,26 @@ class Train:
     async def plan(self, ask: Ask, draft: Any, now: str, name: str, again: bool) -> Any:
         if draft is None:
             return None
-        ready = replace(draft, text=now or "", planned=(now, name, again))
-        found, overrides = await self._editing.plan(ask, ready, name, again)
-        return [ready, plan_page(found, overrides, ready.path)]
+        return await self._planned(ask, draft, (now, name, again), Scope(again))
+
+    def narrower(self, key: str) -> Handler:
+        """key: of Scope, whose stage a button of the plan names."""
+
+        async def narrow(ask: Ask, draft: Any, now: str, name: str, again: bool) -> Any:
+            if draft is None:
+                return None
+            kept = draft.scope if draft.planned == (now, name, again) else Scope(again)
+            scope = replace(kept, force=again, **{key: ask.value})
+            return await self._planned(ask, draft, (now, name, again), scope)
+
+        return narrow
+
+    async def _planned(
+        self, ask: Ask, draft: Draft, of: tuple[str, str, bool], scope: Scope
+    ) -> list[Any]:
+        ready = replace(draft, text=of[0] or "", planned=of, scope=scope)
+        found, overrides = await self._editing.plan(ask, ready, of[1], scope)
+        return [ready, plan_page(found, overrides, ready.path, scope)]
 
     async def start(
         self, ask: Ask, draft: Any, now: str, name: str, again: bool
@@ -161,7 +182,7 @@ class Train:
         if draft.is_new:
             draft = await self._editing.save(ask, draft, name)
             yield [draft, gr.skip()]
-        run = await self._editing.start(ask, draft, again)
+        run = await self._editing.start(ask, draft, draft.scope)
         ask.go(tab="runs", run=run)
         yield [draft, gr.skip()]
 

@@ -25,6 +25,12 @@ from tests.fast.town_project import make_town
 from tests.waiting import until
 
 MOVE = 'name: p\nstages:\n  offer: {promote: "town:v3", to: candidate}\n'
+PAIRS = """\
+kind: preferences
+deployment: town
+builders: {votes: {}}
+output: {preferences: town}
+"""
 TURNING = """\
 import os, signal, sys, time
 from llmops.scheduling.dispatch import Dispatcher
@@ -32,16 +38,16 @@ from llmops.spec.settings import load_settings
 from llmops.store.database import open_database
 
 class Turning(Dispatcher):
-    def _spawn(self, job):
+    def _spawn(self, job, gpus):
         if sys.argv[1] == "before":
             os.kill(os.getpid(), signal.SIGKILL)
-        child = super()._spawn(job)
+        child = super()._spawn(job, gpus)
         if sys.argv[1] == "after":
             os.kill(os.getpid(), signal.SIGKILL)
         return child
 
 settings = load_settings()
-database, dispatcher = open_database(settings), Turning(settings, devices=1)
+database, dispatcher = open_database(settings), Turning(settings, gpus=())
 while True:
     dispatcher.tick(database, time.time())
     time.sleep(0.05)
@@ -57,7 +63,7 @@ class Queue:
         self.settings = load_settings()
         self.database: sa.Engine = open_database(self.settings)
         self.runs = Runs(self.settings, self.database)
-        self.dispatcher = Dispatcher(self.settings, devices=1)
+        self.dispatcher = Dispatcher(self.settings, gpus=())
         self._turning: list[subprocess.Popen[bytes]] = []
         self.later = 0.0
         """Seconds by which the tests have moved the clock."""

@@ -363,3 +363,12 @@ def test_the_description_has_an_example_for_every_error(running: ControlProcess)
     for operations in found["paths"].values():
         for operation in operations.values():
             assert operation["responses"]["4XX"] == {"$ref": "#/components/responses/Problem"}
+
+
+def test_a_run_may_be_about_some_stages(running: ControlProcess) -> None:
+    asked = {"target": "recipes/cpt.yaml", "begin": "base", "until": "base"}
+    run = running.post("/runs", asked).json()["id"]
+    told = running.get(f"/runs/{run}").json()
+    assert (told["force"], told["begin"], told["until"]) == (False, "base", "base")
+    refused = running.post("/runs", {**asked, "until": "bse"})
+    assert (refused.status_code, refused.json()["code"]) == (400, "bad_input")

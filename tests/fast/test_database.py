@@ -14,6 +14,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from llmops.errors import BadInput, Failed
+from llmops.runner.scope import Scope
+from llmops.scheduling import jobs
 from llmops.spec.settings import Settings, load_settings
 from llmops.store import database as module
 from llmops.store.database import REVISIONS, head, open_database, reading, shown, writing
@@ -22,6 +24,22 @@ from tests.postgres import Postgres
 
 if TYPE_CHECKING:
     import psycopg
+
+OLD_JOB = {
+    "id": "old",
+    "created": 1,
+    "state": "queued",
+    "target": "p.yaml",
+    "overrides": "[]",
+    "force": True,
+    "resume": False,
+    "by": "cli:me",
+    "correlation": "old",
+    "devices": 1,
+    "device_seconds": 0.0,
+    "tries": 0,
+}
+"""As the second migration knew it."""
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -89,6 +107,20 @@ def test_every_old_state_is_migrated_with_its_rows(settings: Settings, raw: sa.E
             ("w", "1.jsonl", 5)
         ]
     engine.dispose()
+
+
+def test_a_job_of_an_old_database_is_about_all_its_stages(
+    settings: Settings, raw: sa.Engine
+) -> None:
+    with raw.begin() as connection:
+        module._upgrade(connection, "0002")
+        old = sa.table("jobs", *map(sa.column, OLD_JOB))
+        connection.execute(sa.insert(old).values(OLD_JOB))
+    engine = open_database(settings)
+    with reading(engine) as connection:
+        (job,) = jobs.in_order(connection)
+    engine.dispose()
+    assert (job.id, job.scope, job.gpus) == ("old", Scope(force=True), None)
 
 
 def test_a_migration_that_fails_leaves_nothing(settings: Settings, raw: sa.Engine) -> None:

@@ -16,7 +16,7 @@ from llmops.scheduling.dispatch import Dispatcher
 from llmops.scheduling.holder import read_holder
 from llmops.scheduling.settle import LEASE_SECONDS
 from tests.conftest import run_llmops
-from tests.fast.job_queue import MOVE, Queue
+from tests.fast.job_queue import MOVE, PAIRS, Queue
 from tests.fast.town_project import rated, write_log
 from tests.processes import end_of
 from tests.waiting import until
@@ -27,12 +27,6 @@ RELEASE = """\
 name: p
 stages:
   go: {promote: "town:v2", to: production, when: "experiment:town"}
-"""
-PAIRS = """\
-kind: preferences
-deployment: town
-builders: {votes: {}}
-output: {preferences: town}
 """
 
 
@@ -202,7 +196,7 @@ def test_a_device_has_one_run_at_a_time(queue: Queue) -> None:
     assert (first.devices, second.devices) == (1, 1)
     with queue.hold():
         queue.in_its_middle(first.id)
-        other = Dispatcher(queue.settings, devices=1)
+        other = Dispatcher(queue.settings, gpus=())
         other.tick(queue.database, time.time())
         assert queue.job(second.id).state == "queued"
         queue.runs.stop(second.id, "cli:test")

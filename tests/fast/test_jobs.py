@@ -11,9 +11,10 @@ import pytest
 import sqlalchemy as sa
 
 from llmops.errors import BadInput
+from llmops.runner.devices import needed
 from llmops.runner.record import RunLog, StageRecord
+from llmops.runner.scope import Scope
 from llmops.scheduling import jobs
-from llmops.scheduling.devices import needed
 from llmops.scheduling.halt import set_halt
 from llmops.scheduling.runs import Request, Runs
 from llmops.spec.settings import Settings
@@ -216,3 +217,21 @@ def test_events_at_a_terminal(queue: Queue, llmops: Llmops) -> None:
     assert llmops("runs", "events").stdout == "offer: done\ndone\n"
     lines = llmops("runs", "events", "--json").stdout.splitlines()
     assert [json.loads(line)["event"] for line in lines] == ["stage", "end"]
+
+
+def test_a_queued_run_is_about_the_stages_that_were_asked_for(queue: Queue) -> None:
+    two = MOVE + '  more: {promote: "town:v3", to: staging, after: [offer]}\n'
+    (queue.root / "p.yaml").write_text(two, encoding="utf-8")
+    job = queue.ask(scope=Scope(begin="offer", until="offer"))
+    assert queue.ended(job.id).state == "done"
+    record = queue.record(job.id)
+    assert (record.scope, [stage.name for stage in record.stages]) == (
+        Scope(begin="offer", until="offer"),
+        ["offer"],
+    )
+
+
+def test_a_stage_that_is_not_there_is_told_before_the_queue(runs: Runs) -> None:
+    with pytest.raises(BadInput, match="--until: no stage `offr`"):
+        runs.submit(Request("p.yaml", scope=Scope(until="offr")))
+    assert queued(runs) == []

@@ -46,7 +46,8 @@ class Graph(Answer):
 
 class RunShown(Answer):
     """job: how it stands in the queue, None for a run that was begun at a terminal; tensorboard:
-    where a TensorBoard of the project runs."""
+    where a TensorBoard of the project runs; gpus: those that its process has, as
+    CUDA_VISIBLE_DEVICES takes them."""
 
     id: str
     state: str
@@ -54,8 +55,11 @@ class RunShown(Answer):
     file: str
     overrides: list[str]
     force: bool
+    begin: str | None
+    until: str | None
     by: str
     correlation: str
+    gpus: list[str]
     started: str | None
     ended: str | None
     seconds: float | None

@@ -14,7 +14,7 @@ from llmops.control.problems import Refused, of_its_state
 from llmops.control.project import ProjectHeld
 from llmops.control.routes.runs import RunId
 from llmops.control.shape import Answer, Ask
-from llmops.control.targets import Overrides, Target, find, typed
+from llmops.control.targets import Overrides, Stage, Target, find, typed
 
 router = APIRouter(tags=["runs"], dependencies=[may("read")])
 
@@ -22,6 +22,8 @@ router = APIRouter(tags=["runs"], dependencies=[may("read")])
 class _Changes(Ask):
     overrides: Overrides = Field(default_factory=list)
     force: bool = Field(False, description="run again what is up to date")
+    begin: Stage = Field(None, description="make this stage again, and what comes of it")
+    until: Stage = Field(None, description="leave out what this stage does not need")
     approval: bool = Field(False, description="a person must agree first")
 
 
@@ -77,12 +79,13 @@ _STARTS: dict[str, Any] = {"status_code": 202, "response_model": Queued}
 def _submit(
     target: str, asked: _Changes, project: ProjectHeld, caller: Runner, once: Once
 ) -> Response:
+    from llmops.runner.scope import Scope
     from llmops.scheduling.runs import Request
 
     request = Request(
         target=target,
         overrides=typed(asked.overrides),
-        force=asked.force,
+        scope=Scope(asked.force, asked.begin, asked.until),
         by=caller.by,
         correlation=once.correlation,
         approval=asked.approval,

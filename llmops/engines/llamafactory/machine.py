@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from llmops.environments.machine import cores, nvidia_devices
+from llmops.environments.machine import amd_devices, cores, nvidia_devices, visible_gpus
 
 
 @dataclass(frozen=True)
@@ -28,17 +28,20 @@ class Machine:
         return not self.accelerators
 
     def lacks(self, package: str) -> bool:
-        """Whether `package` is known to be absent: torch lies there, and it does not."""
-        return bool(self._installed) and package not in self._installed
+        """Whether `package`, by the name of its distribution or of its module, is known to be
+        absent: torch lies there, and it does not."""
+        return bool(self._installed) and _plain(package) not in self._installed
 
     @cached_property
     def _installed(self) -> frozenset[str]:
-        """Names of the installed distributions; none where torch is not among them."""
-        found = self.site.glob("*.dist-info") if self.site is not None else ()
-        names = frozenset(
-            re.sub(r"[-_.]+", "-", path.name.partition("-")[0]).lower() for path in found
-        )
+        """Names of the installed distributions and modules; none where torch is not among them."""
+        found = self.site.iterdir() if self.site is not None and self.site.is_dir() else ()
+        names = frozenset(_plain(path.name.partition("-")[0].removesuffix(".py")) for path in found)
         return names if "torch" in names else frozenset()
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def this_machine(site: Path, environ: Mapping[str, str] = os.environ) -> Machine:
@@ -66,20 +69,5 @@ def _torch_build(site: Path) -> str:
 def _accelerators(build: str, environ: Mapping[str, str]) -> tuple[str, ...]:
     if build == "cpu":
         return ()
-    if build == "cuda":
-        present = nvidia_devices()
-    else:
-        nodes = Path("/sys/class/kfd/kfd/topology/nodes").glob("*/gpu_id")
-        present = sum(_is_gpu(node) for node in nodes)
-    given = environ.get("CUDA_VISIBLE_DEVICES")
-    if not present or given is None:
-        # Numbered from 0 as CUDA does, whatever the device files are called.
-        return tuple(str(index) for index in range(present))
-    return tuple(part.strip() for part in given.split(",") if part.strip() not in ("", "-1"))
-
-
-def _is_gpu(node: Path) -> bool:
-    try:
-        return node.read_text().strip() not in ("", "0")
-    except OSError:
-        return False
+    present = nvidia_devices() if build == "cuda" else amd_devices()
+    return visible_gpus(present, environ.get("CUDA_VISIBLE_DEVICES"))

@@ -1,0 +1,73 @@
+"""Which runs are running now, told by their records; those that have ended are read once."""
+
+import os
+from collections.abc import Collection, Iterator
+
+from llmops.runner.record import RunRecord, read_run
+from llmops.store.paths import ProjectPaths
+from llmops.store.run_paths import RunPaths
+
+_Stamp = tuple[int, int, int]
+
+
+class Records:
+    """Records of runs, each read again only when its file has changed."""
+
+    def __init__(self, paths: ProjectPaths) -> None:
+        self._paths = paths
+        self._known: dict[str, tuple[_Stamp, RunRecord]] = {}
+
+    def get(self, run: str) -> RunRecord | None:
+        """None for one that has not begun."""
+        paths = self._paths.run(run)
+        stamp = _stamp(paths)
+        known = self._known.get(run)
+        if known is None or known[0] != stamp:
+            record = read_run(paths) if stamp is not None else None
+            if stamp is None or record is None:
+                return None
+            self._known[run] = known = stamp, record
+        return known[1].now()
+
+    def keep(self, runs: Collection[str]) -> None:
+        """Forget all others."""
+        self._known = {run: known for run, known in self._known.items() if run in runs}
+
+
+class Running:
+    """The running runs of a project, whoever began them."""
+
+    def __init__(self, paths: ProjectPaths) -> None:
+        self._paths = paths
+        self._over: dict[str, _Stamp] = {}
+        """The records that say that their run has ended, by what they were when they said so."""
+        self._lately: set[str] = set()
+
+    def records(self) -> Iterator[RunRecord]:
+        """Those that ran when it was asked before come first; whoever has enough may stop."""
+        for name in sorted(self._names(), key=lambda name: name not in self._lately):
+            self._lately.discard(name)
+            paths = self._paths.run(name)
+            stamp = _stamp(paths)
+            if stamp is None or self._over.get(name) == stamp:
+                continue
+            record = read_run(paths)
+            if record is not None and record.state == "running":
+                self._lately.add(name)
+                yield record
+            else:
+                self._over[name] = stamp
+
+    def _names(self) -> list[str]:
+        try:
+            return os.listdir(self._paths.runs)
+        except FileNotFoundError:
+            return []
+
+
+def _stamp(paths: RunPaths) -> _Stamp | None:
+    try:
+        stat = paths.record.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return stat.st_mtime_ns, stat.st_ino, stat.st_size

@@ -1,0 +1,99 @@
+"""Which devices there are, and which of them the runs of the queue get."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from llmops.environments.machine import visible_gpus
+from llmops.runner.devices import VISIBLE, Free
+from llmops.runner.record import RunLog, StageRecord
+from llmops.scheduling.dispatch import Dispatcher
+from tests.fast.job_queue import MOVE, PAIRS, Queue
+from tests.fast.town_project import rated, write_log
+
+
+@pytest.fixture
+def queue(project: Path) -> Iterator[Queue]:
+    """Of a machine with two GPUs; each run needs one, and is held at its move."""
+    found = Queue(project, MOVE + "  pairs: {recipe: r.yaml, after: [offer]}\n")
+    (project / "r.yaml").write_text(PAIRS, encoding="utf-8")
+    write_log(project, rated(9, (0.5, 0.5)))
+    found.dispatcher = Dispatcher(found.settings, gpus=("0", "1"))
+    yield found
+    found.close()
+
+
+def gpus_of(queue: Queue, run: str) -> str:
+    """What the process of a run was told."""
+    pid = queue.holder(run).pid
+    told = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    found = dict(entry.partition(b"=")[::2] for entry in told)
+    return found.get(VISIBLE.encode(), b"").decode()
+
+
+def test_two_runs_have_a_gpu_each_and_the_third_waits(queue: Queue) -> None:
+    runs = [queue.ask().id for _ in range(3)]
+    with queue.hold():
+        for run in runs[:2]:
+            queue.until(run, "running")
+        assert [gpus_of(queue, run) for run in runs[:2]] == ["0", "1"]
+        queue.tick()
+        assert queue.job(runs[2]).state == "queued"
+        queue.runs.stop(runs[0], "cli:test")
+        queue.ended(runs[0])
+        queue.until(runs[2], "running")
+        assert gpus_of(queue, runs[2]) == "0"
+        for run in runs[1:]:
+            queue.runs.stop(run, "cli:test")
+            queue.ended(run)
+
+
+def test_a_gpu_that_a_terminal_has_is_given_to_nobody(queue: Queue) -> None:
+    stage = StageRecord(name="sft", kind="train")
+    RunLog.begin(queue.runs.paths, "t", "t", [], [stage], gpus=["0"])
+    first, second = queue.ask().id, queue.ask().id
+    with queue.hold():
+        queue.in_its_middle(first)
+        assert gpus_of(queue, first) == "1"
+        queue.dispatcher.tick(queue.database, time.time())
+        assert queue.job(second).state == "queued"
+        queue.runs.stop(second, "cli:test")
+        queue.runs.stop(first, "cli:test")
+        queue.ended(first)
+
+
+def test_whoever_does_not_say_what_it_has_has_the_first_ones() -> None:
+    free = Free(("0", "1", "2"))
+    free.use(1)
+    assert free.take(1) == ["1"]
+    assert free.left == 1
+
+
+def test_what_others_have_of_other_gpus_counts_for_nothing() -> None:
+    free = Free(("2", "3"))
+    free.use(2, ("0", "1"))
+    assert (free.left, free.take(2)) == (2, ["2", "3"])
+
+
+def test_without_a_gpu_the_machine_is_the_device() -> None:
+    free = Free(())
+    assert (free.number, free.left, free.take(1), free.left) == (1, 1, [], 0)
+
+
+@pytest.mark.parametrize(
+    ("present", "given", "found"),
+    [
+        (2, None, ("0", "1")),
+        (8, "5, 6", ("5", "6")),
+        (8, "", ()),
+        (8, "-1", ()),
+        (0, "0", ()),
+        (1, "MIG-4f9c", ("MIG-4f9c",)),
+    ],
+)
+def test_gpus_are_those_that_the_process_may_use(
+    present: int, given: str | None, found: tuple[str, ...]
+) -> None:
+    assert visible_gpus(present, given) == found
