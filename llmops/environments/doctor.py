@@ -145,8 +145,8 @@ def engine_findings(engine: str, settings: Settings) -> Iterator[Finding]:
         return
     what = f"{found.version}, {'your own, ' if own else ''}{found.python}"
     if not _supported(engine, found.version):
-        fix = f"llmops is tested with {engine} {SUPPORTED[engine]}; expect options to differ"
-        yield Finding(check, "warn", what, fix)
+        told = f"{what}; llmops is tested with {engine} {SUPPORTED[engine]}"
+        yield Finding(check, "warn", told, "expect options to differ")
         return
     yield Finding(check, "ok", what)
 

@@ -19,7 +19,7 @@ from llmops.spec.pipeline import Pipeline
 from llmops.spec.recipe import KINDS
 from llmops.spec.reference import NAME
 from llmops.spec.source import Key, Source, dotted, parse_scalar, parse_source, read_source
-from llmops.spec.suggest import did_you_mean, nearest
+from llmops.spec.suggest import did_you_mean, nearest, unfit
 from llmops.spec.suite import Suite
 
 S = TypeVar("S", bound=Spec)
@@ -257,16 +257,11 @@ def _problem(item: Any, source: Source, model: type[Spec]) -> BadInput:
             tag = item["ctx"]["discriminator"].strip("'")
             key = (*place, tag)
             return _not_allowed(item["ctx"]["tag"], item["ctx"]["expected_tags"], source.where(key))
-        case "value_error":
-            return BadInput(str(item["ctx"]["error"]), where=where)
         case "string_pattern_mismatch":
             shape = _shape(item["ctx"]["pattern"])
             return BadInput(f"`{item['input']}` is not {shape}", where=where)
         case _:
-            message = str(item["msg"]).replace("Input should be", "expected")
-            shown = repr(item["input"])
-            shown = shown if len(shown) <= 60 else shown[:57] + "..."
-            return BadInput(f"{message}, found {shown}", where=where)
+            return BadInput(unfit(item), where=where)
 
 
 def _shape(pattern: str) -> str:

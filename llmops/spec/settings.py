@@ -28,7 +28,7 @@ from llmops.errors import BadInput
 from llmops.spec.grammar import Spec
 from llmops.spec.notify import Notify
 from llmops.spec.source import display
-from llmops.spec.suggest import did_you_mean
+from llmops.spec.suggest import did_you_mean, unfit
 
 FILE = "llmops.toml"
 ENGINES = ("llamafactory", "vllm")
@@ -125,7 +125,7 @@ def load_settings(start: Path | None = None) -> Settings:
                 where=display(file),
                 fix=did_you_mean(str(item["loc"][-1]), known),
             ) from error
-        raise BadInput(f"{key}: {item['msg']}", where=display(file)) from error
+        raise BadInput(unfit(item), where=f"{display(file)} {key}") from error
 
 
 def _known(place: tuple[int | str, ...]) -> list[str]:

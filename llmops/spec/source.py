@@ -125,7 +125,7 @@ def parse_source(text: str, path: Path) -> Source:
         finally:
             loader.dispose()
     except (yaml.YAMLError, ValueError) as error:
-        raise BadInput(*_yaml_problem(error, path)) from error
+        raise _not_yaml(error, path) from error
     if not isinstance(data, dict):
         found = "nothing" if data is None else f"a {type(data).__name__}"
         raise BadInput(f"expected a mapping of keys to values, found {found}", where=display(path))
@@ -139,11 +139,11 @@ def _neighbours(path: Path) -> str:
     return did_you_mean(path.name, names)
 
 
-def _yaml_problem(error: Exception, path: Path) -> tuple[str]:
+def _not_yaml(error: Exception, path: Path) -> BadInput:
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or str(error)
     place = f"{display(path)}:{mark.line + 1}" if mark is not None else display(path)
-    return (f"{place}: not valid YAML: {problem}",)
+    return BadInput(f"not valid YAML: {problem}", where=place)
 
 
 def _index(node: Any, key: Key, lines: dict[Key, int], path: Path) -> None:

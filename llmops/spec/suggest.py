@@ -1,7 +1,8 @@
-"""The nearest valid name to one that is not valid."""
+"""What to say of a name or a value that is not valid, and the nearest name that is."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Any
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
@@ -19,3 +20,13 @@ def did_you_mean(name: str, known: Iterable[str], *, listing: int = 12) -> str:
     if 0 < len(names) <= listing:
         return "known: " + ", ".join(f"`{n}`" for n in names)
     return ""
+
+
+def unfit(item: Any) -> str:
+    """What is wrong with a value, of an error that pydantic lists."""
+    if item["type"] == "value_error":
+        return str(item["ctx"]["error"])
+    message = str(item["msg"]).replace("Input should be", "expected")
+    shown = repr(item["input"])
+    shown = shown if len(shown) <= 60 else shown[:57] + "..."
+    return f"{message}, found {shown}"

@@ -12,7 +12,7 @@ from llmops.spec.settings import Settings
 from tests.conftest import ROOT
 from tests.fast.test_layers import commands
 
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 SHIPPED = sorted(
     f for d in ("recipes", "pipelines", "serving", "suites") for f in (ROOT / d).rglob("*.yaml")
 )

@@ -63,7 +63,7 @@ def test_other_engine_version_is_a_warning(start: Path) -> None:
     finding = found(start, "engine vllm")
     assert finding.level == "warn"
     assert finding.what.startswith("0.33.0, your own")
-    assert "tested with vllm 0.32" in finding.fix
+    assert "tested with vllm 0.32" in finding.what
 
 
 def test_invalid_settings_are_an_error_with_their_key(start: Path) -> None:
