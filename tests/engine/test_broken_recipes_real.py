@@ -3,7 +3,6 @@ takes in a training of two steps. Each all in one process, since importing it ta
 
 import json
 import subprocess
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 
 import llmops
 from llmops.engines.contract import Environment
-from llmops.engines.llamafactory.options import option_set
+from llmops.engines.llamafactory.options import as_json, option_set
 from tests.broken_recipes import BROKEN, Broken
 from tests.fast.test_broken_recipes import OPTIONS
 from tests.training_jobs import write_rows
@@ -112,9 +111,7 @@ def test_the_others_pass_its_parser(said: dict[int, str]) -> None:
 
 def test_the_options_that_fast_tests_know(llamafactory: Environment) -> None:
     known = json.loads(Path(OPTIONS).read_text(encoding="utf-8"))
-    found = option_set(llamafactory)
-    options = [asdict(option) for option in found.options.values()]
-    assert known == json.loads(json.dumps({"options": options, "templates": found.templates}))
+    assert known == json.loads(json.dumps(as_json(option_set(llamafactory))))
 
 
 LATE = [

@@ -8,6 +8,7 @@ import pytest
 from llmops.engines.llamafactory.chaining import check_chain
 from llmops.engines.llamafactory.checks import check_options
 from llmops.engines.llamafactory.machine import Machine
+from llmops.engines.llamafactory.optimizers import Optimizer
 from llmops.engines.llamafactory.options import OptionSet
 from llmops.engines.llamafactory.owned import OWNED
 from llmops.engines.llamafactory.signatures import Option
@@ -157,6 +158,15 @@ def test_package_that_the_environment_lacks(tmp_path: Path) -> None:
     accepted(tmp_path, "sft", {"enable_liger_kernel": True}, machine)
     error = refused(tmp_path, "sft", {"use_unsloth": True}, machine)
     assert error.what.startswith("`use_unsloth: True` needs the package unsloth")
+
+
+def test_package_of_an_optimizer(tmp_path: Path) -> None:
+    (tmp_path / "torch").mkdir()
+    machine, optim = Machine(2, ("0",), tmp_path), Option("optim", "x", ("str",))
+    known = OptionSet({"optim": optim}, (), {}, {"lomo": Optimizer({}, "lomo_optim")})
+    recipe = train_recipe(tmp_path, "sft", {"optim": "lomo"})
+    with pytest.raises(BadInput, match="`optim: lomo` needs the package lomo_optim"):
+        check_options(recipe, known, machine)
 
 
 def test_packages_of_a_machine_that_is_only_thought_of(tmp_path: Path) -> None:

@@ -5,31 +5,39 @@ versions and by the size and time of each source file. Losing the cache only cos
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from llmops.engines.contract import Environment
+from llmops.engines.llamafactory import optimizers, schedules
+from llmops.engines.llamafactory.optimizers import Optimizer, read_optimizers
+from llmops.engines.llamafactory.schedules import read_schedules
 from llmops.engines.llamafactory.signatures import (
     SOURCES,
+    WORDS,
     Option,
     read_options,
     read_templates,
+    read_words,
 )
 from llmops.errors import Failed
 from llmops.store.atomic import write_json
 from llmops.store.digest import sha256_json
 
-# Raised when Option changes, so that an older cache is not read as the newer form.
-_FORMAT = 3
+# Raised when OptionSet or how it is read changes, so that an older cache is not taken for it.
+_FORMAT = 4
 
 
 @dataclass(frozen=True)
 class OptionSet:
-    """Every option by name, and every template."""
+    """Every option by name, and every template. schedules: by `lr_scheduler_type`, what may stand
+    under `lr_scheduler_kwargs`; optimizers: by `optim`. One that is missing is not known."""
 
     options: dict[str, Option]
     templates: tuple[str, ...]
+    schedules: dict[str, tuple[Option, ...]] = field(default_factory=dict)
+    optimizers: dict[str, Optimizer] = field(default_factory=dict)
 
 
 def option_set(environment: Environment, cache: Path | None = None) -> OptionSet:
@@ -40,13 +48,19 @@ def option_set(environment: Environment, cache: Path | None = None) -> OptionSet
         known = _load(file)
         if known is not None:
             return known
-    found = OptionSet(
-        {option.name: option for option in read_options(environment.site)},
-        tuple(read_templates(environment.site)),
-    )
+    found = _read(environment.site)
     if file is not None:
         _save(file, found)
     return found
+
+
+def _read(site: Path) -> OptionSet:
+    options = {option.name: option for option in read_options(site)}
+    for name, words in read_words(site).items():
+        if name in options:
+            options[name] = replace(options[name], choices=words)
+    templates = tuple(read_templates(site))
+    return OptionSet(options, templates, read_schedules(site), read_optimizers(site))
 
 
 def transformers_version(site: Path) -> str:
@@ -59,7 +73,7 @@ def transformers_version(site: Path) -> str:
 def _mark(environment: Environment) -> str:
     """Changes whenever a source file does, also in an environment of the user's own."""
     marks: list[Any] = [_FORMAT]
-    for name in SOURCES:
+    for name in (*SOURCES, *WORDS, schedules.SOURCE, optimizers.SOURCE):
         try:
             stat = (environment.site / name).stat()
         except OSError:
@@ -73,22 +87,28 @@ def _mark(environment: Environment) -> str:
 def _load(file: Path) -> OptionSet | None:
     try:
         data = json.loads(file.read_text(encoding="utf-8"))
-        options = {
-            item["name"]: Option(
-                **{**item, "types": tuple(item["types"]), "choices": tuple(item["choices"])}
-            )
-            for item in data["options"]
-        }
-        return OptionSet(options, tuple(data["templates"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        return OptionSet(
+            {item["name"]: _option(item) for item in data["options"]},
+            tuple(data["templates"]),
+            {name: tuple(map(_option, items)) for name, items in data["schedules"].items()},
+            {name: Optimizer(**item) for name, item in data["optimizers"].items()},
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
+def _option(item: dict[str, Any]) -> Option:
+    lists = {key: tuple(item[key]) for key in ("types", "choices")}
+    return Option(**{**item, **lists})
+
+
+def as_json(found: OptionSet) -> dict[str, Any]:
+    """As it is remembered."""
+    return {**asdict(found), "options": [asdict(option) for option in found.options.values()]}
+
+
 def _save(file: Path, found: OptionSet) -> None:
-    value = {
-        "options": [asdict(option) for option in found.options.values()],
-        "templates": list(found.templates),
-    }
+    value = as_json(found)
     try:
         write_json(file, value)
     except (Failed, OSError):

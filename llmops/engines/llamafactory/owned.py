@@ -17,6 +17,8 @@ _SERVING = "serving belongs to a deployment (serving/*.yaml)"
 _RAY = "use `resources.devices`; an executor places stages on a cluster"
 _HUB = "publishing belongs to the registry"
 _LAUNCH = "the launcher sets it"
+_PREDICTS = "predictions belong to an evaluation"
+_MEDIA = "llmops trains on text"
 
 OWNED: dict[str, str] = {
     "model_name_or_path": _BASE,
@@ -44,8 +46,27 @@ OWNED: dict[str, str] = {
     "project": _REPORTS,
     "resume_from_checkpoint": _RESUME,
     "do_train": "a train recipe always trains",
-    "do_predict": "predictions belong to an evaluation",
-    "predict_with_generate": "predictions belong to an evaluation",
+    **dict.fromkeys(
+        (
+            "do_predict",
+            "do_sample",
+            "eval_num_beams",
+            "length_penalty",
+            "max_length",
+            "max_new_tokens",
+            "num_beams",
+            "predict_with_generate",
+            "repetition_penalty",
+            "skip_special_tokens",
+            "temperature",
+            "top_k",
+            "top_p",
+        ),
+        _PREDICTS,
+    ),
+    **dict.fromkeys(
+        ("audio_sampling_rate", "crop_to_patches", "media_dir", "use_audio_in_video"), _MEDIA
+    ),
     "use_cpu": "it is set where there is no accelerator",
     "local_rank": _LAUNCH,
     "push_to_hub": _HUB,
@@ -61,6 +82,9 @@ OWNED: dict[str, str] = {
 
 _OWNED_PREFIXES: tuple[tuple[str, str], ...] = (
     ("export_", _EXPORT),
+    ("generation_", _PREDICTS),
+    ("image_", _MEDIA),
+    ("video_", _MEDIA),
     ("vllm_", _SERVING),
     ("sglang_", _SERVING),
     ("ray_", _RAY),

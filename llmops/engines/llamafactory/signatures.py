@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llmops.engines.llamafactory.source import constant, members, parsed
 from llmops.errors import BadInput
 from llmops.spec.source import display
 
@@ -31,6 +32,10 @@ GROUPS: dict[str, tuple[tuple[str, str], ...]] = {
 }
 _ENUMS = ("llamafactory/extras/constants.py", "transformers/trainer_utils.py", _TRANSFORMERS)
 _TEMPLATES = "llamafactory/data/template.py"
+_TOOLS = "llamafactory/data/tool_utils.py"
+_COMPILERS = "accelerate/utils/dataclasses.py"
+WORDS = (_TOOLS, _COMPILERS)
+"""Where words stand that options of type text take, and which their declaration does not list."""
 SOURCES = tuple(
     dict.fromkeys([file for group in GROUPS.values() for file, _ in group] + [*_ENUMS, _TEMPLATES])
 )
@@ -55,7 +60,11 @@ class Option:
 def read_options(site: Path) -> list[Option]:
     """All options below the site-packages directory `site`."""
     trees = {file: _parse(site / file) for file in SOURCES}
-    enums = {name: values for file in _ENUMS for name, values in _enums(trees[file])}
+    enums = {
+        name: tuple(values.values())
+        for file in _ENUMS
+        for name, values in members(trees[file]).items()
+    }
     found: dict[str, Option] = {}
     for group, places in GROUPS.items():
         for file, name in places:
@@ -81,6 +90,22 @@ def read_templates(site: Path) -> list[str]:
     return sorted(set(names))
 
 
+def read_words(site: Path) -> dict[str, tuple[str, ...]]:
+    """By option: the words that it takes; none where the source is laid out in another way."""
+    tools, compilers = parsed(site / _TOOLS), parsed(site / _COMPILERS)
+    tables = [
+        node.value
+        for node in (tools.body if tools is not None else ())
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "TOOLS"
+    ]
+    formats = [str(constant(key)) for table in tables for key in getattr(table, "keys", ())]
+    backends = members(compilers).get("DynamoBackend", {}) if compilers is not None else {}
+    return {
+        "tool_format": tuple(formats),
+        "torch_compile_backend": tuple(name.lower() for name in backends.values()),
+    }
+
+
 def _parse(path: Path) -> ast.Module:
     try:
         return ast.parse(path.read_text(encoding="utf-8"))
@@ -101,17 +126,18 @@ def _unknown(path: Path, what: str) -> BadInput:
     )
 
 
-def _enums(tree: ast.Module) -> Iterator[tuple[str, tuple[str, ...]]]:
-    for node in tree.body:
-        if not isinstance(node, ast.ClassDef):
-            continue
-        if any(getattr(base, "id", "").endswith("Enum") for base in node.bases):
-            values = [
-                item.value.value
-                for item in node.body
-                if isinstance(item, ast.Assign) and isinstance(item.value, ast.Constant)
-            ]
-            yield node.name, tuple(str(value) for value in values)
+def parameters(function: ast.FunctionDef) -> Iterator[Option]:
+    """Each as an option of no group. Types come from the annotation, else from the default."""
+    given, args = function.args.defaults, function.args.args
+    without: list[ast.expr | None] = [None] * (len(args) - len(given))
+    for arg, default in zip(args, [*without, *given], strict=True):
+        types: list[str] = []
+        choices: list[str] = []
+        for atom in _atoms(arg.annotation) if arg.annotation is not None else ():
+            _add_atom(atom, types, choices, {})
+        value = constant(default)
+        found = types or [type(value).__name__ if value is not None else "any"]
+        yield Option(arg.arg, "", tuple(dict.fromkeys(found)), tuple(choices), value)
 
 
 def _fields(name: str, classes: dict[str, ast.ClassDef]) -> Iterator[ast.AnnAssign]:
@@ -130,7 +156,7 @@ def _option(field: ast.AnnAssign, group: str, enums: dict[str, tuple[str, ...]])
     keywords: dict[str, ast.expr] = {}
     if isinstance(field.value, ast.Call):
         keywords = {str(k.arg): k.value for k in field.value.keywords}
-    if isinstance(keywords.get("init"), ast.Constant) and not _constant(keywords["init"]):
+    if isinstance(keywords.get("init"), ast.Constant) and not constant(keywords["init"]):
         return None
     types: list[str] = []
     choices: list[str] = []
@@ -143,7 +169,7 @@ def _option(field: ast.AnnAssign, group: str, enums: dict[str, tuple[str, ...]])
         group=group,
         types=tuple(dict.fromkeys(types)),
         choices=tuple(dict.fromkeys(choices)),
-        default=_constant(keywords.get("default", field.value)),
+        default=constant(keywords.get("default", field.value)),
         joined=field.target.id.endswith(_LISTED) and "se commas to separate" in text,
     )
 
@@ -153,8 +179,8 @@ def _listed_choices(metadata: ast.expr | None) -> list[str]:
     if not isinstance(metadata, ast.Dict):
         return []
     pairs = zip(metadata.keys, metadata.values, strict=True)
-    found = next((value for key, value in pairs if _constant(key) == "choices"), None)
-    return [one for one in _constant(found) or [] if isinstance(one, str)]
+    found = next((value for key, value in pairs if constant(key) == "choices"), None)
+    return [one for one in constant(found) or [] if isinstance(one, str)]
 
 
 def _atoms(annotation: ast.expr) -> Iterator[ast.expr]:
@@ -187,7 +213,7 @@ def _add_atom(
             return
         items = atom.slice.elts if isinstance(atom.slice, ast.Tuple) else [atom.slice]
         for item in items:
-            value = _constant(item)
+            value = constant(item)
             types.append("None" if value is None else type(value).__name__)
             choices.extend([value] if isinstance(value, str) else [])
     elif isinstance(atom, ast.Name) and atom.id in enums:
@@ -196,11 +222,3 @@ def _add_atom(
     else:
         name = getattr(atom, "id", "")
         types.append(name if name in _SIMPLE else "any")
-
-
-def _constant(node: ast.expr | None) -> Any:
-    """The value of a literal, or None for anything computed."""
-    try:
-        return None if node is None else ast.literal_eval(node)
-    except ValueError:
-        return None

@@ -1,5 +1,6 @@
 """What a rule sees."""
 
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from llmops.engines.llamafactory.defaults import in_group
 from llmops.engines.llamafactory.machine import Machine
 from llmops.engines.llamafactory.optionfiles import option_object, zero_of
+from llmops.engines.llamafactory.options import OptionSet
 from llmops.errors import BadInput
 from llmops.spec.load import Loaded
 from llmops.spec.recipe import TrainRecipe
@@ -14,12 +16,12 @@ from llmops.spec.recipe import TrainRecipe
 
 @dataclass(frozen=True)
 class Case:
-    """A recipe whose options have known names, fit types and listed values, and where it runs.
-    defaults: the engine's, by option; None for one that is computed."""
+    """A recipe whose options have known names, fit types and listed values, where it runs, and
+    what the engine knows."""
 
     recipe: Loaded[TrainRecipe]
     machine: Machine
-    defaults: dict[str, Any]
+    known: OptionSet
 
     @property
     def stage(self) -> str:
@@ -33,9 +35,28 @@ class Case:
     def method(self) -> str:
         return str(self.args.get("finetuning_type", "lora"))
 
+    def default(self, key: str) -> Any:
+        """The engine's; None where it is computed or the engine knows no such option."""
+        option = self.known.options.get(key)
+        return option.default if option is not None else None
+
     @property
     def devices(self) -> int:
         return self.recipe.spec.resources.devices
+
+    def mapping(self, key: str) -> dict[str, Any]:
+        """An option that is a mapping or one as JSON text; empty when it is unset."""
+        given = self.args.get(key)
+        if isinstance(given, str):
+            try:
+                given = json.loads(given)
+            except ValueError:
+                given = self.args[key]
+        if given is not None and not isinstance(given, dict):
+            raise self.bad(
+                key, f"`{given}` is not a mapping", fix=f"write `{key}: {{name: value}}`"
+            )
+        return given or {}
 
     @cached_property
     def deepspeed(self) -> dict[str, Any] | None:

@@ -16,30 +16,11 @@ _PACKAGES: tuple[tuple[str, Any, str], ...] = (
     ("use_apollo", True, "apollo-torch"),
     ("use_badam", True, "badam"),
     ("use_galore", True, "galore-torch"),
+    ("use_hyper_parallel", True, "hyper-parallel"),
     ("use_kt", True, "kt-kernel"),
     ("use_liger_kernel", True, "liger-kernel"),
     ("use_swanlab", True, "swanlab"),
     ("use_unsloth", True, "unsloth"),
-)
-# By the beginning of `optim`.
-_OPTIMIZERS: tuple[tuple[str, str], ...] = (
-    ("adamw_bnb", "bitsandbytes"),
-    ("adamw_8bit", "bitsandbytes"),
-    ("ademamix", "bitsandbytes"),
-    ("lion", "bitsandbytes"),
-    ("lomo", "lomo-optim"),
-    ("paged_", "bitsandbytes"),
-    ("rmsprop_bnb", "bitsandbytes"),
-    ("adamw_torch_4bit", "torchao"),
-    ("adamw_torch_8bit", "torchao"),
-    ("adalomo", "lomo-optim"),
-    ("adamw_anyprecision", "torchdistx"),
-    ("adamw_apex", "apex"),
-    ("apollo", "apollo-torch"),
-    ("galore", "galore-torch"),
-    ("grokadamw", "grokadamw"),
-    ("schedule_free", "schedulefree"),
-    ("stable_adamw", "torch-optimi"),
 )
 
 
@@ -88,6 +69,15 @@ def precision(case: Case) -> None:
             )
 
 
+def offloading(case: Case) -> None:
+    if case.args.get("use_unsloth_gc") and case.machine.cpu_only:
+        raise case.bad(
+            "use_unsloth_gc",
+            "`use_unsloth_gc` needs a GPU, and this machine or environment has none",
+            fix="leave it out",
+        )
+
+
 def attention(case: Case) -> None:
     if case.args.get("flash_attn") == "fa3":
         raise case.bad(
@@ -107,10 +97,9 @@ def packages(case: Case) -> None:
     if case.args.get("quantization_bit") is not None:
         method = case.args.get("quantization_method", "bnb")
         _needs(case, "quantization_bit", _QUANTIZER[method])
-    named = str(case.args.get("optim", ""))
-    for start, package in _OPTIMIZERS:
-        if named.startswith(start):
-            _needs(case, "optim", package)
+    optimizer = case.known.optimizers.get(case.args.get("optim", ""))
+    if optimizer is not None and optimizer.package:
+        _needs(case, "optim", optimizer.package)
 
 
 def _needs(case: Case, key: str, package: str) -> None:

@@ -5,16 +5,6 @@ from llmops.engines.llamafactory.rules.case import Case
 _ONLY_LORA = ("loraplus_lr_ratio", "use_rslora", "use_dora", "pissa_init")
 _FULL_OPTIMIZERS = ("use_galore", "use_apollo", "use_badam")
 _NEW_TOKENS = ("add_tokens", "add_special_tokens", "new_special_tokens_config")
-_PROJECTED = {
-    "use_galore": (
-        "adamw_torch",
-        "adamw_bnb_8bit",
-        "adamw_8bit",
-        "paged_adamw_8bit",
-        "adafactor",
-    ),
-    "use_apollo": ("adamw_torch",),
-}
 
 
 def preference_loss(case: Case) -> None:
@@ -75,12 +65,11 @@ def reference_with_new_tokens(case: Case) -> None:
             )
 
 
-def optimizer(case: Case) -> None:
-    named = case.args.get("optim")
-    for key, possible in _PROJECTED.items():
-        if case.args.get(key) and named is not None and named not in possible:
-            raise case.bad(
-                "optim",
-                f"`{key}` is not implemented for `optim: {named}`",
-                fix=f"use {', '.join(f'`{one}`' for one in possible)}",
-            )
+def reference_of_asft(case: Case) -> None:
+    """The engine loads one for weights that are trained in place only."""
+    if case.args.get("use_asft_loss") and case.method == "lora":
+        raise case.bad(
+            "use_asft_loss",
+            "the ASFT loss needs a reference model, and the engine loads none for LoRA",
+            fix=_FULL,
+        )

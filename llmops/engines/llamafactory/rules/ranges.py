@@ -39,7 +39,7 @@ _RANGES: dict[str, _Range] = {
             "dataloader_num_workers",
             "kto_chosen_weight",
             "kto_rejected_weight",
-            "learning_rate",
+            "neftune_noise_alpha",
             "pref_ftx",
             "simpo_gamma",
             "warmup_steps",
@@ -56,7 +56,10 @@ _RANGES: dict[str, _Range] = {
     "dpo_label_smoothing": (lambda value: 0 <= value < 0.5, "0 or more and below 0.5"),
     "freeze_trainable_layers": (lambda value: value != 0, "other than 0: it trains no layer"),
     "max_steps": (lambda value: value == -1 or value >= 1, "1 or more, or -1 for whole epochs"),
-    "pref_beta": (lambda value: value > 0, "above 0: nothing is learned else"),
+    **dict.fromkeys(
+        ("learning_rate", "pref_beta"),
+        (lambda value: value > 0, "above 0: nothing is learned else"),
+    ),
 }
 
 

@@ -47,9 +47,8 @@ def mixing(case: Case) -> None:
 def flash_packing(case: Case) -> None:
     """The engine's collator asserts it at the first batch."""
     args = case.args
-    batch = args.get(
-        "per_device_train_batch_size", case.defaults.get("per_device_train_batch_size")
-    )
+    size = "per_device_train_batch_size"
+    batch = args.get(size, case.default(size))
     if args.get("neat_packing") and args.get("flash_attn") == "fa2" and batch != 1:
         raise case.bad(
             "neat_packing",

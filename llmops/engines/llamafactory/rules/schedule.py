@@ -1,6 +1,9 @@
 """Steps, learning rates and the processes that load data."""
 
+from typing import Any
+
 from llmops.engines.llamafactory.rules.case import Case
+from llmops.engines.llamafactory.values import check_value
 from llmops.spec.suggest import did_you_mean
 
 _STEPS = (("logging_strategy", "logging_steps"), ("eval_strategy", "eval_steps"))
@@ -10,13 +13,13 @@ _WORDS: dict[str, tuple[str, ...]] = {
     "log_level": _LEVELS,
     "log_level_replica": _LEVELS,
     "debug": ("underflow_overflow", "tpu_metrics_debug"),
+    "include_num_input_tokens_seen": ("all", "non_padding", "no"),
     "accelerator_config": (
         "dispatch_batches",
         "even_batches",
         "gradient_accumulation_kwargs",
         "non_blocking",
         "split_batches",
-        "use_configured_state",
         "use_seedable_sampler",
     ),
 }
@@ -36,7 +39,7 @@ def steps(case: Case) -> None:
     """Above 1 they count steps, below 1 they are a share of all."""
     for strategy, key in (*_STEPS, ("save_strategy", "save_steps")):
         value = case.args.get(key)
-        by_steps = case.args.get(strategy, case.defaults.get(strategy)) == "steps"
+        by_steps = case.args.get(strategy, case.default(strategy)) == "steps"
         if by_steps and value is not None and value > 1 and value != int(value):
             raise case.bad(
                 key,
@@ -46,23 +49,43 @@ def steps(case: Case) -> None:
 
 
 def scheduler(case: Case) -> None:
-    name = case.args.get("lr_scheduler_type")
+    name = case.args.get("lr_scheduler_type", "linear")
     if name in _BY_EVALUATION and case.args.get("eval_strategy", "no") == "no":
         raise case.bad(
             "lr_scheduler_type",
             f"`{name}` follows an evaluation, and there is none",
             fix="write `eval_strategy: steps` and `data.validation:`",
         )
-    kwargs = case.args.get("lr_scheduler_kwargs")
-    given = kwargs if isinstance(kwargs, dict) else {}
-    if isinstance(kwargs, str):
-        return
+    given = case.mapping("lr_scheduler_kwargs")
+    _taken(case, name, given)
     least = {"min_lr", "min_lr_rate"} & given.keys()
     if name in ("cosine_with_min_lr", "cosine_warmup_with_min_lr") and len(least) != 1:
         raise case.bad(
             "lr_scheduler_type",
             f"`{name}` needs either `min_lr` or `min_lr_rate`",
             fix="write `lr_scheduler_kwargs: {min_lr: 1.0e-6}`",
+        )
+
+
+def _taken(case: Case, name: str, given: dict[str, Any]) -> None:
+    """They reach the schedule after the model is loaded, or never."""
+    takes = case.known.schedules.get(name)
+    if takes is None:
+        return
+    options = {option.name: option for option in takes}
+    for word, value in given.items():
+        place = ("args", "lr_scheduler_kwargs", word)
+        if word not in options:
+            fix = did_you_mean(word, options) or "leave it out"
+            raise case.recipe.bad(f"the schedule `{name}` takes no `{word}`", place, fix=fix)
+        check_value(case.recipe, options[word], value, place)
+    rate = case.args.get("learning_rate", case.default("learning_rate"))
+    last = given.get("lr_end", options["lr_end"].default) if "lr_end" in options else None
+    if last is not None and rate is not None and rate <= last:
+        raise case.bad(
+            "lr_scheduler_type",
+            f"`{name}` ends at a learning rate of {last}, and starts at {rate}",
+            fix="write a smaller `lr_end` under `lr_scheduler_kwargs:`",
         )
 
 
@@ -87,10 +110,10 @@ def workers(case: Case) -> None:
 def words(case: Case) -> None:
     """Options with a few words that the engine's own declaration does not list."""
     for key, possible in _WORDS.items():
-        given = case.args.get(key) or ()
+        given = case.args.get(key)
         if isinstance(given, str):
-            given = () if key == "accelerator_config" else given.split()  # a file's name
-        for word in given:
+            given = [] if key == "accelerator_config" else given.split()  # a file's name
+        for word in given if isinstance(given, list | dict) else ():
             if word not in possible:
                 fix = did_you_mean(word, possible, listing=0)
                 raise case.bad(key, f"`{word}` is not one of {', '.join(possible)}", fix=fix)

@@ -52,7 +52,7 @@ def without_effect(case: Case) -> None:
     """An option of another stage: the engine refuses some and passes over the rest."""
     for key, stages in _STAGES.items():
         value = case.args.get(key)
-        if value and value != case.defaults.get(key) and case.stage not in stages:
+        if value and value != case.default(key) and case.stage not in stages:
             only = " and ".join(stages)
             raise case.bad(
                 key, f"`{key}` is for stage {only} only, not for {case.stage}", fix="leave it out"
