@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -122,7 +123,7 @@ class _Run:
             made = self.outputs[node.name]
             self.reporter.reused(node.name, made.id if made else "done before")
             return
-        planned = self._as_planned(node)
+        planned = self._as_planned[node.name]
         if planned.state == "reuse" and not self._made:
             self._reuse(node, planned)  # nothing has happened since the run was planned
             return
@@ -170,13 +171,15 @@ class _Run:
 
     def _planned(self, node: Node, *, forced: bool) -> PlannedStage:
         """As things are now, but for what its inputs were when the run was planned."""
-        pinned = self._as_planned(node).inputs
+        pinned = self._as_planned[node.name].inputs
         return plan_stage(
             node, self.outputs, self.context, self.kinds, forced=forced, pinned=pinned
         )
 
-    def _as_planned(self, node: Node) -> PlannedStage:
-        return next(one for one in self.plan.stages if one.node.name == node.name)
+    @cached_property
+    def _as_planned(self) -> dict[str, PlannedStage]:
+        """The stages of the plan by their names."""
+        return {one.node.name: one for one in self.plan.stages}
 
     @contextmanager
     def _recorded(self, node: Node, number: int) -> Iterator[None]:

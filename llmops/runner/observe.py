@@ -123,7 +123,7 @@ class Watch:
     seen: str = ""
     _told: dict[str, dict[str, Any]] = field(default_factory=dict)
     _stages: dict[str, "_Stage"] = field(default_factory=dict)
-    _stamp: tuple[int, int] = (0, 0)
+    _stamp: tuple[int, int, int] = (0, 0, 0)
     _record: RunRecord | None = None
     over: bool = False
 
@@ -148,8 +148,9 @@ class Watch:
             stat = self.paths.run(self.run).record.stat()
         except FileNotFoundError:
             return None
-        if self._record is None or (stat.st_mtime_ns, stat.st_ino) != self._stamp:
-            self._stamp = (stat.st_mtime_ns, stat.st_ino)
+        stamp = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
+        if self._record is None or stamp != self._stamp:
+            self._stamp = stamp
             self._record = read_run(self.paths.run(self.run))
         return self._record.now() if self._record is not None else None
 

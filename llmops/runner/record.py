@@ -1,8 +1,11 @@
 """Run records: what ran, how far it came, and whether it still lives.
 
-A record is a file, written atomically at each change; it is the truth (design decision 14).
+A record is a file, and the truth (design decision 14): one JSON object, written atomically when a
+run begins, goes on and ends. What changes meanwhile is added below it, a line for each change of a
+stage, so that the time of a run grows with its stages and not with their square.
 """
 
+import contextlib
 import json
 import os
 import time
@@ -13,14 +16,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from filelock import FileLock
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from llmops.errors import BadInput, NotFound
 from llmops.runner.scope import EVERYTHING, Scope
 from llmops.spec.grammar import Spec
 from llmops.spec.suggest import did_you_mean
 from llmops.store import logs
-from llmops.store.atomic import write_json
+from llmops.store.atomic import append_line, write_json
 from llmops.store.liveness import is_alive, process_mark
 from llmops.store.paths import ProjectPaths
 from llmops.store.run_paths import RunPaths
@@ -104,7 +107,7 @@ def utc_now() -> str:
 
 @dataclass
 class RunLog:
-    """The record of the run in hand, on disk after each change."""
+    """The record of the run in hand, on disk with each change."""
 
     paths: RunPaths
     record: RunRecord
@@ -177,12 +180,12 @@ class RunLog:
             values["started"] = utc_now()
         elif name in self._clocks:
             values["seconds"] = round(time.monotonic() - self._clocks[name], 2)
-        stages = [
-            s.model_copy(update={"state": state, **values}) if s.name == name else s
-            for s in self.record.stages
-        ]
-        self.record = self.record.model_copy(update={"stages": stages})
-        self._write()
+        stages = self.record.stages
+        place = next(n for n, stage in enumerate(stages) if stage.name == name)
+        stages[place] = stages[place].model_copy(update={"state": state, **values})
+        # What was found again is found again after a crash, too: it can wait for the next change.
+        line = stages[place].model_dump_json()
+        append_line(self.paths.record, line, durable=state != "reused")
 
     def end(self, state: State) -> None:
         self.record = self.record.model_copy(update={"state": state, "ended": utc_now()})
@@ -228,9 +231,21 @@ def _names(project: ProjectPaths) -> list[str]:
 def read_run(paths: RunPaths) -> RunRecord | None:
     """None when the directory holds no whole record (killed before the first write)."""
     try:
-        return RunRecord.model_validate(json.loads(paths.record.read_text("utf-8"))).now()
-    except (OSError, ValueError, ValidationError):
+        return _parsed(paths.record.read_text("utf-8", errors="replace")).now()
+    except (OSError, ValueError):
         return None
+
+
+def _parsed(text: str) -> RunRecord:
+    """The record with the changes below it. The last line is empty, or what a crash left of one."""
+    whole, end = json.JSONDecoder().raw_decode(text)
+    record = RunRecord.model_validate(whole)
+    stages = {stage.name: stage for stage in record.stages}
+    for line in text[end:].split("\n")[1:-1]:
+        with contextlib.suppress(ValueError):  # a disk that was full; the end is written anew
+            changed = StageRecord.model_validate_json(line)
+            stages[changed.name] = changed
+    return record.model_copy(update={"stages": [*stages.values()]})
 
 
 def find_run(project: ProjectPaths, run: str) -> RunRecord:

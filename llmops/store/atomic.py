@@ -63,14 +63,16 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def append_line(path: Path, line: str) -> None:
-    """Add one line to a log of records and have it on disk."""
+def append_line(path: Path, line: str, *, durable: bool = True) -> None:
+    """Add one line to a log of records and have it on disk; unless `durable`, only with the next
+    line that is."""
     with full_disk(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
 
 
 @contextmanager

@@ -82,7 +82,7 @@ def test_an_input_that_was_pending_is_what_the_run_made(tmp_path: Path) -> None:
         pending = {"stage": "dpo", "inputs": {"base": {"pending": "sft"}}}
         write_json(log.paths.plan, {"stages": [pending]})
         log.record.stages.append(StageRecord(name="dpo", kind="train"))
-        log.stage("sft", "running")
+        log.stage("dpo", "waiting")
     made(tmp_path, one, 2.0, 10)
     assert differences(tmp_path, one, other)["dpo.base"][1] == "to come ()"
     assert str(differences(tmp_path, one, other)["dpo.base"][0]).startswith("town:v1 (")

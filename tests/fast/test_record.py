@@ -1,5 +1,6 @@
 """Run records: states, clocks, and runs that died."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -67,3 +68,50 @@ def test_the_log_of_a_stage_is_found(project: Path, log: RunLog) -> None:
     assert find_log(ProjectPaths(project), "last", None, 1) == (path, "two")
     with pytest.raises(BadInput, match="did not run"):
         find_log(ProjectPaths(project), "last", "sfft", 1)
+
+
+def test_a_change_is_a_line_below_the_record(project: Path, log: RunLog) -> None:
+    """So a thousand stages write a thousand lines, not a thousand records."""
+    begun = log.paths.record.read_bytes()
+    log.stage("sft", "running", attempt=1)
+    log.stage("sft", "failed", error="Größe ✗")
+    text = log.paths.record.read_bytes()
+    assert text.startswith(begun)
+    assert text.count(b"\n") == begun.count(b"\n") + 2
+    stage = find_run(ProjectPaths(project), "last").stages[0]
+    assert (stage.state, stage.attempt, stage.error) == ("failed", 1, "Größe ✗")
+
+
+def test_an_end_leaves_one_json_object(project: Path, log: RunLog) -> None:
+    log.stage("sft", "reused", output="town:v1")
+    log.end("done")
+    whole = json.loads(log.paths.record.read_text(encoding="utf-8"))
+    assert (whole["state"], whole["stages"][0]["output"]) == ("done", "town:v1")
+
+
+def test_wherever_a_crash_cuts_the_record_off_what_came_before_holds(
+    project: Path, log: RunLog
+) -> None:
+    begun = len(log.paths.record.read_bytes())
+    log.stage("sft", "running", attempt=1)
+    running = len(log.paths.record.read_bytes())
+    log.stage("sft", "failed", error="Größe ✗")
+    text = log.paths.record.read_bytes()
+    for end in range(begun, len(text) + 1):
+        log.paths.record.write_bytes(text[:end])
+        state = find_run(ProjectPaths(project), "last").stages[0].state
+        expected = "waiting" if end < running else "running" if end < len(text) else "failed"
+        assert state == expected, end
+
+
+def test_who_goes_on_with_a_run_that_was_cut_off_writes_its_record_anew(
+    project: Path, log: RunLog
+) -> None:
+    log.stage("sft", "running", attempt=1)
+    with log.paths.record.open("ab") as file:
+        file.write(b'{"name": "sft", "kind": "tr')
+    record = find_run(ProjectPaths(project), "last")
+    again = RunLog.resume(ProjectPaths(project), record)
+    again.stage("sft", "done", output="town:v1")
+    stage = find_run(ProjectPaths(project), "last").stages[0]
+    assert (stage.state, stage.output, stage.attempt) == ("done", "town:v1", None)
