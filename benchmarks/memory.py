@@ -1,6 +1,6 @@
 """Estimated against measured peaks of memory: what `llmops plan` says a stage needs, and VmHWM.
 
-    python benchmarks/memory.py FOLDER
+    python benchmarks/memory.py FOLDER [CASE...]
 
 Models from scratch, large enough that they stand out beside the framework, are trained for a few
 steps by the real engine with the command that the plan compiled (without what follows training);
@@ -38,6 +38,7 @@ KEPT, AGAIN = (
     "args.disable_gradient_checkpointing=true",
     "args.disable_gradient_checkpointing=false",
 )
+EVALUATED = ("data.validation=0.1", "args.per_device_eval_batch_size=24")
 CASES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     # name: size, stage, overrides; batch and cutoff_len as sequences x tokens
     "full 1x512": ("small", "cpt", (FULL, KEPT, "1x512")),
@@ -72,6 +73,16 @@ CASES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     ),
     "DPO full 3x384, checkpointing": ("other", "dpo", (FULL, AGAIN, "3x384")),
     "DPO LoRA 3x384, bf16": ("other", "dpo", (LORA, KEPT, "3x384", "args.bf16=true")),
+    "ORPO full 3x384": ("other", "dpo", (FULL, KEPT, "3x384", "args.pref_loss=orpo")),
+    "KTO LoRA 6x384": ("other", "kto", (LORA, KEPT, "6x384")),
+    "RM full 3x384": ("other", "rm", (FULL, KEPT, "3x384")),
+    "RM LoRA 3x384, bf16": ("other", "rm", (LORA, KEPT, "3x384", "args.bf16=true")),
+    "LoRA 1x384, 24 evaluated": ("other", "cpt", (LORA, KEPT, "1x384", *EVALUATED)),
+    "LoRA 1x384, 24 evaluated, bf16": (
+        "other",
+        "cpt",
+        (LORA, KEPT, "1x384", "args.bf16=true", *EVALUATED),
+    ),
 }
 RECIPE = {
     "kind": "train",
@@ -114,8 +125,8 @@ class Memory:
             base = {"kind": "base", "architecture": architecture, "tokenizer": tokenizer}
             self._write(f"base-{name}.yaml", {**base, "output": {"model": f"base-{name}"}})
             self._llmops("run", f"base-{name}.yaml")
-        for stage in ("cpt", "dpo"):
-            data = {"train": [f"path:data/{stage}.jsonl"]}
+        for stage, file in (("cpt", "cpt"), ("dpo", "dpo"), ("rm", "dpo"), ("kto", "kto")):
+            data = {"train": [f"path:data/{file}.jsonl"]}
             self._write(
                 f"{stage}.yaml", {**RECIPE, "stage": stage, "base": "base-small:v1", "data": data}
             )
@@ -174,7 +185,11 @@ class Memory:
             }
             for _ in range(16)
         ]
-        for name, rows in (("cpt", texts), ("dpo", pairs)):
+        answers = [
+            {"messages": [*pair["messages"], pair["chosen"]], "label": number % 2 == 0}
+            for number, pair in enumerate(pairs)
+        ]
+        for name, rows in (("cpt", texts), ("dpo", pairs), ("kto", answers)):
             lines = "".join(json.dumps(row) + "\n" for row in rows)
             (self.project / "data" / f"{name}.jsonl").write_text(lines, encoding="utf-8")
 
@@ -190,13 +205,14 @@ class Memory:
         return done.stdout
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, *names: str) -> None:
     memory = Memory(folder)
     memory.prepare()
     errors: dict[str, list[float]] = {}
     print("| model | training | alive, estimated | measured | | all, estimated | measured | |")
     print("|" + " --- |" * 8)
-    for case, (size, _, _) in CASES.items():
+    for case in names or CASES:
+        size = CASES[case][0]
         planned = memory.planned(case)
         estimated = planned["estimate"]["memory_bytes"]
         alive = estimated - planned["estimate"]["memory"].get("allocator", 0)
@@ -215,4 +231,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]).resolve())
+    main(Path(sys.argv[1]).resolve(), *sys.argv[2:])

@@ -30,11 +30,20 @@ class Shape:
     norms: bool = False
 
 
+_OTHER = ("vision_config", "audio_config", "quantization_config")
+"""Of models that see or hear, or whose weights are packed: what they take is not known here."""
+
+
 def shape_of(directory: Path) -> Shape | None:
-    """The shape of the full model in a directory; None when its config has other names."""
+    """The shape of the full model in a directory; None when its config has other names, or it is
+    more than text in plain weights."""
     try:
         config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+        if any(config.get(key) for key in _OTHER):
+            return None
         tensors = headers(directory, model_files(directory, "full"))
+        # What a config leaves out is its architecture's default.
+        config["tie_word_embeddings"] = not any("lm_head" in name for name in tensors)
         parameters = sum(tensor.elements for tensor in tensors.values())
         width = {"F32": 4, "F64": 8}.get(next(iter(tensors.values())).dtype, 2)
         norms = any("q_norm" in name for name in tensors)

@@ -40,8 +40,10 @@ _TOKEN_BYTES = 13
 """Of a tokenized sample on disk: the id in 4 bytes, its label in 8, its mask in 1."""
 _BACK = 0.95
 """Of a GPU, when what is served on it gives it back."""
-
-
+_NO_ESTIMATE = (
+    "memory and disk: no estimate; the base is quantized, sees or hears, or its config.json has "
+    "other names for its sizes"
+)
 _LESS = 0.9
 """Of the estimated peak of what ran out of memory: below it another try is worth it."""
 
@@ -107,10 +109,10 @@ class Training:
     @property
     def made(self) -> Shape | None:
         """Of what comes out: an adapter stands on its base; a full model is stored as trained."""
-        args = self.recipe.spec.args
-        if self.shape is None or args.get("finetuning_type", "lora") == "lora":
+        if self.shape is None or self.recipe.spec.args.get("finetuning_type", "lora") == "lora":
             return self.shape
-        return self.shape if args.get("pure_bf16") else replace(self.shape, bytes_each=4)
+        weights, _ = self.engine.saved(self.recipe, self.shape)
+        return replace(self.shape, bytes_each=round(weights / self.shape.parameters))
 
     @property
     def problem(self) -> str:
@@ -153,7 +155,7 @@ class Training:
         """What the plan says of memory, in lines."""
         found = self.memory
         if found is None:
-            return ()
+            return (_NO_ESTIMATE,)
         named = sorted(found.parts.items(), key=lambda part: -part[1])
         told = ", ".join(f"{k} {size_text(v)}" for k, v in named if v >= _SHOWN * found.peak)
         unknown = f"; not counted: {', '.join(found.unknown)}" if found.unknown else ""

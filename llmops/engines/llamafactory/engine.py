@@ -26,11 +26,12 @@ from llmops.engines.llamafactory.compile import compile_base, compile_show, comp
 from llmops.engines.llamafactory.evidence import finished
 from llmops.engines.llamafactory.fit import smaller
 from llmops.engines.llamafactory.machine import Machine, this_machine
-from llmops.engines.llamafactory.memory import memory, saved
-from llmops.engines.llamafactory.optionfiles import FILE_OPTIONS, option_file
+from llmops.engines.llamafactory.memory import memory
+from llmops.engines.llamafactory.optionfiles import FILE_OPTIONS, option_file, zero_of
 from llmops.engines.llamafactory.options import OptionSet, option_set
 from llmops.engines.llamafactory.progress import Follower
 from llmops.engines.llamafactory.watch import check_watch
+from llmops.engines.llamafactory.weights import saved
 from llmops.engines.shape import Shape
 from llmops.environments.machine import nvidia_devices
 from llmops.spec.load import Loaded
@@ -97,7 +98,7 @@ class LlamaFactory:
         return memory(recipe, base, shape, longest, gpu=gpu)
 
     def saved(self, recipe: Loaded[TrainRecipe], shape: Shape) -> tuple[int, int]:
-        return saved(recipe.spec.args, shape)
+        return saved(recipe.spec.args, shape, zero_of(recipe))
 
     def smaller(
         self,
@@ -105,7 +106,8 @@ class LlamaFactory:
         gpus: int,
         fits: Callable[[Loaded[TrainRecipe]], bool],
     ) -> dict[str, Any] | None:
-        return smaller(recipe, gpus, fits)
+        machine = self._machine
+        return smaller(recipe, gpus, fits, machine.lacks if machine else lambda package: False)
 
     def cause(self, attempt: AttemptPaths) -> Cause:
         return cause(attempt.log)

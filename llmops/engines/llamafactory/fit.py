@@ -1,8 +1,10 @@
 """The smallest change of a recipe that fits into memory, as overrides that can be copied.
 
-What changes nothing that is learned comes first: smaller micro-batches with as many more of them,
-then layers that are computed again. Then shorter samples, LoRA, a quantized base, and at last more
-devices. A later one that makes an earlier one needless takes it back.
+What changes nothing that is learned comes first: smaller batches of validation data, smaller
+micro-batches with as many more of them, liger's fused loss, layers that are computed again, weights
+shared among the devices that it has. Then the optimizer's states in 8 bits, shorter samples,
+LoRA, a quantized base, and at last more devices. A later one that makes an earlier one needless
+takes it back. What needs a package that is not installed is not proposed.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,6 +16,8 @@ from llmops.spec.recipe import TrainRecipe
 
 Overrides = dict[str, Any]
 Fits = Callable[[Loaded[TrainRecipe]], bool]
+Lacks = Callable[[str], bool]
+"""Whether the engine's environment is known to be without a package."""
 
 SHORTEST = 512
 """Tokens, below which a cutoff is not proposed."""
@@ -22,12 +26,23 @@ ZERO3 = {
     "train_micro_batch_size_per_gpu": "auto",
     "gradient_accumulation_steps": "auto",
     "gradient_clipping": "auto",
+    "fp16": {"enabled": "auto"},
     "bf16": {"enabled": "auto"},
-    "zero_optimization": {"stage": 3},
+    "zero_allow_untested_optimizer": True,
+    "zero_optimization": {
+        "stage": 3,
+        "reduce_bucket_size": "auto",
+        "stage3_prefetch_bucket_size": "auto",
+        "stage3_param_persistence_threshold": "auto",
+        "stage3_gather_16bit_weights_on_model_save": True,
+    },
 }
+"""As LLaMA-Factory's examples/deepspeed/ds_z3_config.json has it."""
 
 
-def smaller(recipe: Loaded[TrainRecipe], gpus: int, fits: Fits) -> Overrides | None:
+def smaller(
+    recipe: Loaded[TrainRecipe], gpus: int, fits: Fits, lacks: Lacks = lambda package: False
+) -> Overrides | None:
     """The overrides, by key; None when nothing that is known here fits."""
 
     def good(overrides: Overrides) -> bool:
@@ -38,7 +53,9 @@ def smaller(recipe: Loaded[TrainRecipe], gpus: int, fits: Fits) -> Overrides | N
     found = next((one for one in _batches(recipe, before) if good(one)), None)
     if found is None:
         least = _batches(recipe, before)[-1]
-        for step in _steps(recipe, gpus):
+        for step, package in _steps(recipe, gpus):
+            if package and lacks(package):
+                continue
             steps.append(step)
             if good(_merged(*steps, least)):
                 break
@@ -89,21 +106,38 @@ def _batches(recipe: Loaded[TrainRecipe], devices: int) -> list[Overrides]:
     return found
 
 
-def _steps(recipe: Loaded[TrainRecipe], gpus: int) -> Iterator[Overrides]:
-    args, lora = recipe.spec.args, recipe.spec.args.get("finetuning_type", "lora") == "lora"
-    if args.get("disable_gradient_checkpointing") is not False:
-        yield {"args.disable_gradient_checkpointing": False}
+def _steps(recipe: Loaded[TrainRecipe], gpus: int) -> Iterator[tuple[Overrides, str]]:
+    """Each with the package that it needs, or none."""
+    args, devices = recipe.spec.args, recipe.spec.resources.devices
+    plain = not {"deepspeed", "fsdp", "quantization_bit"} & args.keys()
+    shards = plain and not args.get("pure_bf16")
+    yield from _unlearned(recipe, gpus)
+    if shards and gpus >= devices > 1:
+        yield {"args.deepspeed": ZERO3}, "deepspeed"
+    trains_all = args.get("finetuning_type", "lora") != "lora"
+    if gpus and trains_all and "optim" not in args:
+        yield {"args.optim": "adamw_8bit"}, "bitsandbytes"
     cutoff = int(args.get("cutoff_len", 2048)) // 2
     while cutoff >= SHORTEST:
-        yield {"args.cutoff_len": cutoff}
+        yield {"args.cutoff_len": cutoff}, ""
         cutoff //= 2
-    if not lora:
-        yield {"args.finetuning_type": "lora"}
+    if trains_all:
+        yield {"args.finetuning_type": "lora"}, ""
     if gpus and not args.get("quantization_bit") and not args.get("pure_bf16"):
-        yield {"args.quantization_bit": 4}
-    if gpus > recipe.spec.resources.devices and not {"deepspeed", "quantization_bit"} & args.keys():
-        yield {
-            "resources.devices": gpus,
-            "args.deepspeed": ZERO3,
-            "args.quantization_bit": None,  # it cannot shard a quantized base
-        }
+        # A quantized base is not sharded.
+        quantized = {"args.quantization_bit": 4, "args.deepspeed": args.get("deepspeed")}
+        yield quantized, "bitsandbytes"
+    if shards and gpus > devices:
+        sharded = {"args.deepspeed": ZERO3, "args.quantization_bit": None}
+        yield {"resources.devices": gpus, **sharded}, "deepspeed"
+
+
+def _unlearned(recipe: Loaded[TrainRecipe], gpus: int) -> Iterator[tuple[Overrides, str]]:
+    """What changes nothing that is learned."""
+    args, stage = recipe.spec.args, recipe.spec.stage
+    if recipe.spec.data.validation and int(args.get("per_device_eval_batch_size", 8)) > 1:
+        yield {"args.per_device_eval_batch_size": 1}, ""
+    if gpus and stage in ("cpt", "sft") and not args.get("enable_liger_kernel"):
+        yield {"args.enable_liger_kernel": True}, "liger-kernel"
+    if args.get("disable_gradient_checkpointing") is not False:
+        yield {"args.disable_gradient_checkpointing": False}, ""

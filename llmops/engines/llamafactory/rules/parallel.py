@@ -1,5 +1,6 @@
 """DeepSpeed and FSDP, and what does not go with several processes."""
 
+from llmops.engines.llamafactory.optionfiles import zero_of
 from llmops.engines.llamafactory.rules.case import Case
 
 _FSDP = (
@@ -17,6 +18,8 @@ _SAME = (
     ("gradient_accumulation_steps", "gradient_accumulation_steps", 1),
     ("gradient_clipping", "max_grad_norm", 1.0),
 )
+
+_GATHERED = "stage3_gather_16bit_weights_on_model_save"
 
 
 def sharding(case: Case) -> None:
@@ -56,6 +59,12 @@ def deepspeed(case: Case) -> None:
         for key in ("pure_bf16", "use_unsloth", "use_kt"):
             if case.args.get(key):
                 raise case.bad(key, f"`{key}` does not go with ZeRO-3", fix="use ZeRO-2")
+        if not zero_of(case.recipe).get(_GATHERED):
+            raise case.bad(
+                "deepspeed",
+                f"ZeRO-3 without `{_GATHERED}` ends without the weights that it trained",
+                fix=f'write "{_GATHERED}": true under "zero_optimization"',
+            )
     _whole_checkpoints(case, "DeepSpeed")
 
 
