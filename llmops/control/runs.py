@@ -254,7 +254,7 @@ def _recorded(record: RunRecord, job: "Job | None", paths: ProjectPaths) -> dict
         return {**one.model_dump(exclude={"declared"}), "state": one.shown, "approval": open_}
 
     return {
-        **record.model_dump(exclude={"pid", "process_started"}),
+        **record.model_dump(exclude={"host", "pid", "process_started"}),
         "state": state_of(record, job),
         "stages": [shown(one) for one in record.stages],
         "seconds": took(record),

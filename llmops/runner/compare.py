@@ -23,6 +23,7 @@ _COMPILED: Mapping[str, Callable[[str], Any]] = {
 _OWN = (
     "id",
     "file",
+    "host",
     "pid",
     "process_started",
     "started",

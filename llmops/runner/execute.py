@@ -57,9 +57,10 @@ def execute(
     run = _Run(plan, context, kinds, reporter, log, patience or Patience(), made)
     reporter.begin(log.record.id, [node.name for node in graph.nodes])
     try:
-        for node in graph.nodes:
-            run.stage(node)
-        refuse_unheeded(graph.nodes, run.outputs)
+        with log.living():
+            for node in graph.nodes:
+                run.stage(node)
+            refuse_unheeded(graph.nodes, run.outputs)
     except (KeyboardInterrupt, Interrupted) as error:
         log.end("interrupted")
         raise Interrupted(

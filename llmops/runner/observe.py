@@ -144,15 +144,16 @@ class Watch:
 
     def _read(self) -> RunRecord | None:
         """The record, read again only when its file has changed, or says that the run lives."""
+        file = self.paths.run(self.run).record
         try:
-            stat = self.paths.run(self.run).record.stat()
+            stat = file.stat()
         except FileNotFoundError:
             return None
         stamp = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
         if self._record is None or stamp != self._stamp:
             self._stamp = stamp
             self._record = read_run(self.paths.run(self.run))
-        return self._record.now() if self._record is not None else None
+        return self._record.now(file) if self._record is not None else None
 
     def _stage(self, record: RunRecord, stage: StageRecord) -> Iterator[Change]:
         state = {**stage.model_dump(exclude={"declared", "digest"}), "state": stage.shown}

@@ -8,8 +8,10 @@ stage, so that the time of a run grows with its stages and not with their square
 import contextlib
 import json
 import os
+import socket
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +26,7 @@ from llmops.spec.grammar import Spec
 from llmops.spec.suggest import did_you_mean
 from llmops.store import logs
 from llmops.store.atomic import append_line, write_json
-from llmops.store.liveness import is_alive, process_mark
+from llmops.store.liveness import BEAT_SECONDS, lives, process_mark
 from llmops.store.paths import ProjectPaths
 from llmops.store.run_paths import RunPaths
 
@@ -54,10 +56,10 @@ class StageRecord(Spec):
 
 
 class RunRecord(Spec):
-    """file: the target, relative to the project. pid and process_started tell a living run from a
-    dead one whose pid was given away. force, begin, until: as in Scope. by: who asked for it
-    (cli:USER, api:KEY, schedule:TRIGGER); correlation: ties it to the request that it came from.
-    gpus: those that its process has, as CUDA_VISIBLE_DEVICES takes them."""
+    """file: the target, relative to the project. host (empty: this one), pid and process_started
+    tell a living run from a dead one whose pid was given away. force, begin, until: as in Scope.
+    by: who asked for it (cli:USER, api:KEY, schedule:TRIGGER); correlation: ties it to the request
+    that it came from. gpus: those that its process has, as CUDA_VISIBLE_DEVICES takes them."""
 
     id: str
     target: str
@@ -69,6 +71,7 @@ class RunRecord(Spec):
     state: State = "running"
     started: str
     ended: str | None = None
+    host: str = ""
     pid: int
     process_started: str
     by: str = ""
@@ -80,9 +83,15 @@ class RunRecord(Spec):
     def scope(self) -> Scope:
         return Scope(self.force, self.begin, self.until)
 
-    def now(self) -> "RunRecord":
-        """The record with `died` for a run that says it runs and does not."""
-        if self.state != "running" or is_alive(self.pid, self.process_started):
+    @property
+    def is_here(self) -> bool:
+        """Whether this host's kernel knows its process."""
+        return self.host in ("", socket.gethostname())
+
+    def now(self, file: Path) -> "RunRecord":
+        """The record with `died` for a run that says it runs and does not. file: where this was
+        read."""
+        if self.state != "running" or lives(self.host, self.pid, self.process_started, file):
             return self
         stages = [
             s.model_copy(update={"state": "died"}) if s.state == "running" else s
@@ -142,8 +151,7 @@ class RunLog:
             begin=scope.begin,
             until=scope.until,
             started=utc_now(),
-            pid=os.getpid(),
-            process_started=process_mark(os.getpid()),
+            **_this_process(),
             by=asked.by,
             correlation=asked.correlation or logs.current() or paths.root.name,
             gpus=list(gpus),
@@ -167,8 +175,8 @@ class RunLog:
             else StageRecord(name=stage.name, kind=stage.kind, declared=stage.declared)
             for stage in record.stages
         ]
-        mine = {"pid": os.getpid(), "process_started": process_mark(os.getpid())}
-        changed = {**mine, "state": "running", "ended": None, "gpus": list(gpus), "stages": stages}
+        fresh = {"state": "running", "ended": None, "gpus": list(gpus), "stages": stages}
+        changed = {**_this_process(), **fresh}
         log = cls(project.run(record.id), record.model_copy(update=changed))
         log._write()
         return log
@@ -187,12 +195,36 @@ class RunLog:
         line = stages[place].model_dump_json()
         append_line(self.paths.record, line, durable=state != "reused")
 
+    @contextlib.contextmanager
+    def living(self) -> Iterator[None]:
+        """Within the block the record's time of change tells other hosts that the run lives."""
+        over = threading.Event()
+
+        def beat() -> None:
+            while not over.wait(BEAT_SECONDS):
+                with contextlib.suppress(OSError):  # a share may be away for a moment
+                    os.utime(self.paths.record)
+
+        signs = threading.Thread(target=beat, name="the run's signs of life", daemon=True)
+        signs.start()
+        try:
+            yield
+        finally:
+            over.set()
+            signs.join()
+
     def end(self, state: State) -> None:
         self.record = self.record.model_copy(update={"state": state, "ended": utc_now()})
         self._write()
 
     def _write(self) -> None:
         write_json(self.paths.record, self.record.model_dump())
+
+
+def _this_process() -> dict[str, Any]:
+    """Who carries a run out, as its record says it."""
+    pid = os.getpid()
+    return {"host": socket.gethostname(), "pid": pid, "process_started": process_mark(pid)}
 
 
 def run_lock(project: ProjectPaths, run: str) -> FileLock:
@@ -231,7 +263,8 @@ def _names(project: ProjectPaths) -> list[str]:
 def read_run(paths: RunPaths) -> RunRecord | None:
     """None when the directory holds no whole record (killed before the first write)."""
     try:
-        return _parsed(paths.record.read_text("utf-8", errors="replace")).now()
+        found = _parsed(paths.record.read_text("utf-8", errors="replace"))
+        return found.now(paths.record)
     except (OSError, ValueError):
         return None
 

@@ -78,7 +78,7 @@ def _can_go_on(record: RunRecord) -> None:
         return
     again = f"`llmops run {record.target}` starts another"
     fix = {
-        "running": f"process {record.pid} is at it",
+        "running": f"process {record.pid} is at it{_elsewhere(record)}",
         "refused": "the evidence of this run will not change; " + again,
     }
     raise BadInput(f"run {record.id} is {record.state}", fix=fix.get(record.state, again))
@@ -94,6 +94,10 @@ def _unchanged(record: RunRecord, graph: Graph) -> None:
             where=record.target,
             fix=f"undo the change, or start anew: `llmops run {record.target}`",
         )
+
+
+def _elsewhere(record: RunRecord) -> str:
+    return "" if record.is_here else f", on the host {record.host}"
 
 
 def _recall(stage: StageRecord, record: RunRecord, context: Context) -> Made | None:

@@ -27,7 +27,7 @@ class Records:
             if stamp is None or record is None:
                 return None
             self._known[run] = known = stamp, record
-        return known[1].now()
+        return known[1].now(paths.record)
 
     def keep(self, runs: Collection[str]) -> None:
         """Forget all others."""
@@ -35,7 +35,7 @@ class Records:
 
 
 class Running:
-    """The running runs of a project, whoever began them."""
+    """The runs of a project that run on this host, whoever began them."""
 
     def __init__(self, paths: ProjectPaths) -> None:
         self._paths = paths
@@ -53,8 +53,9 @@ class Running:
                 continue
             record = read_run(paths)
             if record is not None and record.state == "running":
-                self._lately.add(name)
-                yield record
+                if record.is_here:
+                    self._lately.add(name)
+                    yield record
             else:
                 self._over[name] = stamp
 

@@ -19,12 +19,8 @@ from pydantic import ValidationError
 
 from llmops.spec.grammar import Spec
 from llmops.store.atomic import write_json
-from llmops.store.liveness import is_alive, process_mark
+from llmops.store.liveness import BEAT_SECONDS, last_sign, lives, process_mark
 from llmops.store.run_paths import RunPaths
-
-BEAT_SECONDS = 15.0
-SILENT_SECONDS = 120.0
-"""After so long without a sign of life a process on another host counts as dead."""
 
 
 class Holder(Spec):
@@ -50,11 +46,7 @@ class Holder(Spec):
 
     def is_alive(self, file: Path) -> bool:
         """file: where this was read."""
-        if self.ended is not None:
-            return False
-        if self.host == socket.gethostname():
-            return is_alive(self.pid, self.process_started)
-        return time.time() - last_sign(file) < SILENT_SECONDS
+        return self.ended is None and lives(self.host, self.pid, self.process_started, file)
 
 
 @dataclass
@@ -106,14 +98,6 @@ def forgive(paths: RunPaths) -> None:
         ended = holder.ended or last_sign(paths.holder)
         fresh = holder.model_copy(update={"ended": ended, "state": "resumed", "deaths": 0})
         write_json(paths.holder, fresh.model_dump())
-
-
-def last_sign(file: Path) -> float:
-    """Seconds since 1970; 0 for a holder that never was."""
-    try:
-        return file.stat().st_mtime
-    except FileNotFoundError:
-        return 0.0
 
 
 @contextmanager

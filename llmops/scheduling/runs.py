@@ -139,6 +139,9 @@ class Runs:
         if record is None or record.state != "running":
             state = record.state if record is not None else job.state if job else ""
             raise BadInput(f"run {run} is {state}", fix="only what runs or waits is stopped")
+        if not record.is_here:
+            fix = f"`llmops runs stop {run}` there"
+            raise BadInput(f"run {run} runs at a terminal of the host {record.host}", fix=fix)
         terminate(record.pid, record.process_started)
         return "stopping"
 

@@ -4,7 +4,13 @@ again, and a record may outlive its process by days."""
 import contextlib
 import os
 import signal
+import socket
+import time
 from pathlib import Path
+
+BEAT_SECONDS = 15.0
+SILENT_SECONDS = 120.0
+"""After so long without a sign of life a process on another host counts as dead."""
 
 
 def process_mark(pid: int) -> str:
@@ -28,6 +34,22 @@ def process_mark(pid: int) -> str:
 def is_alive(pid: int, started: str) -> bool:
     """Whether the process `pid` is the one that had the mark `started`."""
     return bool(started) and process_mark(pid) == started
+
+
+def lives(host: str, pid: int, started: str, file: Path) -> bool:
+    """The same on any host: of what runs on another one, `file` tells, which it touches every
+    BEAT_SECONDS. host: empty for this one."""
+    if host in ("", socket.gethostname()):
+        return is_alive(pid, started)
+    return time.time() - last_sign(file) < SILENT_SECONDS
+
+
+def last_sign(file: Path) -> float:
+    """Seconds since 1970; 0 for one that never was."""
+    try:
+        return file.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def terminate(pid: int, started: str) -> None:

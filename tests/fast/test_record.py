@@ -1,17 +1,34 @@
 """Run records: states, clocks, and runs that died."""
 
 import json
+import os
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from llmops.errors import BadInput
-from llmops.runner.record import RunLog, StageRecord, find_log, find_run, list_runs
+from llmops.runner import record
+from llmops.runner.record import (
+    RunLog,
+    RunRecord,
+    StageRecord,
+    find_log,
+    find_run,
+    list_runs,
+    read_run,
+)
+from llmops.runner.resume import resume
+from llmops.runner.running import Running
+from llmops.runner.stage import Context
+from llmops.spec.settings import load_settings
 from llmops.store.atomic import write_json
-from llmops.store.liveness import process_mark
+from llmops.store.liveness import SILENT_SECONDS, process_mark
 from llmops.store.paths import ProjectPaths
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -47,6 +64,40 @@ def test_a_run_whose_process_is_gone_has_died(project: Path, log: RunLog) -> Non
     child.communicate(b"\n")
     found = find_run(ProjectPaths(project), record.id)
     assert (found.state, found.stages[0].state) == ("died", "died")
+
+
+def elsewhere(log: RunLog, seconds: float) -> RunRecord:
+    """The record of a run on another host, whose last sign of life is so long ago."""
+    write_json(log.paths.record, log.record.model_copy(update={"host": "other"}).model_dump())
+    at = time.time() - seconds
+    os.utime(log.paths.record, (at, at))
+    found = read_run(log.paths)
+    assert found is not None
+    return found
+
+
+def test_a_run_on_another_host_lives_while_it_gives_signs_of_life(
+    project: Path, log: RunLog
+) -> None:
+    assert elsewhere(log, SILENT_SECONDS - 30).state == "running"
+    assert list(Running(ProjectPaths(project)).records()) == []  # it takes none of our devices
+    assert elsewhere(log, SILENT_SECONDS + 30).state == "died"
+
+
+def test_a_run_says_where_it_lives_and_gives_signs_of_life(
+    project: Path, log: RunLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert log.record.host == socket.gethostname()
+    os.utime(log.paths.record, (0, 0))
+    monkeypatch.setattr(record, "BEAT_SECONDS", 0.01)
+    with log.living():
+        until(lambda: log.paths.record.stat().st_mtime > 0)
+
+
+def test_a_run_that_another_host_has_is_not_taken_over(project: Path, log: RunLog) -> None:
+    elsewhere(log, 0)
+    with pytest.raises(BadInput, match="on the host other"):
+        resume("last", context=Context(load_settings()), kinds={})
 
 
 def test_a_directory_without_a_record_is_no_run(project: Path, log: RunLog) -> None:

@@ -14,11 +14,11 @@ import pytest
 from llmops.runner.approval import Approval
 from llmops.runner.record import RunLog, StageRecord
 from llmops.scheduling import holder
-from llmops.scheduling.holder import SILENT_SECONDS, Holder, holding, read_holder
+from llmops.scheduling.holder import Holder, holding, read_holder
 from llmops.scheduling.jobs import Job
 from llmops.scheduling.settle import LEASE_SECONDS, LOOK_SECONDS, STARTS, settled
 from llmops.store.atomic import write_json
-from llmops.store.liveness import process_mark
+from llmops.store.liveness import SILENT_SECONDS, process_mark
 from llmops.store.paths import ProjectPaths
 from tests.waiting import until
 
