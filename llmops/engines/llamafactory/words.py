@@ -1,7 +1,9 @@
-"""What a training stage starts from, compares with and makes, in words for the plan."""
+"""What a training stage starts from, compares with and makes, and which of its options do nothing,
+in words for the plan."""
 
 from llmops.engines.contract import ModelFiles
 from llmops.engines.llamafactory.chaining import Chain, adapter_rank, needs_reference
+from llmops.engines.llamafactory.idle import idle
 from llmops.spec.load import Loaded
 from llmops.spec.recipe import TrainRecipe
 
@@ -9,7 +11,7 @@ from llmops.spec.recipe import TrainRecipe
 def told(recipe: Loaded[TrainRecipe], base: ModelFiles, decided: Chain) -> tuple[str, ...]:
     """A line for each."""
     lines = (_start(recipe, base, decided), _reference(recipe, decided), _made(recipe, decided))
-    return tuple(line for line in lines if line)
+    return tuple(line for line in (*lines, *idle(recipe.spec)) if line)
 
 
 def _start(recipe: Loaded[TrainRecipe], base: ModelFiles, decided: Chain) -> str:
