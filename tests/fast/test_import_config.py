@@ -105,25 +105,98 @@ def test_the_options_are_the_same(project: Path, engine: Environment) -> None:
     assert "save_strategy: no" in made.added
 
 
-def test_every_comment_is_kept_in_its_order(project: Path) -> None:
+def test_every_comment_is_kept_in_the_order_of_the_recipe(project: Path) -> None:
     text = imported(project, CONFIG).text
     remarks = [line.partition("#")[2] for line in text.splitlines() if "#" in line][1:]
-    assert (
-        remarks
-        == [
-            "## what to do",
-            "## the model, from the Hub",
-            " any will do",
-            "## data",
-            "## where to",
-            " report_to: none  # or wandb",
-            " not too fast",
-            " of all steps",
-            "## later",
-            " eval_steps: 500",
-        ]
-        or "any will do" in text
-    )
+    assert remarks == [
+        "## what to do",
+        "## the model, from the Hub",
+        " any will do",
+        "## data",
+        "## where to",
+        " report_to: none  # or wandb",
+        " not too fast",
+        " of all steps",
+        "## later",
+        " eval_steps: 500",
+    ]
+
+
+PLAIN = "stage: sft\nmodel_name_or_path: a/b\ndo_train: true\ndataset: facts\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "args"),
+    [
+        (f"---  # a document\n{PLAIN}lora_rank: 8\n...\n", {"lora_rank": 8}),
+        (f"%YAML 1.1\n---\n{PLAIN}", {}),
+        (f"\ufeff{PLAIN}lora_rank: 8\n", {"lora_rank": 8}),
+        (f"{PLAIN}# c\nlora_rank: 8  # eight\n".replace("\n", "\r\n"), {"lora_rank": 8}),
+        (f"{PLAIN}lora_rank:\t8\t# after a tab\n", {"lora_rank": 8}),
+        (
+            f"{PLAIN}logging_steps: &n 5  # n\nsave_steps: *n\n",
+            {"logging_steps": 5, "save_steps": 5},
+        ),
+        (f"{PLAIN}output_dir: &n x\ntokenizer: *n\n", {"tokenizer": "x"}),
+        (f"<<: {{lora_rank: 4, seed: 3}}\n{PLAIN}seed: 1\n", {"seed": 1, "lora_rank": 4}),
+        (f"{PLAIN}bf16: yes\n", {"bf16": True}),
+        (f"{PLAIN}max_samples: 010\nseed: 1_000\n", {"max_samples": 8, "seed": 1000}),
+        (f"{PLAIN}eval_strategy: no\n", {"eval_strategy": "no"}),
+        (f"{PLAIN}default_system: 'for $5 ${{x}}'\n", {"default_system": "for $5 ${x}"}),
+        (f"{PLAIN}warmup_ratio: 0.1\nwarmup_steps: 0\n", {"warmup_steps": 0.1}),
+        (f"{PLAIN}# nothing else\noutput_dir: x  # there\n", {}),
+        (f"{PLAIN}val_size: 0\n", {}),
+    ],
+)
+def test_unusual_notation(project: Path, text: str, args: dict[str, Any]) -> None:
+    assert recipe(project, text).args == args
+    remarks = [line.partition("#")[2] for line in text.splitlines() if "#" in line]
+    made = imported(project, text).text
+    assert all(remark in made for remark in remarks)
+
+
+def test_remarks_among_several_data_sets_are_kept(project: Path) -> None:
+    text = PLAIN.replace("facts", "\n  - facts  # the first\n  # - more\n  - rest")
+    made = imported(project, text).text
+    assert "# - facts  # the first\n# - more\n" in made
+    assert [file.path for file in recipe(project, text).data.train] == [
+        "data/facts.jsonl",
+        "data/rest.jsonl",
+    ]
+
+
+def test_a_secret_is_not_remembered_with_what_was_remarked_on_it(project: Path) -> None:
+    made = imported(project, f"{PLAIN}hf_hub_token: hf_abc  # mine\nlora_rank: 8\n")
+    assert "# hf_hub_token  # mine" in made.text
+    assert "hf_abc" not in made.text
+
+
+@pytest.mark.parametrize("name", ["a: b", "3", "it's"])
+def test_names_are_quoted_where_they_must_be(project: Path, name: str) -> None:
+    text = PLAIN.replace("a/b", json.dumps(name)) + f"template: {json.dumps(name)}\n"
+    made = recipe(project, text)
+    assert (made.template, made.base) == (name, f"path:{name}")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (f"{PLAIN}val_size: ten\n", "write a share such as 0.1"),
+        (f"{PLAIN}val_size: true\n", "write a share such as 0.1"),
+        (f"{PLAIN}val_size: 0.1\neval_dataset: more\n", "are both set"),
+        (f"{PLAIN}warmup_ratio: 0.1\nwarmup_steps: 9\n", "are both set"),
+        (f"{PLAIN}5: x\n", "`5` is no name of an option"),
+        (f"{PLAIN}lora_rank: 8\nlora_rank: 4\n", "is given twice"),
+        (f"{PLAIN}---\nstage: dpo\n", "another document"),
+        (PLAIN.replace("dataset: facts\n", ""), "names no `dataset`"),
+    ],
+)
+def test_what_says_no_one_thing_is_refused_at_its_place(
+    project: Path, text: str, told: str
+) -> None:
+    with pytest.raises(BadInput, match=told) as caught:
+        imported(project, text)
+    assert "config.yaml" in caught.value.where
 
 
 def test_what_needs_no_place_is_named(project: Path) -> None:

@@ -12,6 +12,7 @@ from llmops.data.layouts import COLUMNS
 from llmops.engines.llamafactory.datasets import SHAREGPT_TAGS, TAGS
 from llmops.engines.llamafactory.importing.config import Config
 from llmops.spec.recipe import Layout
+from llmops.spec.settings import find_root
 from llmops.store.files import read_object
 
 _HUBS = ("hf_hub_url", "ms_hub_url", "om_hub_url", "script_url", "cloud_file_name")
@@ -137,10 +138,11 @@ def _paths(found: Found, name: str, entry: Mapping[str, Any], folder: Path) -> l
 
 
 def _shown(path: Path | str, beside: Path) -> str:
-    """Relative to the recipe where it lies below it, else to the working directory."""
+    """Relative to the recipe where it lies below it, else to the project's root."""
     if isinstance(path, str):
         return path
-    for folder in (beside.resolve().parent, Path.cwd()):
+    here = beside.resolve().parent
+    for folder in (here, find_root(here)):
         if path.resolve().is_relative_to(folder):
             return str(path.resolve().relative_to(folder))
     return str(path.resolve())

@@ -36,6 +36,8 @@ _CHANGES = {
 }
 """What no recipe carries and whose absence trains another model, and what to do."""
 
+_SECRET = ("token", "secret", "api_key")
+
 _RAY = dict.fromkeys(
     ("resources_per_worker", "placement_strategy"), "an executor places stages on a cluster"
 )
@@ -55,10 +57,13 @@ class Sorted:
 
 def sort_options(config: Config, known: OptionSet | None) -> Sorted:
     """known: the installed engine's options; None leaves the names unchecked."""
+    _check(config)
     found = Sorted()
     above: tuple[str, ...] = ()
     for entry in config.entries:
         fate, why = fate_of(entry, known)
+        if entry.key == "warmup_steps" and not entry.value and config.get("warmup_ratio"):
+            fate, why = "left out", "`warmup_ratio` counts"
         if fate == "args":
             found.args.append(_renamed(entry, above))
             above = ()
@@ -73,17 +78,26 @@ def sort_options(config: Config, known: OptionSet | None) -> Sorted:
     return found
 
 
+def _check(config: Config) -> None:
+    """Of two that set the same, it depends on the version which one counts."""
+    for one, other in (("eval_dataset", "val_size"), ("warmup_steps", "warmup_ratio")):
+        if config.get(one) and config.get(other):
+            raise config.bad(
+                f"`{one}` and `{other}` are both set, and one counts", other, fix="leave one out"
+            )
+
+
 def fate_of(entry: Entry, known: OptionSet | None) -> tuple[Fate, str]:
     """Where an option goes, and why it does not go on."""
     key, value = entry.key, entry.value
+    if key == "val_size" and value and not (isinstance(value, float) and 0 < value < 1):
+        return "lost", "no share of the samples: write a share such as 0.1, or `eval_dataset`"
     if key in _HEAD:
-        if key == "val_size" and not 0 < float(value or 0) < 1 and value:
-            return "lost", "a number of samples; write a share such as 0.1, or `eval_dataset`"
         return "head", ""
     if key in _CHANGES:
         return ("lost", _CHANGES[key]) if value else ("left out", "it says nothing")
     if key == "warmup_ratio":
-        return "args", ""
+        return ("args", "") if value is not None else ("left out", "it says nothing")
     why = instead(key) or _RAY.get(key)
     if why is not None:
         return "left out", why
@@ -101,8 +115,12 @@ def _renamed(entry: Entry, above: tuple[str, ...]) -> Entry:
 
 
 def _remembered(entry: Entry) -> tuple[str, ...]:
-    """An option that somebody remarked on stays to be read."""
-    return (f"# {entry.lines[0]}",) if entry.behind else ()
+    """An option that somebody remarked on stays to be read, a secret does not."""
+    if any(word in entry.key for word in _SECRET):
+        return (f"# {entry.key}  {entry.behind}",) if entry.behind else ()
+    if entry.behind or entry.inside:
+        return tuple(f"# {line}" for line in entry.lines)
+    return ()
 
 
 def base_of(config: Config) -> str:

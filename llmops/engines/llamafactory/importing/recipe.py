@@ -97,26 +97,29 @@ def _written(config: Config, options: Sorted, train: Found, held: Found, model: 
     if stage is None:
         known = ", ".join(_STAGES)
         raise config.bad(f"`{config.get('stage')}` is not one of {known}", "stage")
+    if not train.files:
+        raise config.bad("it names no `dataset`", "dataset", fix="name what it trains on")
     head = {entry.key: entry for entry in config.entries}
     lines = [f"# From {config.path.name}, a config of LLaMA-Factory.", "kind: train"]
     lines += _moved(head.get("stage"), f"stage: {stage}")
     lines += _moved(head.get("model_name_or_path"), f"base: {_scalar(base_of(config))}")
     if config.get("template"):
-        lines += _moved(head.get("template"), f"template: {config.get('template')}")
+        lines += _moved(head.get("template"), f"template: {_scalar(str(config.get('template')))}")
     lines += _moved(head.get("dataset"), "data:")
     validation = held.files or (config.get("val_size") or None)
     data = {"train": train.files, **({"validation": validation} if validation else {})}
     lines += _indented(yaml.safe_dump(data, sort_keys=False, allow_unicode=True).splitlines())
     lines += _remarks(head, ("dataset_dir", "eval_dataset", "val_size", "model_revision"))
-    lines += ["args:", *_indented(_args(options.args))] if options.args else []
-    return "\n".join([*lines, f"output: {{model: {model}}}", ""])
+    lines += ["args:"] if any(entry.key for entry in options.args) else []
+    lines += _indented(_args(options.args))
+    return "\n".join([*lines, f"output: {{model: {_scalar(model)}}}", ""])
 
 
 def _moved(entry: Entry | None, line: str) -> list[str]:
     """A line in an option's place, with what was remarked on that."""
     if entry is None:
         return [line]
-    return [*_tidy(entry.above), f"{line}  {entry.behind}".rstrip()]
+    return [*_tidy(entry.above), *entry.inside, f"{line}  {entry.behind}".rstrip()]
 
 
 def _remarks(head: dict[str, Entry], keys: Iterable[str]) -> list[str]:
@@ -124,7 +127,7 @@ def _remarks(head: dict[str, Entry], keys: Iterable[str]) -> list[str]:
     return [
         f"  {line.strip()}"
         for entry in found
-        for line in (*entry.above, entry.behind)
+        for line in (*entry.above, *entry.inside, entry.behind)
         if line.strip()
     ]
 
@@ -143,7 +146,8 @@ def _indented(lines: Iterable[str]) -> list[str]:
 
 
 def _scalar(text: str) -> str:
-    return text if re.fullmatch(r"[\w:/.@-]+", text) else json.dumps(text, ensure_ascii=False)
+    plain = re.fullmatch(r"[\w:/.@-]+", text) and isinstance(parse_scalar(text), str)
+    return text if plain else json.dumps(text, ensure_ascii=False)
 
 
 def _unfit(loaded: Loaded[TrainRecipe], known: OptionSet | None) -> list[str]:
