@@ -10,6 +10,7 @@ from llmops.engines.contract import ModelFiles
 from llmops.engines.llamafactory.chaining import Chain, chain
 from llmops.engines.llamafactory.words import told
 from llmops.errors import BadInput
+from tests.fast.models_on_disk import write_safetensors
 from tests.training_jobs import train_recipe
 
 
@@ -21,6 +22,11 @@ def on_adapter(tmp_path: Path) -> ModelFiles:
     (tmp_path / "base" / "config.json").write_text("{}")
     (tmp_path / "adapter" / "adapter_config.json").write_text(json.dumps({"r": 8}))
     return ModelFiles(tmp_path / "base", tmp_path / "adapter")
+
+
+def write_config(base: ModelFiles, config: dict[str, Any]) -> None:
+    assert base.adapter is not None
+    (base.adapter / "adapter_config.json").write_text(json.dumps(config))
 
 
 def decide(base: ModelFiles, stage: str, args: dict[str, Any] | None = None) -> Chain:
@@ -96,9 +102,47 @@ def test_zero2_merges(on_adapter: ModelFiles) -> None:
     assert decide(on_adapter, "sft", args).concatenate
 
 
-def test_rank_that_would_have_no_effect(on_adapter: ModelFiles) -> None:
-    with pytest.raises(BadInput, match="`lora_rank: 16` would have no effect"):
-        decide(on_adapter, "sft", {"quantization_bit": 4, "lora_rank": 16})
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        ({"lora_rank": 16}, "`lora_rank: 16` would have no effect: the base is quantized, so"),
+        ({"lora_alpha": 32}, "trained on, which has 16"),
+        ({"lora_dropout": 0.1}, "which has 0.0"),
+        ({"use_rslora": True}, "which has False"),
+        ({"lora_target": "q_proj"}, "which has q_proj, v_proj"),
+    ],
+)
+def test_what_would_have_no_effect(args: dict[str, Any], says: str, on_adapter: ModelFiles) -> None:
+    config = {"r": 8, "lora_alpha": 16, "lora_dropout": 0.0, "use_rslora": False}
+    write_config(on_adapter, {**config, "target_modules": ["v_proj", "q_proj"]})
+    with pytest.raises(BadInput, match=says):
+        decide(on_adapter, "sft", {"quantization_bit": 4, **args})
+    assert decide(on_adapter, "sft", args).concatenate
+
+
+@pytest.mark.parametrize("target", ["all", "v_proj,q_proj", ["q_proj", "v_proj"]])
+def test_what_the_adapter_has_may_be_written(target: Any, on_adapter: ModelFiles) -> None:
+    write_config(on_adapter, {"r": 8, "lora_alpha": 16, "target_modules": ["v_proj", "q_proj"]})
+    args = {"quantization_bit": 4, "lora_rank": 8, "lora_alpha": 16, "lora_target": target}
+    assert not decide(on_adapter, "sft", args).concatenate
+
+
+def test_a_pattern_of_modules_is_not_compared(on_adapter: ModelFiles) -> None:
+    write_config(on_adapter, {"r": 8, "target_modules": r".*\.(q|v)_proj"})
+    args = {"quantization_bit": 4, "lora_target": "q_proj"}
+    assert not decide(on_adapter, "sft", args).concatenate
+
+
+def test_embeddings_are_not_put_together(on_adapter: ModelFiles) -> None:
+    args = {"lora_target": "q_proj,embed_tokens"}
+    assert decide(ModelFiles(on_adapter.directory), "sft", args) == Chain("adapter")
+    with pytest.raises(BadInput, match="an adapter on `embed_tokens` cannot be put together"):
+        decide(on_adapter, "sft", args)
+    assert on_adapter.adapter is not None
+    name = "base_model.model.model.embed_tokens.lora_embedding_A"
+    write_safetensors(on_adapter.adapter / "adapter_model.safetensors", {name: [8, 32]})
+    with pytest.raises(BadInput, match="the base's adapter is on token embeddings"):
+        decide(on_adapter, "sft")
 
 
 @pytest.mark.parametrize("method", ["full", "freeze"])

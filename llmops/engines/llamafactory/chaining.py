@@ -14,6 +14,8 @@ from typing import Any
 from llmops.engines.contract import ModelFiles
 from llmops.engines.llamafactory.optionfiles import zero_of
 from llmops.engines.llamafactory.rules.base import fits_base
+from llmops.registry.files import ADAPTER_WEIGHTS
+from llmops.registry.weights import read_header
 from llmops.spec.load import Loaded
 from llmops.spec.recipe import TrainRecipe
 from llmops.store.files import read_object
@@ -34,6 +36,15 @@ _NOT_AN_ADAPTER: dict[str, str] = {
 
 _LARGEST_RANK = 512
 """The last of vLLM's `--max-lora-rank`."""
+_EMBEDDINGS = ("embed_tokens", "wte", "word_embeddings", "embed_in", "tok_embeddings")
+_OF_ADAPTER = {
+    "lora_rank": "r",
+    "lora_alpha": "lora_alpha",
+    "lora_dropout": "lora_dropout",
+    "lora_target": "target_modules",
+    "use_rslora": "use_rslora",
+}
+"""Options that make a new adapter, by the keys of its config (model/adapter.py, peft)."""
 
 
 @dataclass(frozen=True)
@@ -89,9 +100,10 @@ def chain(recipe: Loaded[TrainRecipe], base: ModelFiles) -> Chain:
     reason = _unmergeable(recipe, base)
     if reason is None:
         _check_sum_of_ranks(recipe, base.adapter)
+        _check_embeddings(recipe, base.adapter)
         options = {"adapter_name_or_path": str(base.adapter), "create_new_adapter": True}
         return Chain(makes, options, base.adapter, concatenate=True)
-    _check_same_rank(recipe, base.adapter, reason)
+    _check_same(recipe, base.adapter, reason)
     return Chain(makes, _continued(recipe, base), base.adapter, reason=reason)
 
 
@@ -148,12 +160,50 @@ def _check_sum_of_ranks(recipe: Loaded[TrainRecipe], adapter: Path) -> None:
         )
 
 
-def _check_same_rank(recipe: Loaded[TrainRecipe], adapter: Path, reason: str) -> None:
-    rank, before = recipe.spec.args.get("lora_rank"), adapter_rank(adapter)
-    if rank is not None and before is not None and rank != before:
+def _check_embeddings(recipe: Loaded[TrainRecipe], adapter: Path) -> None:
+    """Two adapters on token embeddings are no sum of matrices that makes one."""
+    targets = _targets(recipe.spec.args.get("lora_target"))
+    found = next((name for name in _EMBEDDINGS if name in targets), None)
+    if found is not None:
         raise recipe.bad(
-            f"`lora_rank: {rank}` would have no effect: {reason}, so the base's own adapter, "
-            f"of rank {before}, is trained on",
-            ("args", "lora_rank"),
-            fix=f"write {before}, or leave it out",
+            f"an adapter on `{found}` cannot be put together with the base's own",
+            ("args", "lora_target"),
+            fix="leave it out, or start from a full model",
         )
+    if (adapter / ADAPTER_WEIGHTS).is_file() and any(
+        ".lora_embedding_" in name for name in read_header(adapter / ADAPTER_WEIGHTS)
+    ):
+        raise recipe.bad(
+            "the base's adapter is on token embeddings: it cannot be put together with another",
+            ("base",),
+            fix="merge it into a model (LLaMA-Factory: `export`), and add that with "
+            "`llmops models add NAME PATH`",
+        )
+
+
+def _check_same(recipe: Loaded[TrainRecipe], adapter: Path, reason: str) -> None:
+    """What the recipe says of an adapter that is trained on must be what that one is."""
+    config = read_object(adapter / "adapter_config.json")
+    for option, theirs in _OF_ADAPTER.items():
+        asked, there = recipe.spec.args.get(option), config.get(theirs)
+        same = asked == there
+        if option == "lora_target":
+            # As text it is a pattern.
+            same = isinstance(there, str) or _targets(asked) in ({"all"}, _targets(there))
+        if asked is not None and there is not None and not same:
+            raise recipe.bad(
+                f"`{option}: {_shown(asked)}` would have no effect: {reason}, so the base's own "
+                f"adapter is trained on, which has {_shown(there)}",
+                ("args", option),
+                fix="write that, or leave it out",
+            )
+
+
+def _targets(given: Any) -> set[str]:
+    """Names of modules, from text or a list."""
+    names = given.split(",") if isinstance(given, str) else given or ()
+    return {str(name).strip() for name in names}
+
+
+def _shown(value: Any) -> str:
+    return ", ".join(sorted(value)) if isinstance(value, list) else str(value)
