@@ -94,6 +94,24 @@ def bench_overhead(rounds: int) -> None:
     table(f"`llmops run` against the engine, {rounds} rounds", rows)
 
 
+def bench_tokens(rounds: int) -> None:
+    """One step of training on many samples, with and without tokenized data."""
+    from benchmarks.tokens import SAMPLES, Tokens
+
+    with tempfile.TemporaryDirectory() as folder:
+        tokens = Tokens(Path(folder))
+        tokens.prepare()
+        sides = {
+            "without the cache": tokens.without,
+            "makes the entry": tokens.makes,
+            "takes the entry": tokens.takes,
+        }
+        times = interleaved(sides, rounds)
+        size = tokens.megabytes()
+    rows = [(name, f"{statistics.median(t):.1f} s", spread(t)) for name, t in times.items()]
+    table(f"{SAMPLES:,} samples, {size:.0f} MB of tokens, {rounds} rounds", rows)
+
+
 def bench_threads(rounds: int) -> None:
     """The engine beside two busy processes, with OpenMP's threads spinning or sleeping."""
     from benchmarks.overhead import Overhead
@@ -249,6 +267,7 @@ BENCHES = {
     "threads": (bench_threads, 3),
     "cli": (bench_cli, 15),
     "overhead": (bench_overhead, 5),
+    "tokens": (bench_tokens, 3),
     "journal": (bench_journal, 5),
     "ingest": (bench_ingest, 3),
     "pairs": (bench_pairs, 3),

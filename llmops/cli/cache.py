@@ -13,7 +13,7 @@ Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 @app.command("list")
 def list_(json: Json = False) -> None:
-    """List what is kept: what was found out about files, and what attempts left.
+    """List what is kept: what was found out about files, tokenized data, what attempts left.
 
     Example: llmops cache list
     """
@@ -37,7 +37,7 @@ def list_(json: Json = False) -> None:
         )
         for one in found
     ]
-    print_table("", ("name", "what", "entries", "size", "written (UTC)"), rows)
+    print_table("", ("name", "what", "entries", "size", "used (UTC)"), rows)
 
 
 @app.command()
@@ -80,7 +80,7 @@ def gc(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Forget what is gone; above the budget, remove checkpoints, the oldest attempt's first.
+    """Forget what is gone; above the budget, remove checkpoints and tokenized data, oldest first.
 
     Example: llmops cache gc --budget 20GB
     """

@@ -68,6 +68,18 @@ class TrainJob:
     """Golden prompts to compute: each a list of messages, or a text."""
     resume: Path | None = None
     """A checkpoint of an earlier attempt at the same thing, to go on from."""
+    tokenized: Path | None = None
+    """Tokenized data to read instead of the data files."""
+    keep: "Keep | None" = None
+    """Where to leave what the engine tokenizes."""
+
+
+@dataclass(frozen=True)
+class Keep:
+    """folder: that appears whole, or not at all; spare: bytes that are to stay free on its disk."""
+
+    folder: Path
+    spare: int = 0
 
 
 @dataclass(frozen=True)
@@ -84,12 +96,15 @@ class BaseJob:
 @dataclass(frozen=True)
 class Command:
     """A compiled job. files: text by path relative to the attempt's directory; env: additions to
-    the environment. argv[0] is an absolute path. notes: what it does to models, in words."""
+    the environment. argv[0] is an absolute path. notes: what it does to models, in words.
+    tokens: what decides the tokens of its data, besides the base's own files and the content of
+    the data; None where tokenized data cannot be kept."""
 
     argv: list[str]
     env: dict[str, str]
     files: dict[str, str]
     notes: tuple[str, ...] = ()
+    tokens: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from llmops.data.tokenized import Tokenized
 from llmops.errors import Failed
 from llmops.preferences import rows
 from llmops.preferences.save import describe
@@ -136,9 +137,12 @@ def _redacted(
 
 
 def wipe_copies(snapshot: Snapshot, paths: ProjectPaths) -> None:
-    """Remove what trainings kept of the snapshot's texts: the examples in their logs, converted
-    and loaded copies, golden prompts of attempts."""
+    """Remove what trainings kept of the snapshot's texts: tokenized data, the examples in their
+    logs, converted and loaded copies, golden prompts of attempts."""
     directory = snapshot.directory.resolve()
+    before = {one.train for one in snapshot.manifest.tombstones}
+    digests = {*snapshot.manifest.files.values(), *before}
+    Tokenized(paths.tokenized).forget(directory, digests)
     for info in paths.runs.glob("*/*/*/dataset_info.json"):
         if directory in _read_from(info):
             _wipe_attempt(AttemptPaths(info.parent))
@@ -154,7 +158,7 @@ def _read_from(info: Path) -> set[Path]:
 
 
 def _wipe_attempt(attempt: AttemptPaths) -> None:
-    for folder in (attempt.datasets, attempt.root / "data"):
+    for folder in (attempt.datasets, attempt.tokenized, attempt.root / "data"):
         shutil.rmtree(folder, ignore_errors=True)
     attempt.golden.unlink(missing_ok=True)
     if attempt.log.exists():

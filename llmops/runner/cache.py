@@ -1,9 +1,9 @@
 """What a project keeps to save time, how much of it there is, and giving space back.
 
-Kinds: files of what was found out before (store/memory.py), what judges said, and what attempts at
-stages left: checkpoints that a later attempt goes on from. Losing any of it costs time only, and a
-damaged entry is as good as none. Engine environments, which all projects share, are
-`llmops engines`'.
+Kinds: files of what was found out before (store/memory.py), what judges said, tokenized data
+(data/tokenized.py), and what attempts at stages left: checkpoints that a later attempt goes on
+from. Losing any of it costs time only, and a damaged entry is as good as none. Engine environments,
+which all projects share, are `llmops engines`'.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,6 +16,7 @@ from llmops.engines.catalog import ENGINES, find_engine
 from llmops.runner.stage import Context
 from llmops.store.digest import sha256_file
 from llmops.store.files import mark_of, read_object
+from llmops.store.leftovers import leftovers, remove
 from llmops.store.memory import Memory, read
 from llmops.store.run_paths import AttemptPaths
 
@@ -24,8 +25,8 @@ Told = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Entry:
-    """name: of a kind, or of an attempt; entries: what it remembers; used: when it was written
-    last, in seconds since 1970; damaged: it is not read any more."""
+    """name: of a kind, an attempt or tokenized data; entries: what it remembers; used: when it was
+    written, or tokens taken, last, in seconds since 1970; damaged: it is not read any more."""
 
     name: str
     what: str
@@ -37,7 +38,8 @@ class Entry:
 
 
 def entries(context: Context) -> list[Entry]:
-    """All of it, the kinds first, then the attempts, the one used longest ago first."""
+    """All of it, the kinds first, then attempts and tokenized data, the one used longest ago
+    first."""
     paths = context.paths
     kinds = {
         "digests": ("sha256 of files", paths.digests),
@@ -51,7 +53,8 @@ def entries(context: Context) -> list[Entry]:
         text = paths.verdicts.read_bytes()
         what = "what judges said"
         found.append(_entry("verdicts", what, paths.verdicts, len(text), text.count(b"\n")))
-    return found + sorted(_attempts(context), key=lambda one: one.used)
+    single = [*_attempts(context), *_tokenized(context)]
+    return found + sorted(single, key=lambda one: one.used)
 
 
 def verify(context: Context, told: Told) -> list[str]:
@@ -68,15 +71,22 @@ def verify(context: Context, told: Told) -> list[str]:
             digests.drop(file)
             wrong.add("digests")
     digests.save()
+    for key in context.tokenized:
+        if not context.tokenized.is_sound(key, sha256_file):
+            context.tokenized.drop(key)
+            wrong.add(_TOKENIZED)
     return sorted(wrong)
 
 
 def collect(context: Context, budget: int | None, told: Told) -> int:
-    """Forget files that are gone or changed; then, above `budget` bytes, what attempts left, the
-    one used longest ago first. The bytes given back.
+    """Remove what killed writes left, forget files that are gone or changed; then, above `budget`
+    bytes, what attempts left and tokenized data, the one used longest ago first. The bytes given
+    back.
 
-    An attempt is left alone while a run is at the same thing, and its log and figures always.
+    An attempt is left alone while a run is at the same thing, and its log and figures always. Of
+    tokenized data a run that trains on it has its own.
     """
+    left_over = sum(map(remove, leftovers(context.paths.state)))
     before = sum(one.size for one in entries(context))
     digests = Memory(context.paths.digests)
     for file, (*mark, _) in list(digests.entries.items()):
@@ -91,16 +101,27 @@ def collect(context: Context, budget: int | None, told: Told) -> int:
         if one.what == _LEFT and (freed := _prune(one, context)):
             told(f"{one.name}: its checkpoints are gone")
             total -= freed
-    return before - sum(one.size for one in entries(context))
+        elif one.what == _TOKENIZED:
+            context.tokenized.drop(one.path.name)
+            told(f"{one.name}: gone")
+            total -= one.size
+    return left_over + before - sum(one.size for one in entries(context))
 
 
 _LEFT = "what an attempt left"
+_TOKENIZED = "tokenized data"
 
 
 def _attempts(context: Context) -> Iterator[Entry]:
     for record in context.paths.runs.glob("*/*/*/attempt.json"):
         folder = record.parent
         yield _entry("/".join(folder.parts[-3:]), _LEFT, folder, _size(folder), 1)
+
+
+def _tokenized(context: Context) -> Iterator[Entry]:
+    for key in context.tokenized:
+        place = context.tokenized.place(key)
+        yield _entry(f"tokens/{key[:12]}", _TOKENIZED, place, _size(place), 1)
 
 
 def _prune(attempt: Entry, context: Context) -> int:

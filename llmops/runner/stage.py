@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from llmops.data.memory import Inspections
+from llmops.data.tokenized import Tokenized
 from llmops.data.tokens import TokenCounts
 from llmops.engines.catalog import find_engine
 from llmops.engines.contract import Command, Engine, Environment, Estimate, Progress
@@ -169,6 +170,11 @@ class Context:
     def tokens(self) -> TokenCounts:
         """How long the samples of data are, as it was counted before."""
         return TokenCounts(self.paths.tokens, self.digests.file)
+
+    @cached_property
+    def tokenized(self) -> Tokenized:
+        """What engines made of data before."""
+        return Tokenized(self.paths.tokenized, self.digests.file)
 
     @cached_property
     def abilities(self) -> Memory:

@@ -2,7 +2,7 @@
 
 import json
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 
 from llmops.engines.contract import Cause, Command, DataSet, Engine, Environment, Progress
@@ -22,9 +22,15 @@ from llmops.store import logs
 from llmops.store.atomic import write_json, write_text
 
 
-def run_engine(command: Command, engine: Engine, attempt: Attempt) -> None:
-    """Write the command's files, run it, follow it. Raises Failed with the cause, the tail of the
-    log and its path; Interrupted when the user stopped it."""
+def run_engine(
+    command: Command,
+    engine: Engine,
+    attempt: Attempt,
+    beside: Callable[[], None] = lambda: None,
+) -> None:
+    """Write the command's files, run it, follow it; `beside` is called as it goes, and at its end.
+    Raises Failed with the cause, the tail of the log and its path; Interrupted when the user
+    stopped it."""
     paths = attempt.paths
     for name, text in command.files.items():
         write_text(paths.root / name, text)
@@ -40,6 +46,7 @@ def run_engine(command: Command, engine: Engine, attempt: Attempt) -> None:
             attempt.report(progress)
             for alarm in alarms.see(progress):
                 _react(alarm, progress, attempt)
+        beside()
 
     correlation = logs.current() or attempt.run
     _head(attempt, correlation)

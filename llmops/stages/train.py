@@ -27,6 +27,7 @@ from llmops.stages.engine_run import register, run_engine
 from llmops.stages.history import checkpoint_of, looked_up, planning_environment
 from llmops.stages.lengths import counted, lengths
 from llmops.stages.resources import Training, steps_of
+from llmops.stages.tokens import Tokens, cached, tokens_key
 from llmops.store.digest import sha256_json
 from llmops.store.run_paths import AttemptPaths
 
@@ -43,6 +44,8 @@ class _Payload:
     train: Sequence[Item]
     validation: Sequence[Item] | float | None
     training: Training
+    tokens: str | None = None
+    """The key of its tokenized data (data/tokenized.py); None where that is not kept."""
 
 
 class Train(Stage):
@@ -75,6 +78,9 @@ class Train(Stage):
             node.declared, engine, environment, files, shape, known, length, context
         )
         payload = _Payload(engine, environment, base, train, validation, training)
+        command = self._preview(node, payload, context)
+        if not done and not pending:
+            payload = replace(payload, tokens=tokens_key(command, files, context))
         if environment is None:
             reasons = (*reasons, f"{recipe.engine} is not installed: options unchecked")
         samples = sum(item.limit or item.samples for item in known)
@@ -82,8 +88,8 @@ class Train(Stage):
         if len(known) < len(train) and int(recipe.args.get("max_steps", -1)) <= 0:
             steps = None
         kind = "adapter" if recipe.args.get("finetuning_type", "lora") == "lora" else "full"
-        command = self._preview(node, payload, context)
         chained = command.notes if command is not None else ()
+        told = (*chained, *lengths(recipe, length, known), *cached(payload.tokens, context))
         return Prepared(
             parts=parts,
             output=Pending(node.name, kind, recipe.output.model, training.made),
@@ -93,7 +99,7 @@ class Train(Stage):
             reasons=reasons,
             estimate=training.estimate(steps, earlier),
             command=command,
-            notes=() if done else (*chained, *lengths(recipe, length, known), *training.notes()),
+            notes=() if done else (*told, *training.notes()),
             refusal=None if done else training.refusal,
             summary=_summary(recipe, train, samples, steps)
             + ("" if done else _beside(recipe, context)),
@@ -108,14 +114,20 @@ class Train(Stage):
         assert isinstance(payload.base, Located)
         job = _job(attempt.node, payload, payload.base.files, attempt.paths)
         job = replace(job, resume=checkpoint_of(payload.engine, attempt, context))
-        with holding(
-            recipe.resources.while_serving,
-            context.paths,
-            lambda told: attempt.report(Progress(told)),
-            why=f"stage {attempt.node.name} of run {attempt.run}",
+        tokens = Tokens(None if attempt.forced else payload.tokens, job, attempt, context)
+        spare = prepared.estimate.disk_bytes or 0
+        with (
+            holding(
+                recipe.resources.while_serving,
+                context.paths,
+                lambda told: attempt.report(Progress(told)),
+                why=f"stage {attempt.node.name} of run {attempt.run}",
+            ),
+            tokens.given(spare) as job,
         ):
             try:
-                run_engine(payload.engine.compile_train(job, environment), payload.engine, attempt)
+                command = payload.engine.compile_train(job, environment)
+                run_engine(command, payload.engine, attempt, tokens.keep)
             except OutOfMemory as error:
                 less = payload.training.less()
                 what = f"{error.what}; this needs less: {less}" if less else error.what

@@ -126,6 +126,11 @@ class ProjectPaths:
         return self.cache / "tokens.json"
 
     @property
+    def tokenized(self) -> Path:
+        """Tokenized data of trainings, a directory for each key (data/tokenized.py)."""
+        return self.cache / "tokenized"
+
+    @property
     def abilities(self) -> Path:
         """Remembered abilities of suites to show what a gate asks for."""
         return self.cache / "abilities.json"

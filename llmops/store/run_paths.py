@@ -97,5 +97,10 @@ class AttemptPaths:
         return self.root / "datasets"
 
     @property
+    def tokenized(self) -> Path:
+        """Tokenized data while it trains: lent by the cache, or on its way there."""
+        return self.root / "tokenized"
+
+    @property
     def tensorboard(self) -> Path:
         return self.root / "tensorboard"

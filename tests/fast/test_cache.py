@@ -89,6 +89,51 @@ def test_what_a_run_is_at_is_left_alone(context: Context) -> None:
     assert collect(context, 0, print) == 1000
 
 
+def tokenized(context: Context, key: str, age: float, size: int = 1000) -> Path:
+    """Of so many bytes, taken so many seconds ago."""
+    made = context.paths.run("made").attempt("sft", 1).tokenized
+    (made / "data").mkdir(parents=True)
+    (made / "data" / "tokens.arrow").write_bytes(b"x" * size)
+    context.tokenized.keep(key, made, [])
+    place = context.tokenized.place(key)
+    os.utime(place, (1e9 - age, 1e9 - age))
+    return place
+
+
+def test_tokenized_data_goes_with_checkpoints_the_one_not_used_for_longest_first(
+    context: Context,
+) -> None:
+    left = attempt(context, "left", 20)
+    old, new = tokenized(context, "a" * 64, 30), tokenized(context, "b" * 64, 10)
+    assert [one.name for one in entries(context)][1:] == [
+        *("tokens/aaaaaaaaaaaa", "left/sft/1", "tokens/bbbbbbbbbbbb")
+    ]
+    total = sum(one.size for one in entries(context))
+    assert collect(context, total - 1, print) > 1000
+    assert [one.exists() for one in (old, left.output / "checkpoint-5", new)] == [False, True, True]
+    collect(context, sum(one.size for one in entries(context)) - 1, print)
+    assert [one.exists() for one in (left.output / "checkpoint-5", new)] == [False, True]
+
+
+def test_what_was_lent_is_the_last_to_go(context: Context, project: Path) -> None:
+    old, new = tokenized(context, "a" * 64, 30), tokenized(context, "b" * 64, 10)
+    assert context.tokenized.lend(old.name, project / "lent")
+    collect(context, sum(one.size for one in entries(context)) - 1, print)
+    assert (old.exists(), new.exists()) == (True, False)
+
+
+def test_tokenized_data_that_lies_is_dropped_by_verify(context: Context) -> None:
+    good, bad = tokenized(context, "a" * 64, 30), tokenized(context, "b" * 64, 10)
+    assert context.tokenized.is_sound(bad.name)
+    file = bad / "data" / "tokens.arrow"
+    stat = file.stat()
+    file.write_bytes(b"y" * 1000)
+    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert verify(context, print) == ["tokenized data"]
+    assert (good.exists(), bad.exists()) == (True, False)
+    assert verify(context, print) == []
+
+
 @pytest.mark.parametrize(("text", "expected"), [("20GB", 20e9), ("1.5 mb", 1.5e6), ("7", 7)])
 def test_sizes(text: str, expected: float) -> None:
     assert size(text) == expected

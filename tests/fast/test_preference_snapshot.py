@@ -9,6 +9,8 @@ from typing import Any
 import polars as pl
 import pytest
 
+from llmops.data.tokenized import Tokenized
+from llmops.engines.contract import DataSet
 from llmops.errors import BadInput, Failed
 from llmops.preferences import erasure, rows
 from llmops.preferences import save as save_module
@@ -240,9 +242,30 @@ def test_copies_in_attempts_are_erased_with_the_rows(said: Said, paths: ProjectP
     own, other = (paths.run("r1").attempt(name, 1) for name in ("dpo", "sft"))
     for attempt, named in ((own, str(snapshot.train)), (other, "/elsewhere/train.jsonl")):
         attempt.datasets.mkdir(parents=True)
+        attempt.tokenized.mkdir()
         (attempt.root / "dataset_info.json").write_text(json.dumps({"a": {"file_name": named}}))
         attempt.log.write_text("an example: né")
     redact(snapshot, [said.answers[0]["id"]])
-    assert not own.datasets.exists()
+    assert not any(folder.exists() for folder in (own.datasets, own.tokenized))
+    assert other.tokenized.exists()
     assert "né" not in own.log.read_text()
     assert other.log.read_text() == "an example: né"
+
+
+def test_tokenized_data_of_the_rows_is_erased_with_them(said: Said, paths: ProjectPaths) -> None:
+    snapshot, cache = made(said, paths), Tokenized(paths.tokenized)
+    files = snapshot.manifest.files
+    sources = {
+        "own": (snapshot.train, files["train.jsonl"]),
+        "held out": (snapshot.directory / "holdout.jsonl", files["holdout.jsonl"]),
+        "where the project was before": (paths.root / "old.jsonl", files["train.jsonl"]),
+        "other": (paths.root / "other.jsonl", "0" * 64),
+    }
+    for key, (path, digest) in sources.items():
+        folder = paths.run("r1").attempt("dpo", 1).tokenized
+        (folder / "data").mkdir(parents=True)
+        (folder / "data" / "tokens.arrow").write_text(key)
+        data = DataSet(path, "preference", {}, 1, digest)
+        cache.keep(key, folder, [data])
+    redact(snapshot, [said.answers[0]["id"]])
+    assert list(cache) == ["other"]

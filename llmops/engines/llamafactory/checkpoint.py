@@ -43,7 +43,8 @@ def last_checkpoint(attempt: AttemptPaths) -> tuple[Path, int] | None:
 
 def prune(attempt: AttemptPaths) -> None:
     """Remove the weights of a registered attempt; its log, config and figures stay."""
-    for folder in (attempt.result, attempt.datasets, *attempt.output.glob("checkpoint-*")):
+    folders = (attempt.result, attempt.datasets, attempt.tokenized)
+    for folder in (*folders, *attempt.output.glob("checkpoint-*")):
         shutil.rmtree(folder, ignore_errors=True)
     for pattern in _WEIGHTS:
         for file in attempt.output.glob(pattern):

@@ -18,6 +18,7 @@ from llmops.engines.llamafactory.datasets import DataFiles, converted_text, data
 from llmops.engines.llamafactory.defaults import default_options, in_group, owned_options
 from llmops.engines.llamafactory.machine import Machine
 from llmops.engines.llamafactory.optionfiles import FILE_OPTIONS, option_file
+from llmops.engines.llamafactory.tokens import token_parts
 from llmops.engines.llamafactory.words import told
 from llmops.store.files import read_object
 from llmops.store.run_paths import AttemptPaths
@@ -51,6 +52,13 @@ def compile_train(job: TrainJob, environment: Environment, machine: Machine) -> 
             **validation.files,
         },
         notes=told(job.recipe, job.base, decided),
+        tokens=token_parts(
+            options,
+            {**train.entries, **validation.entries},
+            dict(zip([*train.names, *validation.names], [*job.train, *sets], strict=True)),
+            {**train.files, **validation.files},
+            environment,
+        ),
     )
 
 
@@ -112,6 +120,8 @@ def _identity(
         options.update(val_size=job.validation, do_eval=True)
     if spec.template is not None:
         options["template"] = spec.template
+    if job.tokenized is not None:
+        options["tokenized_path"] = str(job.tokenized.resolve())
     if job.resume is not None:
         options["resume_from_checkpoint"] = str(job.resume.resolve())
     return {**options, "output_dir": str(job.attempt.output.resolve())}
@@ -145,7 +155,8 @@ def _check_chat(job: TrainJob) -> None:
 
 
 def _finish(job: TrainJob, decided: Chain) -> dict[str, Any]:
-    attempt, adapter = job.attempt, decided.adapter
+    attempt, adapter, keep = job.attempt, decided.adapter, job.keep
+    tokens = {"folder": str(keep.folder.resolve()), "spare": keep.spare} if keep else None
     return {
         "output": str(attempt.output.resolve()),
         "base": str(job.base.directory.resolve()),
@@ -156,6 +167,7 @@ def _finish(job: TrainJob, decided: Chain) -> dict[str, Any]:
         "golden_file": str(attempt.golden.resolve()),
         "dtype": _dtype(job),
         **{name: str(getattr(attempt, name).resolve()) for name in ("phases", "figures", "stop")},
+        **({"tokens": tokens} if tokens else {}),
     }
 
 

@@ -97,9 +97,13 @@ def train(config: str, finish: dict[str, Any], phases: Phases) -> "Observer":
     second launcher comes between, and no unknown command is taken for success.
     """
     from llamafactory.train.tuner import run_exp
-    from observer import Observer
+    from observer import Observer, beta
+    from tokenized import keep
 
-    observer = Observer(phases, finish.get("figures"), finish.get("stop"))
+    figures, stop = finish.get("figures"), finish.get("stop")
+    observer = Observer(phases, figures, stop, beta(read_config(config)))
+    if "tokens" in finish:
+        keep(finish["tokens"], phases)
     sys.argv = [sys.argv[0], config]
     run_exp(callbacks=[observer])
     return observer

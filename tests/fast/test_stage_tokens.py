@@ -1,0 +1,128 @@
+"""Tokenized data around a training: taken, or kept when it was made of what was planned. What the
+engine leaves is written here as it leaves it (tests/engine/test_tokens.py has the real one)."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from llmops.data.tokenized import DATA
+from llmops.engines.contract import ModelFiles, Progress, TrainJob
+from llmops.engines.llamafactory.compile import compile_train
+from llmops.engines.llamafactory.machine import Machine
+from llmops.runner.stage import Attempt, Context, Node
+from llmops.spec.settings import load_settings
+from llmops.stages.tokens import Tokens
+from tests.fast.models_on_disk import write_full
+from tests.training_jobs import LAYOUT_ROWS, bare_environment, train_job, train_recipe, write_rows
+
+KEY = "a" * 64
+
+
+@dataclass
+class Training:
+    """A stage whose attempts tell what becomes of its tokens."""
+
+    project: Path
+    context: Context
+    data: Path
+    warned: list[str] = field(default_factory=list)
+    after: Callable[[], object] = lambda: None
+
+    def attempt(self, number: int) -> Tokens:
+        recipe = train_recipe(self.project, "sft", data=self.data, template="qwen")
+        paths = self.context.paths.run("run").attempt("sft", number)
+        paths.root.mkdir(parents=True)
+        job = train_job(recipe, ModelFiles(self.project / "base"), paths.root)
+        node = Node("sft", "train", recipe, recipe.spec)
+        attempt = Attempt("run", node, number, paths, self._told)
+        return Tokens(KEY, job, attempt, self.context)
+
+    def run(self, number: int, during: Callable[[], object] = lambda: None) -> TrainJob:
+        """One attempt in which the engine, if it is asked, leaves what it has made."""
+        tokens = self.attempt(number)
+        try:
+            with tokens.given(spare=7) as job:
+                if job.keep is not None:
+                    (job.keep.folder / "train").mkdir(parents=True)
+                    (job.keep.folder / "train" / "data.arrow").write_text("tokens")
+                during()
+                tokens.keep()
+                self.after()
+        finally:
+            assert not list(self.context.paths.runs.glob("*/*/*/tokenized"))
+        return job
+
+    def _told(self, progress: Progress) -> None:
+        self.warned += filter(None, [progress.warning])
+
+
+@pytest.fixture
+def training(project: Path) -> Training:
+    write_full(project / "base")
+    _, file, rows = LAYOUT_ROWS["messages"]
+    return Training(project, Context(load_settings()), write_rows(project / file, rows))
+
+
+def test_what_one_attempt_makes_the_next_one_takes(training: Training) -> None:
+    first, second = training.run(1), training.run(2)
+    assert (first.tokenized, first.keep is not None) == (None, True)
+    assert (second.tokenized, second.keep) == (second.attempt.tokenized / DATA, None)
+    assert training.warned == []
+
+
+def test_the_engine_is_told_where(training: Training) -> None:
+    environment = bare_environment(training.project)
+    files = [compile_train(training.run(n), environment, Machine(2)).files for n in (1, 2)]
+    asked = [json.loads(one["finish.json"]).get("tokens") for one in files]
+    folder = training.context.paths.run("run").attempt("sft", 1).tokenized / DATA
+    assert asked == [{"folder": str(folder), "spare": 7}, None]
+    read = ["tokenized_path" in one["config.yaml"] for one in files]
+    assert read == [False, True]
+
+
+def test_what_was_made_of_other_data_is_not_kept(training: Training) -> None:
+    rows = LAYOUT_ROWS["messages"][2]
+    training.run(1, during=lambda: write_rows(training.data, [rows] * 9))
+    assert list(training.context.tokenized) == []
+    assert "changed since it was planned" in training.warned[0]
+
+
+def test_data_that_is_gone_is_no_reason_to_fail(training: Training) -> None:
+    training.run(1, during=lambda: training.data.unlink())
+    assert list(training.context.tokenized) == []
+    assert "tokenized data is not kept" in training.warned[0]
+
+
+def test_a_training_that_fails_later_leaves_its_tokens(training: Training) -> None:
+    training.after = lambda: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        training.run(1)
+    assert list(training.context.tokenized) == [KEY]
+
+
+def test_what_is_half_written_is_not_kept(training: Training) -> None:
+    tokens = training.attempt(1)
+    with tokens.given(spare=0) as job:
+        assert job.keep is not None
+        (job.keep.folder.parent / "data.begun" / "train").mkdir(parents=True)
+        tokens.keep()
+    assert list(training.context.tokenized) == []
+
+
+def test_a_cache_that_cannot_be_written_stops_nobody(training: Training) -> None:
+    training.context.paths.cache.mkdir(parents=True, exist_ok=True)
+    training.context.paths.tokenized.write_text("a file where the folder should be")
+    training.run(1)
+    assert "tokenized data is not kept" in training.warned[0]
+
+
+def test_a_damaged_entry_is_told_and_made_anew(training: Training) -> None:
+    training.run(1)
+    (training.context.tokenized.place(KEY) / DATA / "train" / "data.arrow").write_text("tokenz")
+    job = training.run(2)
+    assert job.tokenized is None
+    assert "damaged" in training.warned[0]
+    assert training.run(3).tokenized is not None
