@@ -6,6 +6,7 @@ more than what is free is warned of. docs/plans.md says how far estimates are of
 
 import json
 import math
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -62,8 +63,9 @@ class Room:
     free: int
 
 
-def room(gpus: int, mode: str, context: Context) -> Room | None:
-    """What a stage with `while_serving: MODE` finds; None where it is not known."""
+def room(gpus: int, mode: str, context: Context, devices: int = 1) -> Room | None:
+    """What a stage on so many devices with `while_serving: MODE` finds; None where it is not
+    known."""
     served = [one for one in running(context.paths.serving) if one.own]
     goes = bool(served) and mode in ("stop", "sleep")
     if not gpus:
@@ -76,8 +78,15 @@ def room(gpus: int, mode: str, context: Context) -> Room | None:
         return None
     if not context.cards:
         return None
-    least = min(context.cards, key=lambda card: card.free)
+    least = min(_used(context.cards, devices), key=lambda card: card.free)
     return Room("GPU", least.total, int(least.total * _BACK) if goes else least.free)
+
+
+def _used(cards: Sequence[machine.Gpu], devices: int) -> Sequence[machine.Gpu]:
+    """Those of the machine's that training gets: the first that this process may use."""
+    ids = machine.visible_gpus(len(cards), os.environ.get("CUDA_VISIBLE_DEVICES"))[:devices]
+    numbers = [int(one) for one in ids if one.isdecimal()]
+    return [cards[one] for one in numbers if one < len(cards)] or cards
 
 
 @dataclass(frozen=True)
@@ -100,7 +109,8 @@ class Training:
 
     @cached_property
     def room(self) -> Room | None:
-        return room(self.gpus, self.recipe.spec.resources.while_serving, self.context)
+        resources = self.recipe.spec.resources
+        return room(self.gpus, resources.while_serving, self.context, resources.devices)
 
     @cached_property
     def memory(self) -> Memory | None:
@@ -128,7 +138,7 @@ class Training:
             )
         free = "free" if there.free < there.total else "there"
         told = f"may not fit: {size_text(there.free)} of {there.name} are {free}"
-        stopped = room(self.gpus, "stop", self.context)
+        stopped = room(self.gpus, "stop", self.context, self.recipe.spec.resources.devices)
         if stopped is None or stopped.free <= there.free:
             return told
         return f"{told}, {size_text(stopped.free)} with `resources.while_serving: stop`"

@@ -112,3 +112,11 @@ def test_a_large_model_on_a_small_machine_is_quantized_not_sharded() -> None:
     found = proposed(args, 80, gpus=8, of="Llama 3.1 70B", lacks=("bitsandbytes",))
     assert found is not None
     assert found["resources.devices"] == 8
+
+
+def test_a_quantized_base_comes_before_a_quarter_of_each_sample() -> None:
+    args = {**HALF, "per_device_train_batch_size": 1}
+    found = proposed(args, 21, of="Qwen3 8B", stage="dpo")
+    assert found == {"args.quantization_bit": 4}
+    found = proposed(args, 21, of="Qwen3 8B", stage="dpo", lacks=("bitsandbytes",))
+    assert found == {"args.cutoff_len": 512}

@@ -98,6 +98,26 @@ def test_what_a_server_holds_is_not_there_unless_it_lets_go(planned: Path, card:
     assert room(1, "share", card) == shared
 
 
+@pytest.mark.parametrize(
+    ("visible", "devices", "free"), [(None, 1, 20), (None, 2, 7), ("1", 1, 7), ("GPU-b2", 1, 7)]
+)
+def test_of_several_cards_those_count_that_training_gets(
+    planned: Path, monkeypatch: pytest.MonkeyPatch, visible: str | None, devices: int, free: int
+) -> None:
+    program = planned / "nvidia-smi"
+    lines = ["A card, 24576, 20480, 1.0", "A screen, 8192, 7168, 1.0"]
+    program.write_text("#!/bin/sh\nprintf '%s\\n' " + " ".join(f"'{one}'" for one in lines))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{planned}:{os.environ['PATH']}")
+    if visible is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    else:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    found = room(2, "share", Context(load_settings()), devices)
+    assert found is not None
+    assert found.free == free * 2**30
+
+
 @pytest.mark.parametrize(("rows", "tokens"), [(100, 104), (3000, 2048)])
 def test_the_longest_sample_is_known_when_all_were_counted(
     planned: Path, rows: int, tokens: int

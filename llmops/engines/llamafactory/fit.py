@@ -2,12 +2,13 @@
 
 What changes nothing that is learned comes first: smaller batches of validation data, smaller
 micro-batches with as many more of them, liger's fused loss, layers that are computed again, weights
-shared among the devices that it has. Then the optimizer's states in 8 bits, shorter samples,
-LoRA, a quantized base, and at last more devices. A later one that makes an earlier one needless
-takes it back. What needs a package that is not installed is not proposed.
+shared among the devices that it has. Then the optimizer's states in 8 bits, samples of half the
+length, LoRA, a quantized base, still shorter samples, and at last more devices. A later one that
+makes an earlier one needless takes it back. What needs a package that is not installed is not
+proposed.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -117,19 +118,26 @@ def _steps(recipe: Loaded[TrainRecipe], gpus: int) -> Iterator[tuple[Overrides, 
     trains_all = args.get("finetuning_type", "lora") != "lora"
     if gpus and trains_all and "optim" not in args:
         yield {"args.optim": "adamw_8bit"}, "bitsandbytes"
-    cutoff = int(args.get("cutoff_len", 2048)) // 2
-    while cutoff >= SHORTEST:
-        yield {"args.cutoff_len": cutoff}, ""
-        cutoff //= 2
+    half, *shorter = _cutoffs(args) or [None]
+    if half:
+        yield {"args.cutoff_len": half}, ""
     if trains_all:
         yield {"args.finetuning_type": "lora"}, ""
     if gpus and not args.get("quantization_bit") and not args.get("pure_bf16"):
         # A quantized base is not sharded.
         quantized = {"args.quantization_bit": 4, "args.deepspeed": args.get("deepspeed")}
         yield quantized, "bitsandbytes"
+    for cutoff in shorter:
+        yield {"args.cutoff_len": cutoff}, ""
     if shards and gpus > devices:
         sharded = {"args.deepspeed": ZERO3, "args.quantization_bit": None}
         yield {"resources.devices": gpus, **sharded}, "deepspeed"
+
+
+def _cutoffs(args: Mapping[str, Any]) -> list[int]:
+    """Half of it, half of that, ..."""
+    found = int(args.get("cutoff_len", 2048)) // 2
+    return [found, *_cutoffs({"cutoff_len": found})] if found >= SHORTEST else []
 
 
 def _unlearned(recipe: Loaded[TrainRecipe], gpus: int) -> Iterator[tuple[Overrides, str]]:
