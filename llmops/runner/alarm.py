@@ -8,6 +8,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from statistics import fmean, median
 
 from llmops.engines.contract import Progress
@@ -18,8 +19,18 @@ BEFORE = 20
 """Readings that are usual: what the latest are held against."""
 KEPT = 200
 """Readings, and evaluations, that are remembered."""
-SEEN = ("accuracy", "margin", "grad_norm", "eval_loss")
-"""Of an engine's other figures, those that are looked at."""
+SEEN = ("accuracy", "margin", "grad_norm", "eval_loss", "chosen", "chosen_before")
+"""Of an engine's other figures, those that are looked at. chosen, chosen_before: log-probability of
+the preferred answers now, and in the reference model."""
+
+FEW = 10
+"""Readings without which a share says nothing."""
+PREFERRED = 0.6
+"""Share of the chosen answers below which nothing is said to be learned from the pairs."""
+NOTHING = 0.01
+"""A reward margin: in sigmoid DPO a loss of 0.688, where it begins at 0.693."""
+LOST = 3.0
+"""Nats of log-probability that make an answer 20 times less likely."""
 
 Point = tuple[int, float]
 
@@ -99,37 +110,37 @@ def overfitting(figures: Figures) -> str:
 
 
 def instability(figures: Figures) -> str:
-    """A loss that is no number; a loss, or gradients, far above what was usual and staying there.
-    Of gradients three must be infinite: fp16 finds its scale by overflows."""
+    """A loss that is no number; a loss, or gradients, far above what was usual and staying there; a
+    loss that crept up. Of gradients three must be infinite: fp16 finds its scale by overflows."""
     losses, norms = figures.of("loss"), figures.of("grad_norm")
     if losses and not math.isfinite(losses[-1][1]):
         return f"the loss is {losses[-1][1]}"
     if len(norms) >= AGREE and not any(math.isfinite(value) for _, value in norms[-AGREE:]):
         return f"the gradients' norm is {norms[-1][1]}"
-    return _above(losses, "the loss", _loss_limit) or _above(norms, "the gradients' norm", _limit)
+    return (
+        _above(losses, "the loss", _loss_limit)
+        or _above(norms, "the gradients' norm", _limit)
+        or _crept(losses)
+    )
 
 
 def no_preference(figures: Figures) -> str:
-    """After half of all steps the chosen answer is preferred no more often than by chance."""
-    found = figures.of("accuracy")
-    if len(found) <= BEFORE or found[-1][0] < figures.total / 2:
-        return ""
-    share = fmean(value for _, value in found[-BEFORE:])
-    if share >= 0.55:
-        return ""
-    return f"over the last {BEFORE} readings {share:.0%} of the chosen answers were preferred"
+    """After half of all steps the chosen answer is preferred no more often than by chance, or by
+    next to nothing: the accuracy counts the sign of a margin, however small that is."""
+    accuracies, margins = _later_half(figures, "accuracy"), _later_half(figures, "margin")
+    if accuracies and _is_below(accuracies, PREFERRED):
+        told = f"{fmean(accuracies):.0%} of the chosen answers were preferred"
+        return f"over the last {len(accuracies)} readings {told}"
+    if margins and fmean(margins) > -NOTHING and _is_below(margins, NOTHING):
+        told = f"the reward margin was {fmean(margins):.1g}, which is next to nothing"
+        return f"over the last {len(margins)} readings {told}"
+    return ""
 
 
 def collapse(figures: Figures) -> str:
-    """The reward margin has fallen below half of what it was at its best."""
-    found = [value for _, value in figures.of("margin") if math.isfinite(value)]
-    if len(found) < 10:
-        return ""
-    now = fmean(found[-5:])
-    best = max(fmean(found[at : at + 5]) for at in range(0, len(found) - 9, 5))
-    if best < 0.1 or now >= best / 2:
-        return ""
-    return f"the reward margin fell from {best:.3g} to {now:.3g}"
+    """The chosen answers have become far less likely than they were, or the reward margin has
+    fallen below half of what it was at its best."""
+    return _unlearned(figures) or _fallen(figures)
 
 
 DETECTORS: dict[str, Callable[[Figures], str]] = {
@@ -138,6 +149,68 @@ DETECTORS: dict[str, Callable[[Figures], str]] = {
     "no_preference": no_preference,
     "collapse": collapse,
 }
+
+
+def _later_half(figures: Figures, name: str) -> list[float]:
+    """The later half of the readings, once half of all steps are done and they are enough."""
+    found = figures.of(name)
+    if len(found) < 2 * FEW or found[-1][0] < figures.total / 2:
+        return []
+    return [value for _, value in found[len(found) // 2 :] if math.isfinite(value)]
+
+
+def _is_below(values: Sequence[float], limit: float) -> bool:
+    """Their mean is, by 2.5 of its standard errors: readings of few pairs scatter widely."""
+    middle = fmean(values)
+    if middle >= limit:
+        return False
+    spread = fmean((value - middle) ** 2 for value in values)
+    return middle + 2.5 * math.sqrt(spread / max(1, len(values) - 1)) < limit
+
+
+def _unlearned(figures: Figures) -> str:
+    """Five readings in all of which the chosen answers' log-probability is three times as far below
+    zero as in the reference model: DPO needs only that the rejected ones fall faster."""
+    pairs = list(zip(figures.of("chosen"), figures.of("chosen_before"), strict=False))[-5:]
+    gone = [now < 3 * before < 0 and before - now > LOST for (_, now), (_, before) in pairs]
+    if len(gone) < 5 or not all(gone):
+        return ""
+    now, before = (fmean(one[at][1] for one in pairs) for at in (0, 1))
+    return (
+        f"the chosen answers' log-probability fell from {before:.3g} to {now:.3g}: "
+        "the model unlearns what it should prefer"
+    )
+
+
+def _fallen(figures: Figures) -> str:
+    """The latest fifth of the readings, ten at least, against the best of those before it."""
+    found = [value for _, value in figures.of("margin") if math.isfinite(value)]
+    width = max(FEW, len(found) // 5)
+    parts = [found[at : at + width] for at in range(0, len(found) - 2 * width + 1, width)]
+    best, now = max(map(fmean, parts), default=0.0), fmean(found[-width:] or [0.0])
+    if best < 0.1 or now >= best / 2 or best - now < 4 * _scatter(found) * math.sqrt(2 / width):
+        return ""
+    return f"the reward margin fell from {best:.3g} to {now:.3g}"
+
+
+def _crept(points: Sequence[Point]) -> str:
+    """The median of the latest ten lies above that of the lowest ten before them: by a quarter, by
+    three tenths of a nat, and by five times what both scatter together."""
+    values = [value for _, value in points if math.isfinite(value)]
+    parts = [values[at : at + FEW] for at in range(len(values) - 2 * FEW, -1, -5)]
+    if not parts:
+        return ""
+    low, now = min(map(median, parts)), median(values[-FEW:])
+    rise = now - low
+    if rise <= max(0.3, abs(low) / 4) or rise <= 2.8 * _scatter(values):
+        return ""
+    return f"the loss crept up from {low:.3g} to {now:.3g}"
+
+
+def _scatter(values: Sequence[float]) -> float:
+    """The standard deviation from one reading to the next: no trend counts, and no outlier."""
+    steps = [abs(after - before) for before, after in pairwise(values)]
+    return 1.4826 * median(steps) / math.sqrt(2)
 
 
 def _above(points: Sequence[Point], name: str, limit: Callable[[list[float]], float]) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, TextIO
 
 from llmops.engines.contract import Progress
+from llmops.runner.progress import MEMORY, SHOWN
 from llmops.store import logs
 
 EVERY_SECONDS = 3.0
@@ -45,6 +46,8 @@ class JsonReporter:
             loss=progress.loss,
             learning_rate=progress.learning_rate,
             tokens_per_s=progress.tokens_per_s,
+            remaining_s=progress.remaining_s,
+            **{name: progress.values.get(name) for name in (*SHOWN, *MEMORY)},
         )
 
     def waiting(self, stage: str, why: str) -> None:

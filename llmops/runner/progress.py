@@ -4,13 +4,19 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol, TextIO, cast
 
 from llmops.engines.contract import Progress
+from llmops.environments.machine import size_text
+from llmops.runner.lasting import Lasting
 
 LINE_SECONDS = 3.0
 SHOWN = ("accuracy", "reward", "eval_loss")
 """Of an engine's other figures, those that tell whether it learns."""
+MEMORY = ("device_memory_bytes", "memory_bytes")
+"""The first of them that there is says how near the limit it is."""
+WIDE = 100
+"""Columns of a terminal that has room for a bar beside the figures."""
 
 
 class Reporter(Protocol):
@@ -31,29 +37,33 @@ def reporter(stream: TextIO | None = None) -> Reporter:
     from llmops.runner.json_reporter import JsonReporter
     from llmops.store import logs
 
-    stream = stream or sys.stderr
+    stream = cast(TextIO, Lasting(stream or sys.stderr))
     if logs.is_json():
         return JsonReporter(stream)
     return RichReporter(stream) if stream.isatty() else PlainReporter(stream)
 
 
 def seconds(value: float | None) -> str:
-    """`75.2` as `1:15`."""
+    """`75.2` as `1:15`, `7275` as `2:01:15`."""
     if value is None:
         return ""
-    return f"{int(value) // 60}:{int(value) % 60:02d}"
+    minutes, rest = divmod(int(value), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def figures(progress: Progress) -> str:
-    """Loss, speed and preference accuracy, as far as the engine reports them."""
+    """As far as the engine reports them; what a narrow terminal may cut off comes last."""
     parts = []
     if progress.loss is not None:
         parts.append(f"loss {progress.loss:.4f}")
-    if progress.learning_rate is not None:
-        parts.append(f"lr {progress.learning_rate:.1e}")
     parts += [f"{name} {value:.3g}" for name, value in progress.values.items() if name in SHOWN]
     if progress.tokens_per_s:
         parts.append(f"{progress.tokens_per_s:,.0f} tokens/s")
+    taken = (progress.values.get(name) for name in MEMORY)
+    parts += [size_text(int(each)) for each in taken if each][:1]
+    if progress.learning_rate is not None:
+        parts.append(f"lr {progress.learning_rate:.1e}")
     return " ".join(parts)
 
 
@@ -63,8 +73,8 @@ def steps(progress: Progress, *, word: str = "") -> str:
         return f"{progress.step:,}/{progress.total:,}"
     if progress.phase != "training" or not progress.total:
         return ""
-    text = f"{word}{progress.step}/{progress.total} {figures(progress)}"
-    return text + (f" {seconds(progress.remaining_s)} left" if progress.remaining_s else "")
+    left = f" {seconds(progress.remaining_s)} left" if progress.remaining_s else ""
+    return f"{word}{progress.step}/{progress.total}{left} {figures(progress)}"
 
 
 @dataclass
@@ -90,7 +100,8 @@ class PlainReporter:
             return
         phase, at = self._shown
         now = time.monotonic()
-        last = progress.total > 0 and progress.step >= progress.total
+        told = progress.learning_rate is not None or "eval_loss" in progress.values
+        last = told and 0 < progress.total <= progress.step
         if progress.phase == "done":
             return  # what was made is told once it is registered
         if phase == progress.phase and now - at < LINE_SECONDS and not last:
@@ -130,12 +141,14 @@ class RichReporter:
         from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
         from rich.progress import Progress as RichProgress
 
+        console = Console(file=stream)
+        wide = console.width >= WIDE
         self._bars = RichProgress(
             TextColumn("{task.fields[mark]} [bold]{task.description}"),
-            BarColumn(bar_width=20),
+            *([BarColumn(bar_width=12)] if wide else []),
             TextColumn("{task.fields[text]}"),
-            TimeElapsedColumn(),
-            console=Console(file=stream),
+            *([TimeElapsedColumn()] if wide else []),
+            console=console,
         )
         self._tasks: dict[str, Any] = {}
 

@@ -10,6 +10,7 @@ What engines and backends say themselves stays as they say it.
 import contextlib
 import json
 import logging
+import math
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -54,8 +55,8 @@ def bound(**fields: Any) -> Iterator[None]:
 
 
 def line(message: str, *, level: str = "info", time: float | None = None, **fields: Any) -> str:
-    """One JSON object. time: seconds since 1970 (default: now); fields that are None are left
-    out."""
+    """One JSON object. time: seconds since 1970 (default: now); fields that are None, or no number
+    that JSON knows (NaN), are left out."""
     at = datetime.now(UTC) if time is None else datetime.fromtimestamp(time, UTC)
     told = {
         "time": at.isoformat(timespec="milliseconds"),
@@ -66,7 +67,11 @@ def line(message: str, *, level: str = "info", time: float | None = None, **fiel
         **_bound.get(),
         **{key: value for key, value in fields.items() if value is not None},
     }
-    return json.dumps({k: v for k, v in told.items() if v is not None}, ensure_ascii=False)
+    return json.dumps({k: v for k, v in told.items() if _is_told(v)}, ensure_ascii=False)
+
+
+def _is_told(value: Any) -> bool:
+    return value is not None and not (isinstance(value, float) and not math.isfinite(value))
 
 
 def say(message: str) -> None:

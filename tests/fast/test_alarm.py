@@ -1,8 +1,17 @@
-"""What goes wrong in a training, in series made for it; where all goes well, nothing."""
+"""What goes wrong in a training, in recorded series and in series made for it; where all goes well,
+nothing.
 
+trainings.jsonl: trainings of the town's recipes on the real engine, a line each, with the overrides
+that they had. `swapped.jsonl` is town_dpo.jsonl with half of the pairs swapped; `few*.jsonl` are 32
+or 48 rows of a file, `other*.jsonl` others. chosen_before is worked out from the engine's rewards.
+"""
+
+import json
 import math
 import random
 from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +19,32 @@ from llmops.engines.contract import Progress
 from llmops.runner.alarm import Alarm, Alarms, alarms
 
 Row = dict[str, float]
+
+
+TRAININGS = [
+    json.loads(line)
+    for line in (Path(__file__).parent / "trainings.jsonl").read_text("utf-8").splitlines()
+]
+
+
+def recorded(training: dict[str, Any]) -> list[Progress]:
+    """Its readings; one with `eval_loss` is an evaluation."""
+    found = []
+    for row in training["rows"]:
+        values = {name: value for name, value in row.items() if name not in ("step", "loss")}
+        rate = None if "eval_loss" in row else 1e-3
+        found.append(
+            Progress(
+                "training", row["step"], training["total"], row.get("loss"), rate, values=values
+            )
+        )
+    return found
+
+
+@pytest.mark.parametrize("training", TRAININGS, ids=[one["name"] for one in TRAININGS])
+def test_a_real_training_is_told_for_what_it_was(training: dict[str, Any]) -> None:
+    found = [[alarm.kind, alarm.step] for alarm in alarms(recorded(training))]
+    assert found == training["alarms"]
 
 
 def readings(rows: Iterable[Row], every: int = 5) -> list[Progress]:
@@ -101,6 +136,17 @@ def test_a_training_that_diverges_at_once_is_seen_at_once() -> None:
     assert (alarm.kind, alarm.step) == ("instability", 20)
 
 
+def test_a_loss_that_creeps_up_is_unstable_and_noise_is_not() -> None:
+    chance = random.Random(3)
+    steady = [chance.gauss(2, 0.1) for _ in range(30)]
+    slow = [2 + at / 25 + chance.gauss(0, 0.1) for at in range(40)]
+    (alarm,) = alarms(readings(losses([*steady, *slow])))
+    assert alarm.text.startswith("the loss crept up from ")
+    assert kinds(losses([chance.gauss(2, 0.6) for _ in range(200)])) == []
+    assert kinds(losses([at / 200 for at in range(100)])) == ["instability"]
+    assert kinds(losses([at / 400 for at in range(100)])) == []  # less than three tenths
+
+
 def test_gradients_that_explode() -> None:
     rows = [{"grad_norm": 0.8}] * 10 + [{"grad_norm": 40.0}] * 3
     assert kinds(rows) == ["instability"]
@@ -111,6 +157,22 @@ def test_accuracy_at_chance_is_told_after_half_of_the_steps() -> None:
     rows = [{"accuracy": chance.gauss(0.5, 0.1)} for _ in range(200)]
     (alarm,) = alarms(readings(rows))
     assert (alarm.kind, alarm.step) == ("no_preference", 500)
+    assert alarms(readings(rows[:18])) == []  # too few to say
+
+
+def test_readings_of_single_pairs_scatter_and_prove_little() -> None:
+    chance = random.Random(2)
+    for _ in range(20):
+        preferred = [{"accuracy": float(chance.random() < 0.75)} for _ in range(60)]
+        assert kinds(preferred) == []
+
+
+def test_a_margin_of_next_to_nothing_is_no_preference_whatever_its_sign() -> None:
+    rows = [{"accuracy": 1.0, "margin": at * 1e-7} for at in range(60)]
+    (alarm,) = alarms(readings(rows))
+    assert (alarm.kind, alarm.step) == ("no_preference", 150)
+    assert "the reward margin was 2e-06, which is next to nothing" in alarm.text
+    assert kinds([{"accuracy": 1.0, "margin": at * 1e-3} for at in range(60)]) == []
 
 
 def test_accuracy_that_grows_is_fine() -> None:
@@ -118,10 +180,28 @@ def test_accuracy_that_grows_is_fine() -> None:
 
 
 def test_margins_that_collapse() -> None:
-    rows = [{"margin": at / 10} for at in range(20)] + [{"margin": 0.2}] * 5
+    rows = [{"margin": at / 10} for at in range(30)] + [{"margin": 0.2}] * 10
     (alarm,) = alarms(readings(rows))
-    assert alarm.kind == "collapse"
+    assert alarm.text == "the reward margin fell from 1.45 to 0.47"
     assert kinds([{"margin": at / 10} for at in range(40)]) == []
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_margins_of_few_pairs_scatter_without_a_collapse(seed: int) -> None:
+    chance = random.Random(seed)
+    assert kinds([{"margin": min(1, at / 50) + chance.gauss(0, 1)} for at in range(200)]) == []
+
+
+def test_chosen_answers_that_become_unlikely_are_a_collapse() -> None:
+    falls = [{"chosen": -1.0 - at, "chosen_before": -1.0} for at in range(10)]
+    (alarm,) = alarms(readings(falls))
+    assert (alarm.kind, alarm.step) == ("collapse", 45)
+    assert "log-probability fell from -1 to -7: the model unlearns" in alarm.text
+
+
+@pytest.mark.parametrize(("now", "before"), [(-250.0, -200.0), (-0.6, -0.1), (-9.0, 0.0)])
+def test_chosen_answers_may_become_a_little_less_likely(now: float, before: float) -> None:
+    assert kinds([{"chosen": now, "chosen_before": before}] * 40) == []
 
 
 def test_a_warning_that_repeats_a_reading_is_not_another_reading() -> None:

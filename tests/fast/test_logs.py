@@ -3,10 +3,12 @@
 import io
 import json
 import logging
+import math
 from pathlib import Path
 
 import pytest
 
+from llmops.engines.contract import Progress
 from llmops.runner.execute import execute
 from llmops.runner.json_reporter import JsonReporter
 from llmops.runner.plan import make_plan
@@ -74,6 +76,15 @@ def test_a_run_is_told_as_json(as_json: None) -> None:
     first, last = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert (first["run"], first["stages"]) == ("run-1", ["sft"])
     assert (last["stage"], last["level"], last["why"]) == ("sft", "error", "the disk is full")
+
+
+def test_a_loss_that_is_no_number_makes_no_line_that_is_no_json(as_json: None) -> None:
+    stream = io.StringIO()
+    values = {"eval_loss": 1.5, "memory_bytes": 6e8}
+    reporter(stream).progress("sft", Progress("training", 5, 10, math.nan, 1e-3, values=values))
+    found = json.loads(stream.getvalue(), parse_constant=pytest.fail)
+    assert "loss" not in found
+    assert (found["learning_rate"], found["eval_loss"], found["memory_bytes"]) == (1e-3, 1.5, 6e8)
 
 
 def test_each_line_about_a_stage_has_its_run_and_attempt(as_json: None, project: Path) -> None:

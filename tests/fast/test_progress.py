@@ -52,6 +52,11 @@ def test_the_worker_s_figures_join_their_step(attempt: AttemptPaths) -> None:
     assert found == [{"accuracy": 0.75, "grad_norm": 0.5}, {"accuracy": 0.75, "grad_norm": 0.7}]
 
 
+def test_a_count_of_tokens_that_makes_no_sense_is_none(attempt: AttemptPaths) -> None:
+    add(attempt.output / "trainer_log.jsonl", {**STEP, "throughput": -1.07e23})
+    assert Follower(attempt).poll()[0].tokens_per_s is None
+
+
 def test_only_what_is_new(attempt: AttemptPaths) -> None:
     follower = Follower(attempt)
     add(attempt.output / "trainer_log.jsonl", STEP)

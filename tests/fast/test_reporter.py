@@ -1,9 +1,22 @@
 """What a run shows as it goes, on a terminal and without one."""
 
 import io
+import os
+from dataclasses import replace
+
+import pytest
 
 from llmops.engines.contract import Progress
-from llmops.runner.progress import PlainReporter, Reporter, RichReporter, figures, seconds
+from llmops.runner.progress import (
+    PlainReporter,
+    Reporter,
+    RichReporter,
+    figures,
+    reporter,
+    seconds,
+    steps,
+)
+from llmops.store import logs
 
 STEP = Progress("training", 20, 100, loss=1.25, learning_rate=1e-3, tokens_per_s=4321.0)
 
@@ -54,8 +67,10 @@ def test_the_last_step_is_always_told() -> None:
     reporter = PlainReporter(stream)
     reporter.begin("r1", ["sft"])
     reporter.progress("sft", STEP)
-    reporter.progress("sft", Progress("training", 100, 100, loss=0.5))
+    reporter.progress("sft", Progress("training", 100, 100, loss=0.5, learning_rate=1e-9))
     assert "step 100/100 loss 0.5" in stream.getvalue()
+    reporter.progress("sft", Progress("training", 100, 100, loss=0.5))  # the engine's last word
+    assert stream.getvalue().count("100/100") == 1
 
 
 def test_the_live_display_shows_each_stage() -> None:
@@ -69,8 +84,33 @@ def test_only_figures_that_tell_whether_it_learns_are_shown() -> None:
     assert figures(progress) == "loss 0.5000 accuracy 0.75"
 
 
+def test_memory_is_the_device_s_where_there_is_one() -> None:
+    taken = {"memory_bytes": 2.5e9}
+    assert figures(Progress("training", values=taken)) == "2.5 GB"
+    taken["device_memory_bytes"] = 7.5e9
+    assert figures(Progress("training", values=taken)) == "7.5 GB"
+
+
+def test_what_matters_most_comes_first() -> None:
+    reading = replace(STEP, remaining_s=36000.0, values={"eval_loss": 1.5, "memory_bytes": 6e8})
+    assert steps(reading) == (
+        "20/100 10:00:00 left loss 1.2500 eval_loss 1.5 4,321 tokens/s 600.0 MB lr 1.0e-03"
+    )
+
+
+@pytest.mark.parametrize(("columns", "bar"), [(60, False), (120, True)])
+def test_a_narrow_terminal_has_figures_instead_of_a_bar(
+    columns: int, bar: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    text = told(RichReporter)
+    assert ("\N{BOX DRAWINGS HEAVY HORIZONTAL}" in text) is bar
+    assert "failed: out of memory" in text
+
+
 def test_seconds_read_as_a_clock() -> None:
     assert seconds(75.2) == "1:15"
+    assert seconds(7275) == "2:01:15"
     assert seconds(None) == ""
 
 
@@ -82,3 +122,19 @@ def test_a_warning_stays_on_the_screen() -> None:
         reporter.progress("sft", Progress("starting", warning="other tokens [22]"))
         reporter.end()
         assert "sft: warning: other tokens [22]" in stream.getvalue()
+
+
+@pytest.mark.parametrize("format", ["text", "json"])
+def test_what_nobody_hears_any_more_ends_no_run(
+    format: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(logs.FORMAT, format)
+    hears, says = os.pipe()
+    os.close(hears)
+    stream = os.fdopen(says, "w", buffering=1)
+    shown = reporter(stream)
+    shown.begin("r1", ["sft"])
+    shown.progress("sft", STEP)
+    shown.end()
+    with pytest.raises(BrokenPipeError):
+        stream.close()

@@ -100,7 +100,7 @@ class Follower:
             total=int(_number(line.get("total_steps")) or last.total),
             loss=loss if loss is not None else last.loss,
             learning_rate=_number(line.get("lr")),
-            tokens_per_s=_number(line.get("throughput")),
+            tokens_per_s=_positive(line.get("throughput")),
             remaining_s=seconds(line.get("remaining_time")),
             elapsed_s=seconds(line.get("elapsed_time")),
             values=_numbers(named) | self._beside.pop(step, {}),
@@ -115,6 +115,13 @@ def _numbers(line: dict[str, Any]) -> dict[str, float]:
 def _number(value: Any) -> float | None:
     good = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if good else None
+
+
+def _positive(value: Any) -> float | None:
+    """Of a mask that is not of ones, as neat_packing has, the engine's count of tokens makes no
+    sense."""
+    found = _number(value)
+    return found if found is not None and found > 0 else None
 
 
 def seconds(text: Any) -> float | None:

@@ -20,14 +20,18 @@ class Observer(TrainerCallback):  # type: ignore[misc]
     """terminated: a SIGTERM came while it trained; asked: the control plane wanted it to end.
 
     figures: where they go, as lines of JSON; stop: the file that asks (both may be None).
+    beta: what makes rewards of log-probabilities, where there is a reference model.
     """
 
-    def __init__(self, phases: Phases, figures: str | None, stop: str | None) -> None:
+    def __init__(
+        self, phases: Phases, figures: str | None, stop: str | None, beta: float | None = None
+    ) -> None:
         self.terminated = False
         self.asked = False
         self._phases = phases
         self._figures = figures if os.environ.get("RANK", "0") == "0" else None
         self._stop = stop
+        self._beta = beta
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self._phases.enter("training")
@@ -47,7 +51,7 @@ class Observer(TrainerCallback):  # type: ignore[misc]
         """Comes before the engine's own: whoever reads a step in its log finds the figures here."""
         if self._figures is not None and "loss" in (logs or {}):
             named = {ours: logs[name] for name, ours in _FIGURES.items() if name in logs}
-            line = {"step": state.global_step, **named, **memory()}
+            line = {"step": state.global_step, **named, **chosen(logs, self._beta), **memory()}
             append(self._figures, json.dumps(line))
         if self._stop is not None and agreed(os.path.exists(self._stop), args):
             self.asked = True
@@ -55,6 +59,21 @@ class Observer(TrainerCallback):  # type: ignore[misc]
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self._phases.enter("saving")
+
+
+def beta(config: dict[str, Any]) -> float | None:
+    """Of a training whose rewards are beta times what the log-probability has changed by since the
+    reference model; ORPO and SimPO have none."""
+    compares = config["stage"] in ("dpo", "kto") and config.get("pref_loss", "sigmoid") == "sigmoid"
+    return float(config.get("pref_beta", 0.1)) if compares else None
+
+
+def chosen(logs: dict[str, Any], beta: float | None) -> dict[str, float]:
+    """The mean log-probability of the chosen answers, now and in the reference model."""
+    now, reward = logs.get("logps/chosen"), logs.get("rewards/chosen")
+    if not beta or now is None or reward is None:
+        return {}
+    return {"chosen": now, "chosen_before": now - reward / beta}
 
 
 def memory() -> dict[str, int]:
