@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llmops.runner.guard import GRACE, guarded
-from llmops.store.signals import handling
+from llmops.store.signals import endings, handling
 
 POLL_SECONDS = 0.1
 TAIL_BYTES = 256_000
@@ -135,12 +135,13 @@ def run(
 
 @contextmanager
 def passing_signals(process: Process) -> Iterator[None]:
-    """Within the block SIGINT and SIGTERM go to the process's group instead of to this one."""
+    """Within the block SIGINT and SIGTERM go to the process's group instead of to this one; that
+    the terminal was closed is told as SIGTERM, on which an engine may save what it has."""
 
     def forward(number: int, _frame: object) -> None:
-        process.send(number)
+        process.send(signal.SIGTERM if number == signal.SIGHUP else number)
 
-    with handling(forward, signal.SIGINT, signal.SIGTERM):
+    with handling(forward, signal.SIGINT, *endings()):
         yield
 
 

@@ -1,6 +1,5 @@
 """Starting a run: plan, refuse what cannot work, execute. What the CLI and others call."""
 
-import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +13,7 @@ from llmops.runner.record import Asked, RunRecord
 from llmops.runner.resume import resume
 from llmops.runner.scope import EVERYTHING, Scope
 from llmops.runner.stage import Context, Stage
-from llmops.store.signals import handling
+from llmops.store.signals import endings, handling
 
 
 def start_run(
@@ -117,10 +116,10 @@ def refuse_beside_servers(plan: Plan, context: Context) -> None:
 
 @contextmanager
 def termination_as_interrupt() -> Iterator[None]:
-    """SIGTERM ends a run as Ctrl-C does: in order, and on record."""
+    """SIGTERM and a closed terminal end a run as Ctrl-C does: in order, and on record."""
 
     def interrupt(_number: int, _frame: object) -> None:
         raise Interrupted("terminated; the stages that were done are kept")
 
-    with handling(interrupt, signal.SIGTERM):
+    with handling(interrupt, *endings()):
         yield

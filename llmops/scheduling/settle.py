@@ -12,8 +12,9 @@ from llmops.runner.approval import read_approval
 from llmops.runner.record import RunRecord, read_run
 from llmops.runner.resume import GOES_ON
 from llmops.scheduling.clock import millis
-from llmops.scheduling.holder import Holder, last_sign, read_holder
+from llmops.scheduling.holder import Holder, read_holder
 from llmops.scheduling.jobs import Job
+from llmops.store.liveness import last_sign
 from llmops.store.paths import ProjectPaths
 from llmops.store.run_paths import RunPaths
 

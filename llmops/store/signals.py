@@ -9,6 +9,14 @@ from types import FrameType
 Handler = Callable[[int, FrameType | None], object]
 
 
+def endings() -> tuple[signal.Signals, ...]:
+    """What asks a process to end, other than Ctrl-C: also that its terminal was closed, unless it
+    was started to outlive that (nohup)."""
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        return (signal.SIGTERM,)
+    return (signal.SIGTERM, signal.SIGHUP)
+
+
 @contextmanager
 def handling(handler: Handler, *numbers: signal.Signals) -> Iterator[bool]:
     """Within the block these signals go to `handler`. Whether they do: only the main thread can

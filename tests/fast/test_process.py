@@ -43,13 +43,15 @@ def test_output_and_errors_are_kept(tmp_path: Path) -> None:
     assert set((tmp_path / "log.txt").read_text(encoding="utf-8").split()) == {"here", "bad"}
 
 
-def test_a_signal_to_llmops_ends_the_whole_group(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_llmops_ends_the_whole_group(tmp_path: Path, number: int) -> None:
+    """That the terminal was closed, too: told as SIGTERM, on which an engine may save."""
     log = tmp_path / "log.txt"
     child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {SLEEPER!r}])"
 
     def when_up(_: process.Process) -> None:
         if log.exists() and "up" in log.read_text(encoding="utf-8"):
-            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(number)
 
     code, signalled = process.run(script(child), env={}, log=log, cwd=tmp_path, tick=when_up)
     assert (code, signalled) == (128 + signal.SIGTERM, signal.SIGTERM)

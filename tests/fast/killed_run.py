@@ -1,0 +1,122 @@
+"""`llmops run` of a small pipeline, stopped at one of its system calls, which strace does."""
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from llmops.cli.app import main
+from llmops.environments.environment import MARKER
+from llmops.environments.lock import lock_for
+from llmops.spec.settings import load_settings
+from llmops.stages.catalog import KINDS
+from llmops.store.atomic import write_json
+from llmops.store.cache_paths import CachePaths
+from tests.conftest import ROOT
+from tests.fast.copying_stage import RECIPE, Copying, tiny_model
+
+PIPELINE = """\
+name: p
+stages:
+  first: {recipe: r.yaml, base: "path:seed"}
+  second: {recipe: r.yaml, base: "stage:first", set: {args.max_steps: 2}}
+  offer: {promote: "stage:second", to: candidate}
+"""
+CHANGES = (
+    *("write", "pwrite64", "writev", "copy_file_range", "sendfile", "ftruncate", "truncate"),
+    *("rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat"),
+    *("mkdir", "mkdirat", "unlink", "unlinkat", "rmdir", "chmod", "fchmod", "fchmodat"),
+    *("utimensat", "fsync", "fdatasync", "flock"),
+)
+"""System calls that change files, or who holds one."""
+FILLS = ("write", "pwrite64", "copy_file_range", "sendfile", "rename", "link", "mkdir", "fsync")
+"""Those of them that a full disk refuses."""
+_CALL = re.compile(r"([a-z0-9_]+)\(.*")
+
+
+@dataclass(frozen=True)
+class Point:
+    """The so-manieth call of its name. told: as strace shows it."""
+
+    call: str
+    number: int
+    told: str
+
+
+def make_project(folder: Path) -> Path:
+    """With the mark of an environment beside it: a run asks for it, though copying needs none."""
+    folder.mkdir()
+    lock = lock_for("llamafactory", load_settings(folder))
+    environment = CachePaths(folder.parent / "cache").environment(lock.key)
+    (environment / "bin").mkdir(parents=True, exist_ok=True)
+    (environment / "bin" / "python").touch()
+    found = {"engine": "llamafactory", "version": "0.9.5", "python": "3.11"}
+    write_json(environment / MARKER, {**found, "size": 0, "created": ""})
+    (folder / "llmops.toml").write_text("", encoding="utf-8")
+    tiny_model(folder / "seed", "seed")
+    (folder / "a.jsonl").write_text('{"text": "a"}\n', encoding="utf-8")
+    (folder / "p.yaml").write_text(PIPELINE, encoding="utf-8")
+    (folder / "r.yaml").write_text(RECIPE, encoding="utf-8")
+    return folder
+
+
+def run(
+    project: Path, calls: tuple[str, ...], inject: str = ""
+) -> tuple["subprocess.CompletedProcess[str]", str]:
+    """`llmops run p.yaml` under strace, and what strace saw of these calls."""
+    log = project.with_suffix(".strace")
+    named = ",".join(calls)
+    injected = ["-e", f"inject={named}:{inject}"] if inject else []
+    strace = ["strace", "-qq", "-y", "-o", str(log), "-e", f"trace={named}", *injected]
+    done = subprocess.run(
+        [*strace, sys.executable, "-m", "tests.fast.killed_run", "run", "p.yaml"],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "LLMOPS_CACHE": str(project.parent / "cache")},
+        capture_output=True,
+        text=True,
+    )
+    return done, log.read_text(encoding="utf-8", errors="replace")
+
+
+def points(project: Path, calls: tuple[str, ...]) -> Iterator[Point]:
+    """Where a run can be stopped, by one that is not."""
+    done, seen = run(project, calls)
+    assert done.returncode == 0, done.stderr
+    numbers: Counter[str] = Counter()
+    for call in filter(None, map(_CALL.match, seen.splitlines())):
+        numbers[call[1]] += 1
+        if str(project) in call[0]:
+            yield Point(call[1], numbers[call[1]], call[0])
+
+
+def versions(project: Path) -> dict[str, str]:
+    """The digests of the model's versions."""
+    found = sorted(project.glob(".llmops/models/town/v*/manifest.json"))
+    return {file.parent.name: json.loads(file.read_text())["digest"] for file in found}
+
+
+def moves(project: Path) -> int:
+    """How often an alias was moved."""
+    return len((project / ".llmops/models/town/aliases.jsonl").read_text().splitlines())
+
+
+@contextlib.contextmanager
+def copying() -> Iterator[None]:
+    """Training copies."""
+    kept = KINDS["train"]
+    KINDS["train"] = Copying()
+    try:
+        yield
+    finally:
+        KINDS["train"] = kept
+
+
+if __name__ == "__main__":
+    with copying():
+        main()
