@@ -4,7 +4,9 @@ import json
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 
+from llmops.data.convert import write_converted
 from llmops.engines.contract import Cause, Command, DataSet, Engine, Environment, Progress
 from llmops.environments.machine import memory_kills
 from llmops.errors import Failed, Interrupted, OutOfMemory, Passing
@@ -32,8 +34,7 @@ def run_engine(
     Raises Failed with the cause, the tail of the log and its path; Interrupted when the user
     stopped it."""
     paths = attempt.paths
-    for name, text in command.files.items():
-        write_text(paths.root / name, text)
+    write_files(command, paths.root)
     follower = engine.follow(paths)
     alarms = Alarms()
 
@@ -61,6 +62,14 @@ def run_engine(
         engine.finished(paths)
     except Failed as error:
         raise _failed(attempt, error.what) from error
+
+
+def write_files(command: Command, root: Path) -> None:
+    """What the command reads, below the attempt's directory."""
+    for name, text in command.files.items():
+        write_text(root / name, text)
+    for name, data in command.copies.items():
+        write_converted(data, root / name)
 
 
 def _react(alarm: Alarm, progress: Progress, attempt: Attempt) -> None:

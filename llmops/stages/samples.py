@@ -14,8 +14,8 @@ from llmops.runner.stage import Context
 from llmops.spec.source import display
 from llmops.spec.suggest import did_you_mean
 from llmops.stages.catalog import KINDS
+from llmops.stages.engine_run import write_files
 from llmops.stages.train import Train
-from llmops.store.atomic import write_text
 from llmops.store.run_paths import AttemptPaths
 
 
@@ -39,8 +39,7 @@ def samples(
     with tempfile.TemporaryDirectory(prefix="llmops-samples-") as folder:
         paths = AttemptPaths(Path(folder))
         command = kind.show(planned.node, planned.prepared, paths, count, context)
-        for name, text in command.files.items():
-            write_text(paths.root / name, text)
+        write_files(command, paths.root)
         code, _ = run(
             command.argv, env=command.env, log=paths.log, cwd=paths.root, tick=lambda _: None
         )

@@ -18,7 +18,7 @@ import llmops.engines.llamafactory as llamafactory_engine
 from llmops.data.tokens import TokenCounts
 from llmops.engines.contract import Command, Environment, ModelFiles, TrainJob
 from llmops.engines.llamafactory.engine import LlamaFactory
-from llmops.store.atomic import write_text
+from llmops.stages.engine_run import write_files
 from llmops.store.digest import sha256_file
 from llmops.store.run_paths import AttemptPaths
 from tests.training_jobs import GOOD, LAYOUT_ROWS, SYSTEM, USER, train_job, train_recipe, write_rows
@@ -39,8 +39,7 @@ LONG = {"prompt": "What would you say is the sum of 2 and 2, all things consider
 
 def run(command: Command, folder: Path) -> str:
     """Write a compiled job and run it; its output."""
-    for name, text in command.files.items():
-        write_text(folder / name, text)
+    write_files(command, folder)
     with (folder / "log.txt").open("w") as log:
         done = subprocess.run(
             command.argv,

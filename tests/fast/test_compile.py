@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from llmops.data.convert import converted_lines, write_converted
 from llmops.data.inspect import inspect_data
 from llmops.engines.contract import BaseJob, Command, Environment, ModelFiles
 from llmops.engines.llamafactory.compile import compile_base, compile_train
@@ -87,6 +88,8 @@ def written_out(command: Command, folder: Path) -> str:
     parts += [f"{key}={value}" for key, value in sorted(command.env.items())]
     for name, text in command.files.items():
         parts += [f"# {name}", text.rstrip("\n")]
+    for name, data in command.copies.items():
+        parts += [f"# {name}", *converted_lines(data)]
     text = "\n".join(parts) + "\n"
     return text.replace(str(folder), "<folder>").replace(str(PACKAGE), "<llmops>")
 
@@ -148,7 +151,10 @@ def test_converted_copy_has_the_layout_s_columns(tmp_path: Path) -> None:
     found = data_files([data], "train", tmp_path)
     assert found.entries["train-0"]["columns"]["prompt"] == "instruction"
     assert found.entries["train-0"]["file_name"] == str(tmp_path / "data/train-0.jsonl")
-    assert found.files["data/train-0.jsonl"] == '{"instruction": "1 + 1 =", "output": "2"}\n'
+    (copied,) = found.copies.items()
+    assert copied == ("data/train-0.jsonl", data)
+    write_converted(data, tmp_path / "copy")
+    assert (tmp_path / "copy").read_text() == '{"instruction": "1 + 1 =", "output": "2"}\n'
 
 
 def test_recipe_wins_over_defaults(tmp_path: Path, environment: Environment) -> None:
@@ -258,7 +264,7 @@ def test_base_from_scratch(tmp_path: Path, environment: Environment) -> None:
     assert base["texts"] == [
         {"path": str(converted), "layout": "text", "columns": {"text": "text"}}
     ]
-    assert command.files["data/texts-0.jsonl"] == '{"text": "One."}\n'
+    assert dict(command.copies) == {"data/texts-0.jsonl": texts[0]}
     assert (base["vocab_size"], base["eos_token"], base["golden"]) == (512, "<|im_end|>", ["One"])
 
 

@@ -7,11 +7,11 @@ from typing import Any
 import polars
 import pytest
 
-from llmops.data.convert import converted_lines
+from llmops.data.convert import converted_lines, write_converted
 from llmops.data.inspect import inspect_data
 from llmops.data.layouts import LAYOUTS
 from llmops.engines.contract import DataSet
-from llmops.errors import BadInput
+from llmops.errors import BadInput, Failed
 from llmops.spec.recipe import DataFile
 from tests.training_jobs import BAD, GOOD, GPT, HUMAN, SYSTEM, USER, write_rows
 
@@ -162,3 +162,11 @@ def test_optional_column_may_be_absent_in_some_rows(tmp_path: Path) -> None:
     rows = [{"instruction": "A", "output": "1"}, {"instruction": "A", "input": "b", "output": "1"}]
     found = look(tmp_path / "a.jsonl", rows)
     assert (found.columns["input"], found.convert) == ("input", False)
+
+
+def test_data_that_changed_while_it_was_copied_is_told(tmp_path: Path) -> None:
+    data = look(tmp_path / "a.csv", "instruction,output\nAdd.,2\n")
+    write_rows(tmp_path / "a.csv", 'instruction,output\n"Add.,2\n')
+    with pytest.raises(Failed, match="changed while it was read: not valid CSV"):
+        write_converted(data, tmp_path / "copy.jsonl")
+    assert not (tmp_path / "copy.jsonl").exists()

@@ -151,12 +151,19 @@ class Keys:
         self._environment = bare_environment(folder)
 
     def __call__(
-        self, args: dict[str, Any] | None = None, *, name: str = "messages", **more: Any
+        self,
+        args: dict[str, Any] | None = None,
+        *,
+        name: str = "messages",
+        columns: dict[str, str] | None = None,
+        **more: Any,
     ) -> str | None:
         stage, file, rows = LAYOUT_ROWS[name]
         data = more.pop("data", None) or write_rows(self._folder / file, rows)
         recipe = train_recipe(self._folder, stage, args, data=data, template="qwen", **more)
         job = train_job(recipe, ModelFiles(self._base), self._folder / "attempt")
+        if columns is not None:
+            job = replace(job, train=[replace(job.train[0], columns=columns)])
         parts = compile_train(job, self._environment, Machine(2)).tokens
         return None if parts is None else key_of(parts, self._base, sha256_file)
 
@@ -203,6 +210,11 @@ def test_a_converted_copy_counts_as_it_is(keys: Keys, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     other = write_rows(tmp_path / "other" / "a.csv", "instruction,output\n" + "1 + 1 =,3\n" * 8)
     assert keys(name="alpaca-numbers") != keys(name="alpaca-numbers", data=other)
+
+
+def test_the_columns_that_a_copy_is_made_of_make_another_key(keys: Keys) -> None:
+    names = [{"instruction": name, "output": "output"} for name in ("instruction", "other")]
+    assert len({keys(name="alpaca-numbers", columns=one) for one in names}) == 2
 
 
 def test_the_template_and_the_tokenizer_make_another_key(keys: Keys, base: Path) -> None:

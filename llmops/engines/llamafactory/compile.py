@@ -1,7 +1,7 @@
 """From a job to what the engine runs: one config, dataset_info.json, argv and environment.
 
-Pure: it reads the recipe, the data sets that need a converted copy, and the base's own config;
-it writes nothing. tests/fast/golden/ pins the output.
+Pure: it reads the recipe and the base's own config; it writes nothing. tests/fast/golden/ pins
+the output.
 """
 
 import json
@@ -11,10 +11,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from llmops.engines.contract import BaseJob, Command, Environment, TrainJob
+from llmops.engines.contract import BaseJob, Command, DataSet, Environment, TrainJob
 from llmops.engines.llamafactory.chaining import Chain, chain
 from llmops.engines.llamafactory.config import render_config
-from llmops.engines.llamafactory.datasets import DataFiles, converted_text, data_files, info_text
+from llmops.engines.llamafactory.datasets import DataFiles, data_files, info_text
 from llmops.engines.llamafactory.defaults import default_options, in_group, owned_options
 from llmops.engines.llamafactory.machine import Machine
 from llmops.engines.llamafactory.optionfiles import FILE_OPTIONS, option_file
@@ -48,15 +48,13 @@ def compile_train(job: TrainJob, environment: Environment, machine: Machine) -> 
             "config.yaml": render_config(options),
             "dataset_info.json": info_text({**train.entries, **validation.entries}),
             "finish.json": _json(_finish(job, decided)),
-            **train.files,
-            **validation.files,
         },
+        copies={**train.copies, **validation.copies},
         notes=told(job.recipe, job.base, decided),
         tokens=token_parts(
             options,
             {**train.entries, **validation.entries},
             dict(zip([*train.names, *validation.names], [*job.train, *sets], strict=True)),
-            {**train.files, **validation.files},
             environment,
         ),
     )
@@ -73,13 +71,13 @@ def compile_show(job: TrainJob, environment: Environment, machine: Machine, coun
 def compile_base(job: BaseJob, environment: Environment, machine: Machine) -> Command:
     """Compile the making of a base from scratch."""
     spec, root = job.recipe.spec, job.attempt.root.resolve()
-    files: dict[str, str] = {}
+    copies: dict[str, DataSet] = {}
     texts = []
     for position, data in enumerate(job.texts):
         path, columns = data.path, data.columns
         if data.convert:
             relative = f"data/texts-{position}.jsonl"
-            files[relative] = converted_text(data)
+            copies[relative] = data
             path, columns = root / relative, {column: column for column in data.columns}
         text = {"path": str(path), "layout": data.layout, "columns": columns}
         texts.append({**text, "limit": data.limit} if data.limit is not None else text)
@@ -97,7 +95,8 @@ def compile_base(job: BaseJob, environment: Environment, machine: Machine) -> Co
     return Command(
         argv=[str(environment.python), str(_WORKER / "make_base.py"), str(root / "base.json")],
         env=_environment(job.attempt, machine, 1),
-        files={"base.json": _json(base), **files},
+        files={"base.json": _json(base)},
+        copies=copies,
     )
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llmops.data.convert import converted_lines
 from llmops.engines.contract import DataSet
 
 # The layout's column -> the engine's.
@@ -55,12 +54,12 @@ SHAREGPT_TAGS = {
 
 @dataclass(frozen=True)
 class DataFiles:
-    """names: as the engine's `dataset` lists them; entries: of dataset_info.json; files: converted
-    copies, by path relative to the attempt."""
+    """names: as the engine's `dataset` lists them; entries: of dataset_info.json; copies: what is
+    to be converted, by path relative to the attempt."""
 
     names: list[str]
     entries: dict[str, Any]
-    files: dict[str, str]
+    copies: dict[str, DataSet]
 
 
 def data_files(sets: Sequence[DataSet], role: str, root: Path) -> DataFiles:
@@ -71,16 +70,11 @@ def data_files(sets: Sequence[DataSet], role: str, root: Path) -> DataFiles:
         path = data.path
         if data.convert:
             relative = f"data/{name}.jsonl"
-            found.files[relative] = converted_text(data)
+            found.copies[relative] = data
             path = root / relative
         found.names.append(name)
         found.entries[name] = _entry(data, path)
     return found
-
-
-def converted_text(data: DataSet) -> str:
-    """The whole data set as JSON Lines in the layout's own columns."""
-    return "".join(f"{line}\n" for line in converted_lines(data))
 
 
 def info_text(entries: dict[str, Any]) -> str:

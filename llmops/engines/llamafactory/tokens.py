@@ -7,11 +7,13 @@ the stage, and no other training or fine-tuning option.
 """
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from llmops.data import convert
 from llmops.engines.contract import DataSet, Environment
-from llmops.store.digest import sha256_file, sha256_text
+from llmops.store.digest import sha256_file, sha256_tree
 
 _FORMAT = 1
 """Raised when what is kept of the engine's data changes (worker/tokenized.py)."""
@@ -55,19 +57,18 @@ def token_parts(
     options: Mapping[str, Any],
     entries: Mapping[str, Any],
     sets: Mapping[str, DataSet],
-    files: Mapping[str, str],
     environment: Environment,
 ) -> dict[str, Any] | None:
-    """entries: of dataset_info.json; sets: the data by the same names; files: converted copies, by
-    `data/NAME.jsonl`. None for what has yet to be made, and where nothing is tokenized ahead."""
+    """entries: of dataset_info.json; sets: the data by the same names. None for what has yet to be
+    made, and where nothing is tokenized ahead."""
     if options.get("streaming") or not all(data.sha256 for data in sets.values()):
         return None
     data = {}
     for name, entry in entries.items():
-        copy = files.get(f"data/{name}.jsonl")
-        content = sets[name].sha256 if copy is None else sha256_text(copy)
-        # The engine's loader goes by the suffix.
-        data[name] = {**entry, "file_name": [content, Path(entry["file_name"]).suffix]}
+        one = sets[name]
+        # Whoever reads a file goes by its suffix; the entry has the columns of a copy.
+        read = [one.sha256, one.path.suffix, one.layout, one.columns]
+        data[name] = {**entry, "file_name": [*read, _converter() if one.convert else ""]}
     return {
         "format": _FORMAT,
         "engine": [environment.engine, environment.version, *_versions(environment.site)],
@@ -80,6 +81,14 @@ def _value(name: str, value: Any) -> Any:
     """A file by its content, wherever it lies."""
     file = Path(value) if name == "new_special_tokens_config" and isinstance(value, str) else None
     return sha256_file(file) if file is not None and file.is_file() else value
+
+
+@cache
+def _converter() -> str:
+    """What converts, by its own text: another version of llmops may convert otherwise."""
+    folder = Path(convert.__file__).parent
+    names = ("convert.py", "conversation.py", "rows.py", "samples.py")
+    return sha256_tree({name: sha256_file(folder / name) for name in names})
 
 
 def _versions(site: Path) -> list[str]:
