@@ -28,7 +28,9 @@ def command(
     ] = None,
     gpu_memory: Annotated[
         float | None,
-        typer.Option(min=0.1, metavar="GB", help="What each GPU has, in GiB."),
+        typer.Option(
+            min=0.1, metavar="GB", help="What each GPU has, in GiB; of one where this has none."
+        ),
     ] = None,
     fit: Annotated[
         bool, typer.Option("--fit", help="Propose the smallest change that fits into memory.")
@@ -40,6 +42,7 @@ def command(
     Example: llmops plan pipelines/town.yaml
     """
     from llmops.cli.output import print_json
+    from llmops.runner.devices import gpus_here
     from llmops.runner.plan import describe, make_plan
     from llmops.runner.plan_text import plan_text
     from llmops.runner.scope import Scope
@@ -50,6 +53,8 @@ def command(
     from llmops.stages.fit import proposals, proposals_text
 
     each = None if gpu_memory is None else int(gpu_memory * 2**30)
+    if each is not None and gpus is None and not gpus_here():
+        gpus = 1
     context = Context(load_settings(), gpus, each)
     scope = Scope(force, begin, until)
     plan = make_plan(target, overrides or [], context=context, kinds=KINDS, scope=scope)

@@ -19,6 +19,7 @@ from llmops.serving.plan import check_args
 from llmops.spec.load import load_deployment
 from llmops.spec.settings import load_settings
 from llmops.stages.catalog import KINDS
+from llmops.stages.fit import proposals
 from llmops.starter import copy_starter
 from tests.fast.models_on_disk import COMMIT, write_cached
 
@@ -148,6 +149,14 @@ def test_qlora_stages_go_on_with_one_adapter_and_a_reference(project: Path) -> N
     assert "ref_model" not in found["sft"]
     assert found["dpo"]["ref_model_adapters"] == found["dpo"]["adapter_name_or_path"]
     assert found["dpo"]["ref_model_quantization_bit"] == 4
+
+
+@pytest.mark.parametrize("name", ["4b", "8b"])
+def test_each_pipeline_fits_a_card_of_24_gb_with_a_tenth_to_spare(project: Path, name: str) -> None:
+    context = Context(load_settings(project), 1, int(0.9 * 24 * 2**30))
+    plan = make_plan(project / f"pipelines/qwen3/{name}.yaml", [], context=context, kinds=KINDS)
+    found = {one["stage"]: (one["problem"], one["overrides"]) for one in proposals(plan)}
+    assert found == {stage: ("", []) for stage in ("cpt", "sft", "dpo")}
 
 
 def test_what_needs_a_gpu_is_refused_for_a_machine_without(project: Path) -> None:

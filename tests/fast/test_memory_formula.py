@@ -110,6 +110,11 @@ def test_validation_files_may_hold_longer_samples() -> None:
     assert found.parts["evaluation"] > 0.9 * 8 * 4096 * LLAMA.vocabulary * 10
 
 
+def test_logits_of_a_reference_come_on_top() -> None:
+    dpo, orpo = needed(HALF, "dpo").parts, needed({**HALF, "pref_loss": "orpo"}, "dpo").parts
+    assert orpo["logits"] == dpo["logits"] * 12 // 16
+
+
 def test_a_reward_model_learns_nothing_from_logits() -> None:
     reward, pairs = needed(HALF, "rm"), needed(HALF, "dpo")
     assert reward.parts["logits"] == pairs.parts["logits"] * 6 // 16

@@ -73,6 +73,11 @@ def test_what_is_not_known_is_not_guessed(planned: Path) -> None:
     assert "the size of the base is not known" in said
 
 
+def test_a_card_of_some_size_is_one_gpu(planned: Path) -> None:
+    argv = ["plan", "sft.yaml", "--gpu-memory", "1.5"]
+    assert "may not fit: 1.6 GB of GPU are there" in CliRunner().invoke(app, argv).output
+
+
 def test_a_plan_for_gpus_of_no_known_size_judges_nothing(planned: Path) -> None:
     assert "fit" not in plan()[1]
 

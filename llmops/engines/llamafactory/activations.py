@@ -34,7 +34,7 @@ def of_evaluation(need: Need, width: Precision) -> float:
     only. Nothing waits for a backward pass."""
     samples = int(need.args.get("per_device_eval_batch_size", 8)) * need.pairs
     each = 8 + (2 if _half(width) else 0)
-    if need.stage in ("dpo", "kto"):
+    if need.compared:
         each = 16
     elif need.stage == "rm":
         each = _a_value(width)
@@ -72,14 +72,14 @@ def _a_layer(need: Need, width: Precision) -> float:
 
 
 def _a_token_of_logits(need: Need, width: Precision) -> float:
-    """Bytes: three copies of its logits in float32 (log-softmax, its gradient, theirs). The losses
-    of pairs keep the logits themselves too, and the reference model's come on top. A reward model
-    makes logits and learns nothing from them (trl's value head)."""
+    """Bytes: three copies of its logits in float32 (log-softmax, its gradient, theirs). Where a
+    reference model is compared with, its own come on top. A reward model makes logits and learns
+    nothing from them (trl's value head)."""
     if need.args.get("enable_liger_kernel") and need.gpu and need.stage in ("cpt", "sft"):
         return _FUSED * need.shape.hidden
     if need.stage == "rm":
         return need.shape.vocabulary * _a_value(width)
-    return need.shape.vocabulary * (16 if need.stage in ("dpo", "kto") else 12)
+    return need.shape.vocabulary * (16 if need.compared else 12)
 
 
 def _a_value(width: Precision) -> int:

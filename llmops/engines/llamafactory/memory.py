@@ -42,7 +42,8 @@ def memory(
         # Padded to a multiple of 8 (train/sft/workflow.py).
         length = min(length, 8 * math.ceil(longest / 8))
     own = spec.args.get("finetuning_type", "lora") != "lora"
-    reference = (needs_reference(recipe) and own) or "ref_model" in chain(recipe, base).options
+    compared = needs_reference(recipe)
+    reference = (compared and own) or "ref_model" in chain(recipe, base).options
     evaluated = cutoff if isinstance(spec.data.validation, list) else length
     need = Need(
         spec.args,
@@ -51,6 +52,7 @@ def memory(
         shape,
         length,
         gpu,
+        compared,
         reference,
         evaluated if spec.data.validation else 0,
         zero_of(recipe),

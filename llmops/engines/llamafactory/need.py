@@ -10,9 +10,9 @@ from llmops.engines.shape import Shape
 
 @dataclass(frozen=True)
 class Need:
-    """length: tokens of a sample; reference: whether a second model is loaded to refer to;
-    evaluated: tokens of a sample of the validation data, 0 without; zero: DeepSpeed's
-    `zero_optimization`, empty without it."""
+    """length: tokens of a sample; compared: whether the loss refers to a model that is not trained;
+    reference: whether that one is loaded beside the other; evaluated: tokens of a sample of the
+    validation data, 0 without; zero: DeepSpeed's `zero_optimization`, empty without it."""
 
     args: Mapping[str, Any]
     stage: str
@@ -20,6 +20,7 @@ class Need:
     shape: Shape
     length: int
     gpu: bool
+    compared: bool
     reference: bool
     evaluated: int
     zero: Mapping[str, Any]
