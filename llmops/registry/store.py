@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from llmops.errors import BadInput, Failed, NotFound
+from llmops.errors import BadInput, Failed, LlmopsError, NotFound
 from llmops.registry.aliases import Aliases, Move
 from llmops.registry.files import ADAPTER_CONFIG, headers
 from llmops.registry.intake import completed, copy_file, name_base
@@ -113,6 +113,13 @@ class Registry:
         if not self._numbers(name):
             raise self._no_model(name)
         return self.alias_log.history(name)
+
+    def known(self, version: str | None) -> Manifest | None:
+        """The version of that id; None for what is no version, or is gone."""
+        try:
+            return self.get(VersionId.parse(version or ""))
+        except (ValueError, LlmopsError):
+            return None
 
     def find(self, name: str, fingerprint: str) -> Manifest | None:
         """The newest version of `name` with that fingerprint whose files are all there, whole as

@@ -7,7 +7,7 @@ from pathlib import Path
 from llmops.registry.manifest import Manifest
 from llmops.registry.store import Registry
 from llmops.report.advice import advice
-from llmops.report.trained import Trained, trained, version
+from llmops.report.trained import Trained, trained
 from llmops.runner.record import RunRecord, StageRecord
 from llmops.store.paths import ProjectPaths
 from llmops.ui.curve import Line, curve
@@ -17,6 +17,7 @@ from llmops.ui.markup import Child, Html, tag
 CURVES = (
     ("Preference accuracy", "accuracy"),
     ("Reward margin", "margin"),
+    ("Log-probability of the chosen answers", "chosen"),
     ("Gradient norm", "grad_norm"),
     ("Learning rate", "learning_rate"),
     ("Tokens per second", "tokens_per_s"),
@@ -69,7 +70,7 @@ def _stage(
     record: RunRecord, stage: StageRecord, paths: ProjectPaths, registry: Registry
 ) -> Html | None:
     """What there is to tell of one stage beyond its row; None for nothing."""
-    made = version(stage.output, registry)
+    made = registry.known(stage.output)
     found = trained(record, stage, paths, registry)
     if found is None and (made is None or stage.attempt is None):
         return None

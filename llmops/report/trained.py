@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llmops.errors import LlmopsError
-from llmops.registry.manifest import Manifest, VersionId
+from llmops.registry.manifest import Manifest
 from llmops.registry.store import Registry
 from llmops.runner.alarm import Alarm, alarms
 from llmops.runner.observe import figures_of, readings
@@ -55,7 +54,7 @@ def trained(
     items = figures_of(found)
     if not items:
         return None
-    made = version(stage.output, registry)
+    made = registry.known(stage.output)
     return Trained(
         running=stage.state == "running",
         items=items,
@@ -65,14 +64,6 @@ def trained(
         made=made,
         before=_before(made, registry) if made else None,
     )
-
-
-def version(output: str | None, registry: Registry) -> Manifest | None:
-    """The version that a stage made; None where it made none, or it is gone."""
-    try:
-        return registry.get(VersionId.parse(output or ""))
-    except (ValueError, LlmopsError):
-        return None
 
 
 def _before(made: Manifest, registry: Registry) -> Manifest | None:

@@ -8,7 +8,6 @@ from typing import Any
 import yaml
 
 from llmops.errors import BadInput
-from llmops.registry.manifest import Manifest, VersionId
 from llmops.registry.store import Registry
 from llmops.runner.fingerprint import flatten
 from llmops.runner.observe import readings
@@ -92,7 +91,7 @@ def _options(plan: Mapping[str, Any], stage: StageRecord) -> dict[str, Any]:
 
 def _result(paths: ProjectPaths, record: RunRecord, stage: StageRecord) -> dict[str, Any]:
     """Data and figures of the version that it made or found; else how far it came."""
-    version = _version(paths, stage)
+    version = Registry(paths).known(stage.output)
     if version is not None:
         data = {
             f"data.{place}": f"{one.path} ({one.samples:,} samples, {one.sha256[:12]})"
@@ -105,10 +104,3 @@ def _result(paths: ProjectPaths, record: RunRecord, stage: StageRecord) -> dict[
         return {}
     last = next((one for one in reversed(told) if one.loss is not None), None)
     return {"figures.step": last.step, "figures.loss": last.loss} if last else {}
-
-
-def _version(paths: ProjectPaths, stage: StageRecord) -> Manifest | None:
-    try:
-        return Registry(paths).get(VersionId.parse(stage.output or ""))
-    except (BadInput, ValueError):
-        return None

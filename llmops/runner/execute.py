@@ -220,7 +220,8 @@ class _Run:
         name = found.id if found else None
         digest = found.digest if found else None
         self.log.stage(node.name, "reused", output=name, digest=digest, error=None)
-        self.reporter.reused(node.name, name or planned.prepared.summary)
+        told = [name or planned.prepared.summary, planned.prepared.caution]
+        self.reporter.reused(node.name, "; ".join(filter(None, told)))
 
     def _make_or_retry(
         self, node: Node, planned: PlannedStage, number: int, *, forced: bool

@@ -19,6 +19,7 @@ from typing import Any
 from llmops.engines.catalog import ENGINES, find_engine
 from llmops.engines.contract import Progress, ProgressFollower
 from llmops.errors import NotFound
+from llmops.registry.store import Registry
 from llmops.runner.alarm import alarms
 from llmops.runner.record import RunRecord, StageRecord, find_run, read_run
 from llmops.spec.suggest import did_you_mean
@@ -28,7 +29,7 @@ from llmops.store.run_paths import AttemptPaths
 POLL_SECONDS = 0.5
 LOG_BYTES = 65_536
 """At most so much of a log at once."""
-MORE = ("epoch", "grad_norm", "margin", "memory_bytes", "device_memory_bytes")
+MORE = ("epoch", "grad_norm", "margin", "chosen", "memory_bytes", "device_memory_bytes")
 """Figures that are told as they are."""
 FIRST_BYTES = 16_384
 """Of a log that nobody has seen yet, the last so many bytes are told."""
@@ -61,12 +62,14 @@ def readings(paths: ProjectPaths, run: str, stage: str) -> list[Progress]:
 
 def warnings(paths: ProjectPaths, run: str) -> list[str]:
     """What the user should know of a run's stages, as it was told while they trained."""
-    found = []
+    found, registry = [], Registry(paths)
     for stage in find_run(paths, run).stages:
         told = readings(paths, run, stage.name)
         said = [reading.warning for reading in told if reading.warning]
         seen = [f"step {alarm.step}: {alarm.kind}: {alarm.text}" for alarm in alarms(told)]
-        found += [f"{stage.name}: {text}" for text in said + seen]
+        made = registry.known(stage.output)
+        ended = [made.lineage.stopped] if made is not None and made.lineage.stopped else []
+        found += [f"{stage.name}: {text}" for text in said + seen + ended]
     return found
 
 

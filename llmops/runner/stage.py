@@ -95,10 +95,11 @@ class Prepared:
     """A stage as planned.
 
     parts: what the fingerprint covers, a digest by name; None while an input is pending.
-    found: what is this stage's output already. output: what it makes, as later stages
-    see it while it is pending. command: what would run, with placeholders where inputs are
-    pending; None for a stage that runs no engine. notes: what a plan shows besides, up to date or
-    not. refusal: why a run is not started, though it can be planned. payload: the kind's own.
+    found: what is this stage's output already; caution: what to know of it. output: what it makes,
+    as later stages see it while it is pending. command: what would run, with placeholders where
+    inputs are pending; None for a stage that runs no engine. notes: what a plan shows besides, up
+    to date or not. refusal: why a run is not started, though it can be planned. payload: the
+    kind's own.
     """
 
     parts: dict[str, str]
@@ -111,6 +112,7 @@ class Prepared:
     command: Command | None = None
     summary: str = ""
     notes: tuple[str, ...] = ()
+    caution: str = ""
     refusal: BadInput | None = None
     payload: Any = None
 

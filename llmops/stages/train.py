@@ -70,6 +70,7 @@ class Train(Stage):
         found, reasons, earlier = looked_up(node, recipe.output.model, parts, context)
         pending = _pending_on(base, train, validation)
         done = found is not None and not pending
+        stopped = earlier.lineage.stopped if done and earlier else ""
         shape = _shape(base)
         known = [item for item in train if isinstance(item, DataSet)]
         length = [] if done else counted(recipe, base, known, context)
@@ -94,12 +95,13 @@ class Train(Stage):
             parts=parts,
             output=Pending(node.name, kind, recipe.output.model, training.made),
             found=found if done else None,
+            caution=stopped,
             pending_on=pending,
             done=done,
             reasons=reasons,
             estimate=training.estimate(steps, earlier),
             command=command,
-            notes=() if done else (*told, *training.notes()),
+            notes=tuple(filter(None, [stopped])) if done else (*told, *training.notes()),
             refusal=None if done else training.refusal,
             summary=_summary(recipe, train, samples, steps)
             + ("" if done else _beside(recipe, context)),

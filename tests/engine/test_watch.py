@@ -36,7 +36,7 @@ def test_it_stops_and_keeps_the_best(starter: Path, tiny_base: Path, devices: in
     assert "of 100: instability: the loss rose from" in made.lineage.stopped
     assert "is the best and kept" in made.lineage.stopped
     again = run_llmops(*DIVERGES, *EVALUATED, *asked, f"output.model={model}", cwd=starter)
-    assert "up to date" in again.stderr
+    assert f"up to date: {made.id}; {made.lineage.stopped}" in again.stderr
 
 
 def test_a_series_has_gradients_and_memory(starter: Path, tiny_base: Path) -> None:

@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 
 from llmops.errors import BadInput
+from llmops.registry.manifest import Draft, Lineage
+from llmops.registry.store import Registry
 from llmops.runner.observe import Change, Watch, changes, graph, log, metrics, warnings
 from llmops.runner.record import RunLog, StageRecord
 from llmops.store.atomic import write_json
 from llmops.store.paths import ProjectPaths
+from tests.fast.models_on_disk import write_full
 
 
 def step(number: int, **more: Any) -> dict[str, Any]:
@@ -68,7 +71,7 @@ def test_figures_come_by_step(run: Run) -> None:
         "eval_loss": None,
         "elapsed_s": 5.0,
         "epoch": 0.2,
-        **dict.fromkeys(("grad_norm", "margin", "memory_bytes", "device_memory_bytes")),
+        **dict.fromkeys(("grad_norm", "margin", "chosen", "memory_bytes", "device_memory_bytes")),
     }
     assert (found["total"], found["finished"]) == (20, False)
 
@@ -85,6 +88,14 @@ def test_what_went_wrong_is_known_of_any_run(run: Run) -> None:
         "sft: another template",
         "sft: step 2: instability: the loss is nan",
     ]
+
+
+def test_of_what_was_ended_early_it_is_told_where_and_what_was_kept(run: Run) -> None:
+    lineage = Lineage(stopped="training stopped at step 7 of 20: overfitting; step 4 is the best")
+    draft = Draft(name="town", kind="full", stage="sft", lineage=lineage)
+    made = Registry(run.paths).add(draft, write_full(run.paths.root / "model", 1))
+    run.log.stage("cpt", "reused", output=str(made.id))
+    assert warnings(run.paths, run.id) == [f"cpt: {lineage.stopped}"]
 
 
 def test_an_evaluation_joins_the_step_that_it_is_of(run: Run) -> None:

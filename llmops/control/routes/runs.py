@@ -73,7 +73,8 @@ class RunShown(Answer):
 
 class Figure(Answer):
     """One step's figures; None where the engine did not report it. elapsed_s: since it began;
-    margin: between the rewards of chosen and rejected; memory_bytes: the most so far."""
+    margin: between the rewards of chosen and rejected; chosen: log-probability of chosen answers;
+    memory_bytes: the most so far."""
 
     step: int
     total: int
@@ -86,6 +87,7 @@ class Figure(Answer):
     epoch: float | None
     grad_norm: float | None
     margin: float | None
+    chosen: float | None
     memory_bytes: float | None
     device_memory_bytes: float | None
 
