@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from llmops.data.rows import read_rows, reading_of
+from llmops.data.rows import RowProblem, read_rows, reading_of
 from llmops.data.samples import read_sample
 from llmops.engines.contract import DataSet
 from llmops.store.files import read_object
@@ -45,7 +45,8 @@ class TokenCounts:
         self._digest = digest
 
     def count(self, data: DataSet, base: Path, cutoff: int) -> Lengths | None:
-        """None where the base has no sound tokenizer.json, or no template that renders."""
+        """None where the base has no sound tokenizer.json, or no template that renders, and where
+        the file is another by now."""
         if not (base / "tokenizer.json").is_file():
             return None
         made = [self._digest(base / name) for name in _FILES if (base / name).is_file()]
@@ -57,7 +58,7 @@ class TokenCounts:
 
             try:
                 counted = _count(data, _Tokenizer(base), cutoff)
-            except (TemplateError, ValueError, LookupError):
+            except (TemplateError, RowProblem, ValueError, LookupError):
                 return None
             self._memory.put(key, known := vars(counted))
         return Lengths(**known)

@@ -6,6 +6,8 @@ from. Losing any of it costs time only, and a damaged entry is as good as none. 
 which all projects share, are `llmops engines`'.
 """
 
+import contextlib
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,13 +117,14 @@ _TOKENIZED = "tokenized data"
 def _attempts(context: Context) -> Iterator[Entry]:
     for record in context.paths.runs.glob("*/*/*/attempt.json"):
         folder = record.parent
-        yield _entry("/".join(folder.parts[-3:]), _LEFT, folder, _size(folder), 1)
+        yield _entry("/".join(folder.parts[-3:]), _LEFT, folder, _size(folder, lent=False), 1)
 
 
 def _tokenized(context: Context) -> Iterator[Entry]:
     for key in context.tokenized:
         place = context.tokenized.place(key)
-        yield _entry(f"tokens/{key[:12]}", _TOKENIZED, place, _size(place), 1)
+        with contextlib.suppress(FileNotFoundError):  # evicted meanwhile
+            yield _entry(f"tokens/{key[:12]}", _TOKENIZED, place, _size(place), 1)
 
 
 def _prune(attempt: Entry, context: Context) -> int:
@@ -136,7 +139,7 @@ def _prune(attempt: Entry, context: Context) -> int:
                 find_engine(name).prune(paths)
     except Timeout:
         return 0
-    return attempt.size - _size(attempt.path)
+    return attempt.size - _size(attempt.path, lent=False)
 
 
 def _memory(name: str, what: str, file: Path) -> Entry:
@@ -149,5 +152,13 @@ def _entry(name: str, what: str, path: Path, size: int, count: int) -> Entry:
     return Entry(name, what, path, size, count, path.stat().st_mtime)
 
 
-def _size(folder: Path) -> int:
-    return sum(file.lstat().st_size for file in folder.rglob("*") if file.is_file())
+def _size(folder: Path, *, lent: bool = True) -> int:
+    """The bytes of its files. lent: also of those that lie elsewhere too. What is removed meanwhile
+    counts no more."""
+    total = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                stat = os.lstat(os.path.join(place, name))
+                total += stat.st_size if lent or stat.st_nlink == 1 else 0
+    return total

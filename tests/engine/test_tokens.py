@@ -147,3 +147,22 @@ def test_what_is_killed_while_it_saves_leaves_nothing_that_is_used(town: Path) -
     assert done.returncode == 0, done.stderr
     assert TOOK not in max(town.glob(".llmops/runs/*/*/*/log.txt")).read_text()
     assert len(entries(town)) == 1
+
+
+def shown(town: Path, cutoff: int) -> list[tuple[int, int]]:
+    """Of samples that were drawn: how many tokens, and how many more were cut off."""
+    file = recipe(town, "drawn")
+    rows = [{"messages": [*asked(10**n), said(10**n)]} for n in range(40)]
+    write_rows(town / "drawn.jsonl", rows)
+    done = run_llmops(
+        "data", "show", file, f"args.cutoff_len={cutoff}", "--json", "-n", 20, cwd=town
+    )
+    assert done.returncode == 0, done.stderr
+    parts = [sample[0] for sample in json.loads(done.stdout)["samples"]]
+    return [(sum(len(run["ids"]) for run in one["segments"]), one["cut"]) for one in parts]
+
+
+def test_what_is_cut_off_is_told_of_the_rows_that_were_drawn(town: Path) -> None:
+    short, whole = shown(town, 30), shown(town, 1000)
+    assert [kept + cut for kept, cut in short] == [kept for kept, _ in whole]
+    assert any(cut for _, cut in short)

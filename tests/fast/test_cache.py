@@ -142,3 +142,14 @@ def test_sizes(text: str, expected: float) -> None:
 def test_what_is_no_size_is_refused() -> None:
     with pytest.raises(BadInput, match="20 apples"):
         size("20 apples")
+
+
+def test_what_is_lent_counts_where_it_lies(context: Context) -> None:
+    entry = tokenized(context, "a" * 64, 30)
+    paths = attempt(context, "busy", 5)
+    before = {one.name: one.size for one in entries(context)}
+    assert context.tokenized.lend(entry.name, paths.tokenized / "data")
+    assert {one.name: one.size for one in entries(context)} == before
+    context.tokenized.drop(entry.name)
+    (left,) = [one for one in entries(context) if one.name == "busy/sft/1"]
+    assert left.size == before["busy/sft/1"] + 1000

@@ -93,5 +93,13 @@ def _converter() -> str:
 
 def _versions(site: Path) -> list[str]:
     """Of what makes tokens, in an environment of the user's own too."""
-    found = (site.glob(f"{name}-*.dist-info") for name in _PACKAGES)
-    return sorted(folder.name for folders in found for folder in folders)
+    try:
+        return _versions_at(site, site.stat().st_mtime_ns)
+    except FileNotFoundError:
+        return []
+
+
+@cache
+def _versions_at(site: Path, _changed: int) -> list[str]:
+    names = (path.name for path in site.glob("*.dist-info"))
+    return sorted(name for name in names if name.partition("-")[0] in _PACKAGES)

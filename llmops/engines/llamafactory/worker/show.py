@@ -64,7 +64,9 @@ def shown(config: dict[str, Any], count: int, folder: str) -> dict[str, Any]:
         from copy import copy
 
         from llamafactory.data import get_dataset, get_template_and_fix_tokenizer
+        from transformers import set_seed
 
+        set_seed(training.seed)  # a limit draws its rows, each time the same
         chosen = copy(data)
         for name, value in changes.items():
             setattr(chosen, name, value)
