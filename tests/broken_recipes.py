@@ -43,6 +43,13 @@ BROKEN = (
     Broken("sft", {"dataset": "town"}, "write `data.train:`"),
     Broken("sft", {}, "did you mean `qwen3`", more={"template": "qwen33"}),
     # Numbers out of range.
+    Broken("sft", {"label_smoothing_factor": 1.0}, "below 1"),
+    Broken(
+        "sft",
+        {"enable_torch_profiler": True, "profiler_active_steps": 0},
+        "1 or more",
+        late="AssertionError",
+    ),
     Broken("sft", {"lora_rank": 0}, "1 or more", late="should be a positive"),
     Broken("sft", {"lora_alpha": 0}, "1 or more"),
     Broken("sft", {"lora_dropout": 1.5}, "below 1", late="dropout probability"),
@@ -131,7 +138,15 @@ BROKEN = (
         "trains no layer",
         late="does not require grad",
     ),
+    Broken(
+        "sft",
+        {"finetuning_type": "freeze", "use_llama_pro": True, "freeze_trainable_layers": -1},
+        "1 or more of them",
+        late="does not require grad",
+    ),
     # Versions that nothing serves.
+    Broken("sft", {"train_from_scratch": True}, "it trains on random weights"),
+    Broken("dpo", {"finetuning_type": "full", "train_from_scratch": True}, "for stage cpt"),
     Broken("sft", {"finetuning_type": "oft"}, "not served by vLLM"),
     Broken("sft", {"use_dora": True}, "DoRA"),
     Broken("sft", {"additional_target": "lm_head"}, "refused by vLLM"),
@@ -139,6 +154,7 @@ BROKEN = (
     Broken("dpo", {"pissa_init": True}, "PiSSA", real="Cannot use PiSSA"),
     # Machine and packages.
     Broken("sft", {"flash_attn": "fa3"}, "not implemented", late="Unknown attention"),
+    Broken("sft", {"shift_attn": True}, "before 4.48"),
     Broken("sft", {"fp16": True}, "needs a GPU"),
     Broken("sft", {"pure_bf16": True}, "needs a GPU", real="does not support `pure_bf16`"),
     Broken("sft", {"tf32": True}, "needs a GPU", real="--tf32 requires"),
@@ -197,7 +213,20 @@ BROKEN = (
         real="should be identical",
     ),
     Broken("sft", {"neat_packing": True, "flash_attn": "fa2"}, "a packed batch is of one sample"),
+    Broken(
+        "sft",
+        {"interleave_probs": "0.5", "mix_strategy": "interleave_under"},
+        "do not sum up to 1",
+        late="do not sum to 1",
+    ),
+    Broken(
+        "dpo",
+        {"train_sampling_strategy": "group_by_length"},
+        "cannot be grouped",
+        late="Can only automatically infer lengths",
+    ),
     # Evaluation and checkpoints.
+    Broken("sft", {**EVAL, "eval_accumulation_steps": 0}, "1 or more", more=SHARE, late="modulo"),
     Broken("sft", EVAL, "`eval_strategy` needs data", real="eval_dataset be provided"),
     Broken("sft", {"early_stopping_steps": 2}, "needs data", late="EarlyStopping"),
     Broken("sft", {"load_best_model_at_end": True}, "must be the same", 0, SHARE, "to match"),
@@ -226,6 +255,20 @@ BROKEN = (
         more=SHARE,
         late="EarlyStopping",
     ),
+    Broken(
+        "sft",
+        {**EVAL, "metric_for_best_model": "accuracy"},
+        "measures no `accuracy`",
+        more=SHARE,
+        late="which is not found in the evaluation metrics",
+    ),
+    Broken(
+        "rm",
+        {**EVAL, "eval_do_concat_batches": False},
+        "measured over all batches",
+        more=SHARE,
+        late="list index out of range",
+    ),
     # Schedule and workers.
     Broken("sft", {"warmup_ratio": 0.1}, "`warmup_ratio` is deprecated"),
     Broken(
@@ -248,6 +291,7 @@ BROKEN = (
     ),
     Broken("sft", {"dataloader_prefetch_factor": 0}, "processes that do it", real="prefetch"),
     Broken("sft", {"train_sampling_strategy": "lengths"}, "`lengths` is not one of"),
+    Broken("sft", {"ddp_backend": "gloo"}, "there is one process", real="process group"),
     Broken("sft", {"ddp_backend": "glo"}, "did you mean `gloo`", real="process group"),
     Broken("sft", {"tool_format": "qwn"}, "did you mean `qwen`", late="Tool utils `qwn`"),
     Broken(
@@ -315,6 +359,7 @@ BROKEN = (
         gpus=1,
     ),
     Broken("sft", {"deepspeed": ZERO3, "pure_bf16": True}, "ZeRO-3", gpus=1),
+    Broken("sft", {"deepspeed": ZERO3}, "ends without the weights", gpus=1),
     Broken("sft", {"deepspeed": ZERO2, "fsdp": "full_shard"}, "exclude each other", gpus=1),
     Broken(
         "sft",

@@ -17,7 +17,7 @@ from tests.training_jobs import write_rows
 
 pytestmark = pytest.mark.engine
 
-STAGES = {"cpt": "pt", "sft": "sft", "dpo": "dpo", "kto": "kto"}
+STAGES = {"cpt": "pt", "sft": "sft", "dpo": "dpo", "kto": "kto", "rm": "rm"}
 PARSE = """
 import json, sys
 from llamafactory.hparams import get_train_args
@@ -51,13 +51,15 @@ WORKER = Path(llmops.__file__).parent / "engines" / "llamafactory" / "worker"
 TAGS = {"role_tag": "role", "content_tag": "content", "user_tag": "user"}
 ROLES = {**TAGS, "assistant_tag": "assistant", "system_tag": "system"}
 HI = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]
+PAIR: tuple[dict[str, Any], dict[str, Any]] = (
+    {"messages": HI[:1], "chosen": HI[1], "rejected": {"role": "assistant", "content": "no"}},
+    {"ranking": True, "columns": {n: n for n in ("messages", "chosen", "rejected")}},
+)
 ROWS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "cpt": ({"text": "One and one is two. " * 8}, {"columns": {"prompt": "text"}}),
     "sft": ({"messages": HI}, {"columns": {"messages": "messages"}}),
-    "dpo": (
-        {"messages": HI[:1], "chosen": HI[1], "rejected": {"role": "assistant", "content": "no"}},
-        {"ranking": True, "columns": {n: n for n in ("messages", "chosen", "rejected")}},
-    ),
+    "dpo": PAIR,
+    "rm": PAIR,
     "kto": ({"messages": HI, "l": True}, {"columns": {"messages": "messages", "kto_tag": "l"}}),
 }
 

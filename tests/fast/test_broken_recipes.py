@@ -18,7 +18,7 @@ from tests.fast.models_on_disk import write_full
 from tests.training_jobs import LAYOUT_ROWS, bare_environment, train_recipe, write_rows
 
 OPTIONS = Path(__file__).parent / "golden" / "llamafactory-0.9.5-options.json"
-LAYOUTS = {"cpt": "text", "sft": "messages", "dpo": "preference", "kto": "kto"}
+LAYOUTS = {"cpt": "text", "sft": "messages", "dpo": "preference", "kto": "kto", "rm": "preference"}
 
 
 class Installed(Context):
@@ -108,6 +108,28 @@ def test_module_that_the_base_lacks(args: dict[str, Any], says: str, project: Pa
     with pytest.raises(BadInput) as caught:
         plan(project, "sft", args)
     assert says in f"{caught.value.what} {caught.value.fix}"
+
+
+@pytest.mark.parametrize(("most", "left"), [(1, False), (2, True)])
+def test_samples_that_a_share_for_validation_leaves(most: int, left: bool, project: Path) -> None:
+    args = {"max_samples": most}
+    if left:
+        assert plan(project, "sft", args, validation=0.2).stages
+        return
+    with pytest.raises(BadInput, match="of 1 sample this leaves none") as caught:
+        plan(project, "sft", args, validation=0.2)
+    assert "data.validation" in caught.value.where
+
+
+def test_a_reward_model_that_the_engine_could_not_save(project: Path) -> None:
+    config = project / "base" / "config.json"
+    before = config.read_text()
+    config.write_text('{"model_type": "qwen2", "tie_word_embeddings": true}')
+    with pytest.raises(BadInput, match="share their weights"):
+        plan(project, "rm", {"finetuning_type": "full"})
+    assert plan(project, "rm", {"finetuning_type": "lora"}).stages
+    config.write_text(before)
+    assert plan(project, "rm", {"finetuning_type": "full"}).stages
 
 
 @pytest.mark.parametrize("target", ["all", "q_proj", "model.q_proj", "q_proj,lm_head"])

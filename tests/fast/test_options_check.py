@@ -142,6 +142,12 @@ def test_more_devices_than_there_are(tmp_path: Path) -> None:
     assert error.what == "2 devices, and this machine has 1"
 
 
+def test_streaming_knows_no_limit(tmp_path: Path) -> None:
+    args = {"streaming": True, "max_steps": 9, "dataloader_num_workers": 1}
+    error = refused(tmp_path, "sft", args, validation=[{"path": "b.jsonl", "limit": 2}])
+    assert error.where.endswith("data.validation.0.limit")
+
+
 def test_processes_on_a_cpu(tmp_path: Path) -> None:
     accepted(tmp_path, "sft", {}, CPU, resources={"devices": 2})
 

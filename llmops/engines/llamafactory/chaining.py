@@ -31,6 +31,7 @@ _NOT_AN_ADAPTER: dict[str, str] = {
     "pissa_init": "PiSSA changes the base, so the adapter does not fit the base that is served",
     "pissa_convert": "PiSSA changes the base, so the adapter does not fit the base that is served",
     "use_llama_pro": "block expansion changes the base, so the adapter does not fit it",
+    "train_from_scratch": "it trains on random weights, so the adapter does not fit the base",
     "mixture_of_depths": "it changes the base, so the adapter does not fit it",
 }
 

@@ -17,6 +17,8 @@ def told(recipe: Loaded[TrainRecipe], base: ModelFiles, decided: Chain) -> tuple
 def _start(recipe: Loaded[TrainRecipe], base: ModelFiles, decided: Chain) -> str:
     name, rank = recipe.spec.base, recipe.spec.args.get("lora_rank", 8)
     method = recipe.spec.args.get("finetuning_type", "lora")
+    if recipe.spec.args.get("train_from_scratch"):
+        return f"starts from random weights in the shape of {name}"
     if decided.makes == "full":
         which = "all of its" if method == "full" else "some of its"
         return f"starts from {name}, and trains {which} weights"

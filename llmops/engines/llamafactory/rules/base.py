@@ -21,6 +21,7 @@ def fits_base(recipe: Loaded[TrainRecipe], base: ModelFiles) -> None:
     config = read_object(base.directory / "config.json")
     _quantized(recipe, config)
     _expanded(recipe, config)
+    _tied(recipe, config)
     try:
         tensors = headers(base.directory, model_files(base.directory, "full"))
     except (LlmopsError, OSError):
@@ -61,6 +62,18 @@ def _expanded(recipe: Loaded[TrainRecipe], config: dict[str, Any]) -> None:
             f"the base has {layers} layers, which {new} new ones do not divide",
             ("args", "use_llama_pro"),
             fix="write another `freeze_trainable_layers:`",
+        )
+
+
+def _tied(recipe: Loaded[TrainRecipe], config: dict[str, Any]) -> None:
+    """The engine adds a head to such a model, and cannot save it after training."""
+    method = recipe.spec.args.get("finetuning_type", "lora")
+    if recipe.spec.stage == "rm" and method != "lora" and config.get("tie_word_embeddings"):
+        raise recipe.bad(
+            "the base's first and last layer share their weights: the engine could not save a "
+            "reward model of it",
+            ("args", "finetuning_type"),
+            fix="use `lora`",
         )
 
 

@@ -2,6 +2,7 @@
 
 from llmops.engines.llamafactory.defaults import logging_steps
 from llmops.engines.llamafactory.rules.case import Case
+from llmops.spec.suggest import did_you_mean
 
 _NEEDS_DATA: tuple[tuple[str, object], ...] = (
     ("eval_strategy", "no"),
@@ -9,6 +10,7 @@ _NEEDS_DATA: tuple[tuple[str, object], ...] = (
     ("load_best_model_at_end", False),
     ("early_stopping_steps", None),
 )
+_MEASURED = ("loss", "runtime", "samples_per_second", "steps_per_second")
 
 
 def has_data(case: Case) -> None:
@@ -68,6 +70,30 @@ def _multiple(case: Case) -> None:
             "load_best_model_at_end",
             f"`save_steps: {save}` is no multiple of `eval_steps: {every}`",
             fix="write the same for both",
+        )
+
+
+def metric(case: Case) -> None:
+    """It is looked up after each evaluation, whether or not anything depends on it."""
+    named = case.args.get("metric_for_best_model")
+    if named is None or case.args.get("eval_strategy", "no") == "no":
+        return
+    accuracy = case.stage == "rm" or (case.stage == "sft" and case.args.get("compute_accuracy"))
+    there = (*_MEASURED, "accuracy") if accuracy else _MEASURED
+    if named.removeprefix("eval_") not in there:
+        raise case.bad(
+            "metric_for_best_model",
+            f"an evaluation of stage {case.stage} measures no `{named}`",
+            fix=did_you_mean(named.removeprefix("eval_"), there),
+        )
+
+
+def measured_together(case: Case) -> None:
+    """What the engine measures besides the loss it takes from all batches in one."""
+    measures = case.stage == "rm" or case.args.get("compute_accuracy")
+    if case.args.get("eval_do_concat_batches") is False and measures:
+        raise case.bad(
+            "eval_do_concat_batches", "accuracy is measured over all batches", fix="leave it out"
         )
 
 

@@ -85,6 +85,12 @@ def attention(case: Case) -> None:
             "`flash_attn: fa3` is listed by the engine and not implemented",
             fix="use `auto`, `sdpa` or `fa2`",
         )
+    if case.args.get("shift_attn"):
+        raise case.bad(
+            "shift_attn",
+            "`shift_attn` needs a transformers before 4.48, and is passed over for most models",
+            fix="leave it out",
+        )
 
 
 def packages(case: Case) -> None:
@@ -120,3 +126,7 @@ def devices(case: Case) -> None:
         raise case.recipe.bad(f"{asked} devices, and this machine has {there}", place)
     if asked > 1 and case.args.get("use_unsloth"):
         raise case.recipe.bad("unsloth trains on one device", place)
+    if case.args.get("ddp_backend") and case.machine.cpu_only and not case.distributed:
+        raise case.bad(
+            "ddp_backend", "there is one process, and no group of several", fix="leave it out"
+        )

@@ -43,6 +43,10 @@ def not_for_method(case: Case) -> None:
             "block expansion trains the new blocks only, not the full model",
             fix="write `finetuning_type: freeze`",
         )
+    if case.args.get("use_llama_pro") and case.args.get("freeze_trainable_layers", 2) < 1:
+        raise case.bad(
+            "freeze_trainable_layers", "block expansion trains new blocks, 1 or more of them"
+        )
 
 
 _FULL = "leave it out, or write `finetuning_type: full`"

@@ -1,5 +1,7 @@
 """How samples are read, mixed and packed."""
 
+from math import isclose
+
 from llmops.engines.llamafactory.rules.case import Case
 
 
@@ -11,11 +13,32 @@ def streaming(case: Case) -> None:
         raise case.bad("streaming", "`streaming` needs `max_steps`")
     if args.get("dataloader_num_workers", 0) < 1:
         raise case.bad("streaming", "`streaming` needs `dataloader_num_workers: 1`")
-    if isinstance(case.recipe.spec.data.validation, float):
+    data = case.recipe.spec.data
+    if isinstance(data.validation, float):
         raise case.recipe.bad(
             "`streaming` cannot take a share for validation",
             ("data", "validation"),
             fix="name files for it",
+        )
+    for name, files in (("train", data.train), ("validation", data.validation or ())):
+        for place, file in enumerate(files):
+            if file.limit is not None:
+                raise case.recipe.bad(
+                    "`streaming` reads all samples of a file, whatever its `limit`",
+                    ("data", name, place, "limit"),
+                    fix="leave one of them out",
+                )
+
+
+def by_length(case: Case) -> None:
+    """The engine looks up the length of `input_ids`, which pairs do not have."""
+    if case.args.get("train_sampling_strategy") != "group_by_length":
+        return
+    if case.stage in ("dpo", "kto", "rm"):
+        raise case.bad(
+            "train_sampling_strategy",
+            f"samples of stage {case.stage} have several lengths, and cannot be grouped by one",
+            fix="leave it out",
         )
 
 
@@ -35,6 +58,8 @@ def mixing(case: Case) -> None:
         raise case.bad(
             "interleave_probs", f"`{probabilities}` is not a list of numbers", fix='"0.7,0.3"'
         ) from None
+    if min(shares) < 0 or not isclose(sum(shares), 1.0, abs_tol=1e-8):
+        raise case.bad("interleave_probs", f"the shares {probabilities} do not sum up to 1")
     data = case.recipe.spec.data
     held = data.validation if isinstance(data.validation, list) else data.train
     for name, files in (("data.train", data.train), ("data.validation", held)):

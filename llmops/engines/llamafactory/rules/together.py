@@ -28,6 +28,7 @@ _STAGES: dict[str, tuple[str, ...]] = {
     "use_dft_loss": ("sft",),
     "use_asft_loss": ("sft",),
     "use_eaft_loss": ("sft",),
+    "train_from_scratch": ("cpt", "sft", "rm"),
     "pref_loss": ("dpo",),
     "dpo_label_smoothing": ("dpo",),
     "pref_bco_weight": ("dpo",),
