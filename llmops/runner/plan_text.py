@@ -63,6 +63,8 @@ def _needs(estimate: Mapping[str, Any]) -> str:
         if estimate["cost"]:
             hours = estimate["seconds"] * estimate["devices"] / 3600
             parts.append(f"{hours:.2f} device hours, {estimate['cost']}")
+    elif parts:
+        parts.append("its time is not known before it ran once")
     return ", ".join(parts)
 
 

@@ -201,6 +201,10 @@ def test_checkpoints_count_with_the_states_of_the_optimizer(planned: Path) -> No
     assert stage["estimate"]["disk_bytes"] == 2 * weights + 3 * 3 * weights
 
 
+def test_a_time_that_is_not_known_is_not_passed_over(planned: Path) -> None:
+    assert "MB disk, its time is not known before it ran once" in plan()[1]
+
+
 def test_a_price_needs_a_time(planned: Path) -> None:
     cost = load_settings().cost
     assert cost.of(7200.0, 2) == "10.00 EUR"
