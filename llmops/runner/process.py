@@ -46,7 +46,7 @@ class Process:
         self.signalled = number
         self.deadline = time.monotonic() + grace
         if again:
-            self._kill()
+            self.kill()
         else:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.pid, number)
@@ -56,7 +56,7 @@ class Process:
         code = self.popen.poll()
         if code is None and self.deadline is not None and time.monotonic() > self.deadline:
             self.deadline = None
-            self._kill()
+            self.kill()
         return code
 
     def wait(self, seconds: float) -> int | None:
@@ -72,9 +72,9 @@ class Process:
             self.lifeline = -1
         self.popen.wait()
 
-    def _kill(self) -> None:
-        """The guard kills everything: a SIGKILL to the group would take the guard along, and leave
-        what moved to a group of its own (torchrun's workers)."""
+    def kill(self) -> None:
+        """The guard kills everything, at once: a SIGKILL to the group would take the guard along,
+        and leave what moved to a group of its own (torchrun's workers)."""
         with contextlib.suppress(OSError):
             os.write(self.lifeline, b"k")
 

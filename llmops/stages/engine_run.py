@@ -42,6 +42,7 @@ def run_engine(
 
     def tick(process: Process) -> None:
         if broken := limits.broken(process.pid):
+            process.kill()  # what grows past a limit is not asked first
             raise _failed(attempt, f"it takes {broken}")
         for progress in follower.poll():
             attempt.report(progress)

@@ -58,6 +58,18 @@ def test_a_signal_to_llmops_ends_the_whole_group(tmp_path: Path, number: int) ->
     assert log.read_text(encoding="utf-8").split() == ["up", "asked"]
 
 
+def test_a_kill_asks_nobody_first(tmp_path: Path) -> None:
+    log = tmp_path / "log.txt"
+
+    def when_up(job: process.Process) -> None:
+        if log.exists() and "up" in log.read_text(encoding="utf-8"):
+            job.kill()
+
+    code, _ = process.run(script(SLEEPER), env={}, log=log, cwd=tmp_path, tick=when_up)
+    assert code == 128 + signal.SIGKILL
+    assert log.read_text(encoding="utf-8").split() == ["up"]
+
+
 def test_a_command_that_does_not_exist_fails(tmp_path: Path) -> None:
     code, _ = process.run(
         ["/no/such/python"], env={}, log=tmp_path / "log.txt", cwd=tmp_path, tick=lambda _: None

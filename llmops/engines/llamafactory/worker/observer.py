@@ -10,6 +10,7 @@ import signal
 from types import FrameType
 from typing import Any
 
+from footprint import Footprint
 from phases import Phases, append
 from transformers import TrainerCallback
 
@@ -31,6 +32,7 @@ class Observer(TrainerCallback):  # type: ignore[misc]
         self._phases = phases
         self._figures = figures if os.environ.get("RANK", "0") == "0" else None
         self._stop = stop
+        self._footprint = Footprint()
         self._beta = beta
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -51,8 +53,8 @@ class Observer(TrainerCallback):  # type: ignore[misc]
         """Comes before the engine's own: whoever reads a step in its log finds the figures here."""
         if self._figures is not None and "loss" in (logs or {}):
             named = {ours: logs[name] for name, ours in _FIGURES.items() if name in logs}
-            line = {"step": state.global_step, **named, **chosen(logs, self._beta), **memory()}
-            append(self._figures, json.dumps(line))
+            line = {"step": state.global_step, **named, **chosen(logs, self._beta)}
+            append(self._figures, json.dumps({**line, **memory(self._footprint)}))
         if self._stop is not None and agreed(os.path.exists(self._stop), args):
             self.asked = True
             control.should_training_stop = True
@@ -76,15 +78,13 @@ def chosen(logs: dict[str, Any], beta: float | None) -> dict[str, float]:
     return {"chosen": now, "chosen_before": now - reward / beta}
 
 
-def memory() -> dict[str, int]:
-    """The most that this process has had of the machine's memory and of its device's, in bytes."""
+def memory(footprint: Footprint) -> dict[str, int]:
+    """The most so far, in bytes: of the machine's memory by all processes of the training, and of
+    this process's device."""
     import torch
 
-    found = {}
-    if os.path.exists("/proc/self/status"):
-        with open("/proc/self/status", encoding="utf-8") as status:
-            peak = next((line for line in status if line.startswith("VmHWM:")), "")
-        found.update({"memory_bytes": int(peak.split()[1]) * 1024} if peak else {})
+    taken = footprint.look()
+    found = {"memory_bytes": taken} if taken else {}
     if torch.cuda.is_available():
         found["device_memory_bytes"] = torch.cuda.max_memory_reserved()
     return found
