@@ -103,6 +103,12 @@ BROKEN = (
         "knows no new tokens",
         late="no attribute 'split'",
     ),
+    Broken(
+        "sft",
+        {"finetuning_type": "full", "use_asft_loss": True, "add_tokens": "<a>"},
+        "knows no new tokens",
+        late="no attribute 'split'",
+    ),
     Broken("sft", {"use_asft_loss": True}, "loads none for LoRA", late="not callable"),
     # Methods and optimizers.
     Broken("sft", {"use_galore": True}, "does not go with LoRA", real="Cannot use LoRA with"),

@@ -110,6 +110,13 @@ def test_module_that_the_base_lacks(args: dict[str, Any], says: str, project: Pa
     assert says in f"{caught.value.what} {caught.value.fix}"
 
 
+def test_the_plan_says_what_the_asft_loss_compares_with(project: Path) -> None:
+    (planned,) = plan(project, "sft", {"finetuning_type": "full", "use_asft_loss": True}).stages
+    assert "reference model: path:base as it was, loaded a second time" in planned.prepared.notes
+    (planned,) = plan(project, "sft", {"finetuning_type": "full"}).stages
+    assert "reference" not in str(planned.prepared.notes)
+
+
 @pytest.mark.parametrize(("most", "left"), [(1, False), (2, True)])
 def test_samples_that_a_share_for_validation_leaves(most: int, left: bool, project: Path) -> None:
     args = {"max_samples": most}

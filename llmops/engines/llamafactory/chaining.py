@@ -140,8 +140,10 @@ def _continued(recipe: Loaded[TrainRecipe], base: ModelFiles) -> dict[str, Any]:
 
 def needs_reference(recipe: Loaded[TrainRecipe]) -> bool:
     """Whether the loss compares with a model that is not trained."""
-    stage, loss = recipe.spec.stage, recipe.spec.args.get("pref_loss", "sigmoid")
-    return stage == "kto" or (stage == "dpo" and loss == "sigmoid")
+    stage, args = recipe.spec.stage, recipe.spec.args
+    if stage == "sft":
+        return bool(args.get("use_asft_loss"))
+    return stage == "kto" or (stage == "dpo" and args.get("pref_loss", "sigmoid") == "sigmoid")
 
 
 def adapter_rank(adapter: Path) -> int | None:

@@ -32,9 +32,9 @@ def _start(recipe: Loaded[TrainRecipe], base: ModelFiles, decided: Chain) -> str
 
 def _reference(recipe: Loaded[TrainRecipe], decided: Chain) -> str:
     name, stage = recipe.spec.base, recipe.spec.stage
-    if stage not in ("dpo", "kto"):
-        return ""
     if not needs_reference(recipe):
+        if stage != "dpo":
+            return ""
         return f"reference model: none, `pref_loss: {recipe.spec.args['pref_loss']}` needs none"
     if decided.makes == "adapter" and (decided.adapter is None or decided.concatenate):
         return f"reference model: {name}, by switching the new adapter off"

@@ -55,9 +55,11 @@ _FULL = "leave it out, or write `finetuning_type: full`"
 def reference_with_new_tokens(case: Case) -> None:
     """The reference is the base loaded anew, whose new tokens would be others or a crash."""
     args = case.args
-    refers = case.stage == "kto" or (
-        case.stage == "dpo" and args.get("pref_loss", "sigmoid") == "sigmoid"
-    )
+    refers = {
+        "kto": True,
+        "dpo": args.get("pref_loss", "sigmoid") == "sigmoid",
+        "sft": args.get("use_asft_loss"),
+    }.get(case.stage)
     if case.method == "lora" or not refers:
         return
     for key in _NEW_TOKENS:
