@@ -32,40 +32,54 @@ _OWN = (
     "stages",
 )
 _STAGE = ("state", "attempt", "output", "seconds", "error")
+_ENDED = ("state", "output")
+_SPEED = ("_runtime", "_per_second")
+"""Figures that say again, less exactly, how long the stage took."""
+
+Facts = Mapping[str, Any]
 
 
 def compare(paths: ProjectPaths, a: str, b: str) -> dict[str, Any]:
     """{"a", "b": the ids of two runs (each may be given as `last`), "differences": [{"key", "a",
     "b"}]}, None for what one of them has not. Raises NotFound."""
     one, other = find_run(paths, a), find_run(paths, b)
-    left, right = _facts(paths, one), _facts(paths, other)
-    keys = [*left, *(key for key in right if key not in left)]
-    return {
-        "a": one.id,
-        "b": other.id,
-        "differences": [
-            {"key": key, "a": left.get(key), "b": right.get(key)}
-            for key in keys
-            if left.get(key) != right.get(key)
-        ],
-    }
+    found = _differences("", _asked(one), _asked(other))
+    left, right = _stages(paths, one), _stages(paths, other)
+    for name in {**left, **right}:
+        facts = [side.get(name, {}) for side in (left, right)]
+        if not all(facts):  # everything would be a difference
+            facts = [{key: fact[key] for key in _ENDED if key in fact} for fact in facts]
+        found += _differences(f"{name}.", *facts)
+    return {"a": one.id, "b": other.id, "differences": found}
 
 
-def _facts(paths: ProjectPaths, record: RunRecord) -> dict[str, Any]:
-    """Everything that is compared, by a dotted key."""
+def _differences(prefix: str, left: Facts, right: Facts) -> list[dict[str, Any]]:
+    return [
+        {"key": prefix + key, "a": left.get(key), "b": right.get(key)}
+        for key in {**left, **right}
+        if left.get(key) != right.get(key)
+    ]
+
+
+def _asked(record: RunRecord) -> Facts:
+    """What the whole run was asked for, and how it ended."""
     found = {key: value for key, value in record.model_dump().items() if key not in _OWN}
-    found.update(item.partition("=")[::2] for item in record.overrides)
+    return found | dict(item.partition("=")[::2] for item in record.overrides)
+
+
+def _stages(paths: ProjectPaths, record: RunRecord) -> dict[str, Facts]:
+    """By stage, everything that is compared."""
     planned = read_object(paths.run(record.id).plan).get("stages") or []
     plans = {stage["stage"]: stage for stage in planned}
-    for stage in record.stages:
-        told = {
+    return {
+        stage.name: {
             **{key: getattr(stage, key) for key in _STAGE},
             **_given(plans.get(stage.name, {}), record),
             **_options(plans.get(stage.name, {}), stage),
             **_result(paths, record, stage),
         }
-        found.update({f"{stage.name}.{key}": value for key, value in told.items()})
-    return found
+        for stage in record.stages
+    }
 
 
 def _given(plan: Mapping[str, Any], record: RunRecord) -> dict[str, str]:
@@ -97,10 +111,11 @@ def _result(paths: ProjectPaths, record: RunRecord, stage: StageRecord) -> dict[
             f"data.{place}": f"{one.path} ({one.samples:,} samples, {one.sha256[:12]})"
             for place, one in enumerate(version.lineage.data)
         }
-        return {**data, **{f"figures.{key}": value for key, value in version.metrics.items()}}
+        told = {key: value for key, value in version.metrics.items() if not key.endswith(_SPEED)}
+        return {**data, **{f"figures.{key}": value for key, value in told.items()}}
     try:
-        told = readings(paths, record.id, stage.name)
+        seen = readings(paths, record.id, stage.name)
     except BadInput:
         return {}
-    last = next((one for one in reversed(told) if one.loss is not None), None)
+    last = next((one for one in reversed(seen) if one.loss is not None), None)
     return {"figures.step": last.step, "figures.loss": last.loss} if last else {}

@@ -38,6 +38,7 @@ class JsonReporter:
         if progress.phase == "done" or (phase == progress.phase and now - at < EVERY_SECONDS):
             return
         self._shown = (progress.phase, now)
+        more: dict[str, Any] = {name: progress.values.get(name) for name in (*SHOWN, *MEMORY)}
         self._line(
             progress.phase,
             stage=stage,
@@ -47,7 +48,7 @@ class JsonReporter:
             learning_rate=progress.learning_rate,
             tokens_per_s=progress.tokens_per_s,
             remaining_s=progress.remaining_s,
-            **{name: progress.values.get(name) for name in (*SHOWN, *MEMORY)},
+            **more,
         )
 
     def waiting(self, stage: str, why: str) -> None:

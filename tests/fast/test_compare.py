@@ -26,11 +26,13 @@ def ran(root: Path, rate: str = "1.0e-3", overrides: tuple[str, ...] = ()) -> Ru
     return log
 
 
-def made(root: Path, log: RunLog, loss: float, rows: int) -> None:
+def made(root: Path, log: RunLog, loss: float, rows: int, **metrics: float) -> None:
     """End it with a version."""
     lineage = Lineage(stage="sft", data=[DataUsed(path="a.jsonl", sha256="f" * 64, samples=rows)])
-    draft = Draft(name="town", kind="full", stage="sft", metrics={"loss": loss}, lineage=lineage)
-    version = Registry(ProjectPaths(root)).add(draft, tiny_model(root / f"{rows}", "t"))
+    draft = Draft(
+        name="town", kind="full", stage="sft", metrics={"loss": loss, **metrics}, lineage=lineage
+    )
+    version = Registry(ProjectPaths(root)).add(draft, tiny_model(root / log.record.id, "t"))
     log.stage("sft", "done", output=str(version.id), digest=version.digest)
 
 
@@ -86,6 +88,28 @@ def test_an_input_that_was_pending_is_what_the_run_made(tmp_path: Path) -> None:
     made(tmp_path, one, 2.0, 10)
     assert differences(tmp_path, one, other)["dpo.base"][1] == "to come ()"
     assert str(differences(tmp_path, one, other)["dpo.base"][0]).startswith("town:v1 (")
+
+
+def test_a_stage_that_only_one_has_is_told_in_a_word(tmp_path: Path) -> None:
+    one, other = ran(tmp_path), ran(tmp_path)
+    other.record.stages.append(StageRecord(name="dpo", kind="train"))
+    other.stage("dpo", "done", output="town:v2")
+    assert differences(tmp_path, one, other) == {
+        "dpo.state": (None, "done"),
+        "dpo.output": (None, "town:v2"),
+    }
+
+
+def test_overrides_of_both_come_before_the_stages(tmp_path: Path) -> None:
+    one, other = ran(tmp_path, "1.0e-4", ("a=1",)), ran(tmp_path, "1.0e-5", ("b=2",))
+    assert list(differences(tmp_path, one, other)) == ["a", "b", "sft.options.learning_rate"]
+
+
+def test_how_fast_it_was_is_told_once(tmp_path: Path) -> None:
+    one, other = ran(tmp_path), ran(tmp_path)
+    for log, speed in ((one, 1.0), (other, 2.0)):
+        made(tmp_path, log, 2.0, 10, train_runtime=speed, eval_samples_per_second=speed)
+    assert list(differences(tmp_path, one, other)) == ["sft.output"]
 
 
 def test_a_run_that_is_not_there(tmp_path: Path) -> None:
