@@ -5,7 +5,7 @@ Each command lives in a module of its own that imports nothing heavy until it ru
 """
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -40,6 +40,9 @@ from llmops.cli import (
     ui,
     up,
 )
+
+if TYPE_CHECKING:
+    from llmops.errors import Failed
 
 app = typer.Typer(
     name="llmops",
@@ -122,3 +125,17 @@ def main() -> None:
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(141)
+    except OSError as error:
+        told = _refused(error)
+        if told is None:
+            raise
+        logs.say_error(told)
+        sys.exit(told.exit_code)
+
+
+def _refused(error: OSError) -> "Failed | None":
+    from pathlib import Path
+
+    from llmops.store.atomic import refused
+
+    return refused(error, Path(error.filename)) if isinstance(error.filename, str) else None

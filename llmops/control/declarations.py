@@ -15,7 +15,7 @@ from typing import Any
 from llmops.control.problems import Refused
 from llmops.errors import BadInput, NotFound
 from llmops.spec.load import Loaded, Mistakes, load_text
-from llmops.spec.source import display, parse_source
+from llmops.spec.source import display, parse_source, unread
 from llmops.store.paths import ProjectPaths
 
 FOLDERS = {
@@ -66,7 +66,7 @@ class Declarations:
         except FileNotFoundError:
             raise NotFound(f"there is no declaration `{path}`") from None
         except (OSError, UnicodeDecodeError) as error:
-            raise BadInput(f"cannot be read: {error}", where=path) from None
+            raise BadInput(f"cannot be read: {unread(error)}", where=path) from None
         return {"path": path, "kind": kind, "text": text, "digest": _digest(text)}
 
     def write(self, path: str, text: str, replaces: str | None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ images and other parts are not covered.
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from llmops.data.rows import RowProblem
+from llmops.data.rows import RowProblem, kind
 
 OPENAI = ("role", "content")
 SHAREGPT = ("from", "value")
@@ -127,25 +127,6 @@ def _check_order(turns: Sequence[Turn], column: str) -> None:
             )
     if len(turns) == system:
         raise RowProblem(f"`{column}` has a system turn only", "expected a user turn")
-
-
-def kind(value: Any) -> str:
-    """What a value is, in words for a message."""
-    match value:
-        case None:
-            return "missing"
-        case bool():
-            return f"{str(value).lower()}"
-        case int() | float():
-            return f"the number {value}"
-        case str():
-            return "text"
-        case list():
-            return "a list"
-        case dict():
-            return "an object"
-        case _:
-            return f"a {type(value).__name__}"
 
 
 def listed(names: Any) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, get_args
 
 from llmops.data.conversation import listed
-from llmops.data.rows import RowProblem
+from llmops.data.rows import RowProblem, kind
 from llmops.spec.recipe import Layout, TrainStage
 
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
@@ -112,6 +112,11 @@ def detect(
         raise RowProblem(
             f"the columns {listed(row)} fit several layouts: {listed(found)}",
             f"say which one, e.g. `layout: {found[0]}`",
+        )
+    if has_needed("kto", columns := columns_of("kto", row, given)):
+        label = columns["label"]
+        raise RowProblem(
+            f"`{label}` is {kind(row[label])}", "expected true or false, for layout `kto`"
         )
     raise RowProblem(f"the columns {listed(row)} fit no layout", _suggest(row, wanted))
 

@@ -78,7 +78,7 @@ def _json_form(head: bytes) -> str:
     first, newline, rest = text.partition(b"\n")
     try:
         value = json.loads(first)
-    except ValueError:
+    except (ValueError, RecursionError):
         # A first line longer than the head is a row; `{` and little else opens an object.
         opens = (newline and first.strip() in (b"{", b"")) or first.rstrip().endswith((b"[", b"{"))
         return "object" if opens else "lines"
@@ -129,7 +129,7 @@ def _json_lines(path: Path) -> Iterator[Row]:
         number += 1
         try:
             value = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise RowProblem(
                 f"not valid JSON: {_json_reason(error)}", "JSON Lines has one object on each line"
             ).at(number, line) from None
@@ -141,7 +141,7 @@ def _json_whole(path: Path) -> Iterator[Row]:
         value = json.loads(path.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError as error:
         raise RowProblem(f"not UTF-8: {error.reason}", "save it as UTF-8") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         problem = RowProblem(f"not valid JSON: {_json_reason(error)}")
         problem.line = getattr(error, "lineno", None)
         raise problem from None
@@ -154,18 +154,20 @@ def _json_whole(path: Path) -> Iterator[Row]:
         yield Row(number, None, _object(item, number, None))
 
 
-def _json_reason(error: ValueError) -> str:
+def _json_reason(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
         return f"{error.msg} at column {error.colno}"
+    if isinstance(error, RecursionError):
+        return "it is nested too deep"
     return str(error)
 
 
 def _object(value: Any, number: int, line: int | None) -> dict[str, Any]:
     if isinstance(value, dict):
         return value
-    raise RowProblem(
-        f"a row is a {type(value).__name__}", "expected an object with named columns"
-    ).at(number, line)
+    raise RowProblem(f"a row is {kind(value)}", "expected an object with named columns").at(
+        number, line
+    )
 
 
 def _csv(file: IO[str]) -> Iterator[Row]:
@@ -210,3 +212,22 @@ def _parquet(path: Path) -> Iterator[Row]:
 def _text(path: Path) -> Iterator[Row]:
     for line, text in _lines(path):
         yield Row(line, line, {"text": text.rstrip("\r\n")})
+
+
+def kind(value: Any) -> str:
+    """What a value is, in words for a message."""
+    match value:
+        case None:
+            return "missing"
+        case bool():
+            return f"{str(value).lower()}"
+        case int() | float():
+            return f"the number {value}"
+        case str():
+            return "text"
+        case list():
+            return "a list"
+        case dict():
+            return "an object"
+        case _:
+            return f"a {type(value).__name__}"

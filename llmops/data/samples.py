@@ -11,11 +11,10 @@ from llmops.data.conversation import (
     SHAREGPT,
     Conversation,
     Turn,
-    kind,
     read_conversation,
     read_turn,
 )
-from llmops.data.rows import RowProblem
+from llmops.data.rows import RowProblem, kind
 from llmops.spec.recipe import Layout
 
 Columns = Mapping[str, str]

@@ -39,7 +39,7 @@ def shape_of(directory: Path) -> Shape | None:
     more than text in plain weights."""
     try:
         config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
-        if any(config.get(key) for key in _OTHER):
+        if not isinstance(config, dict) or any(config.get(key) for key in _OTHER):
             return None
         tensors = headers(directory, model_files(directory, "full"))
         # What a config leaves out is its architecture's default.

@@ -16,7 +16,7 @@ from typing import cast, get_args
 from llmops.environments.machine import nvidia_devices
 from llmops.errors import BadInput
 from llmops.spec.settings import ENGINES, Device, Settings
-from llmops.spec.source import display
+from llmops.spec.source import display, unread
 from llmops.spec.suggest import did_you_mean
 from llmops.store.digest import sha256_text
 
@@ -73,7 +73,7 @@ def check_engine(name: str) -> str:
 def check_device(name: str) -> Device:
     """`name`, when there are locks for it. Raises BadInput otherwise."""
     if name not in get_args(Device):
-        raise BadInput(f"`{name}` is not a device", fix=did_you_mean(name, get_args(Device)))
+        raise BadInput(f"`{name}` is not a device", fix=" or ".join(get_args(Device)))
     return cast(Device, name)
 
 
@@ -116,7 +116,7 @@ def _own_lock(engine: str, name: str, root: Path) -> Lock:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(
-            f"the lock file {display(path)} cannot be read: {error}",
+            f"the lock file {display(path)} cannot be read: {unread(error)}",
             where=where,
             fix="give a file relative to llmops.toml, made by `pip freeze`, or leave the key out",
         ) from error

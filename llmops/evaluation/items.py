@@ -11,7 +11,7 @@ from llmops.errors import BadInput
 from llmops.evaluation.checks import Outcome, outcome
 from llmops.evaluation.fields import MissingField, filled
 from llmops.spec.load import Loaded, load_suite
-from llmops.spec.source import display
+from llmops.spec.source import display, unread
 from llmops.spec.suite import Suite
 from llmops.store.digest import sha256_json
 
@@ -129,7 +129,7 @@ def read_rows(file: Path) -> list[tuple[dict[str, Any], str]]:
     try:
         lines = file.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"cannot be read: {error}", where=display(file)) from error
+        raise BadInput(f"cannot be read: {unread(error)}", where=display(file)) from error
     rows = []
     for number, line in enumerate(lines, start=1):
         if not line.strip():

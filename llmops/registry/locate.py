@@ -12,7 +12,7 @@ from pathlib import Path
 from llmops.engines.contract import ModelFiles
 from llmops.errors import BadInput, Failed
 from llmops.registry.adapters import Adapter, check_fits, read_adapter
-from llmops.registry.files import kind_of, model_files
+from llmops.registry.files import headers, kind_of, model_files, read_json
 from llmops.registry.hub import cached, download
 from llmops.registry.manifest import Manifest
 from llmops.registry.store import Registry
@@ -143,6 +143,8 @@ def _directory(directory: Path, id: str, registry: Registry, root: Path) -> Loca
     names = model_files(directory, kind)
     digest = sha256_tree(registry.digests.tree(directory, names))
     if kind == "full":
+        read_json(directory / "config.json")
+        headers(directory, names)
         return Located(id, None, ModelFiles(directory), kind, digest)
     adapter = read_adapter(directory)
     base = adapter_base(adapter, directory, registry, root)

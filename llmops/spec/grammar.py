@@ -49,7 +49,14 @@ def size(text: str) -> int:
     return int(float(match[1]) * 1000 ** " KMGT".index(match[2] or " "))
 
 
+def _alias(text: str) -> str:
+    if re.fullmatch(r"v[0-9]+", text):
+        raise ValueError(f"`{text}` cannot be an alias: it looks like a version")
+    return text
+
+
 Name = Annotated[str, Field(pattern=rf"^{NAME}$", description="lower-case letters, digits, . _ -")]
+Alias = Annotated[Name, AfterValidator(_alias)]
 ModelRef = Annotated[
     str,
     AfterValidator(_model_reference),

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from llmops.errors import BadInput
 from llmops.spec.deployment import Deployment
-from llmops.spec.grammar import Duration, Spec
+from llmops.spec.grammar import Duration, Size, Spec
 from llmops.spec.pipeline import Pipeline
 from llmops.spec.recipe import KINDS
 from llmops.spec.reference import NAME
@@ -45,9 +45,11 @@ class Loaded(Generic[S]):
     def file(self, text: str, key: Sequence[str | int], root: Path) -> Path:
         """The file that `key` means by `text`. Raises BadInput when there is none."""
         found = resolve_path(text, beside=self.path, root=root)
-        if found is None or not found.is_file():
+        if found is None:
             fix = f"looked beside {self.path.name} and in the project's root"
             raise self.bad(f"no such file: {text}", key, fix=fix)
+        if not found.is_file():
+            raise self.bad(f"not a file: {text}", key, fix="name a file in it")
         return found
 
 
@@ -76,7 +78,7 @@ def load_recipe(path: Path, overrides: Sequence[str | Override] = ()) -> Loaded[
 
 def _recipe(source: Source) -> Loaded[Any]:
     kind = source.data.get("kind")
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         what = "`kind` is missing" if kind is None else f"`{kind}` is not a kind of recipe"
         if "stages" in source.data and kind is None:
             what = "this is a pipeline, where a recipe is expected"
@@ -144,7 +146,11 @@ def _prepare(source: Source, overrides: Sequence[str | Override]) -> Source:
         config = OmegaConf.create(source.data)
         for override in changed:
             key = dotted(_key(override.key))
-            OmegaConf.update(config, key, override.value, merge=False, force_add=True)
+            try:
+                OmegaConf.update(config, key, override.value, merge=False, force_add=True)
+            except (IndexError, TypeError) as error:
+                what = f"`{key}` names nothing that can be set"
+                raise BadInput(what, where=override.origin) from error
         data = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         key = str(getattr(error, "full_key", "") or "")
@@ -166,7 +172,7 @@ def _has_interpolation(value: Any) -> bool:
 def _typed(text: str) -> Override:
     """`args.learning_rate=1e-3` from a command line."""
     key, equals, value = text.partition("=")
-    if not equals or not key:
+    if not equals or not all(str(part) for part in _key(key)):
         raise BadInput(
             f"`{text}` is not an override", fix="overrides look like args.learning_rate=1e-3"
         )
@@ -214,7 +220,9 @@ def _relevant(error: ValidationError, data: Any) -> list[Any]:
     """Of the branches of a union only the errors of the one that got furthest are of use."""
     deepest: dict[Key, Any] = {}
     for item in error.errors(include_url=False):
-        deepest.setdefault(_place(item["loc"], data), item)
+        place = _place(item["loc"], data)
+        if place not in deepest or str(deepest[place]["type"]).endswith("_type"):
+            deepest[place] = item  # a branch for values of this type tells more than one for others
     return list(deepest.values())
 
 
@@ -224,7 +232,7 @@ def _place(loc: tuple[int | str, ...], data: Any) -> Key:
     place: list[int | str] = []
     for position, part in enumerate(loc):
         if isinstance(part, str) and (
-            part in ("float", "[key]") or part.startswith(("list[", "function-", "dict["))
+            part in ("float", "str", "[key]") or part.startswith(("list[", "function-", "dict["))
         ):
             continue
         if isinstance(data, dict) and part in data:
@@ -264,6 +272,15 @@ def _problem(item: Any, source: Source, model: type[Spec]) -> BadInput:
             return BadInput(unfit(item), where=where)
 
 
+_FORMS = {
+    r"^(stage|experiment):.+": "stage:NAME or experiment:NAME",
+    r"^https?://": "a URL that begins with http:// or https://",
+    r"^[A-Z][A-Z0-9_]*$": "the name of an environment variable: capitals, digits and `_`",
+    r"^(thumbs|rating|regenerate|metric:.+)$": "thumbs, rating, regenerate or metric:NAME",
+}
+"""Patterns of the grammar, in words."""
+
+
 def _shape(pattern: str) -> str:
     """What a text of this pattern is, in words where there are some."""
     if pattern == f"^{NAME}$":
@@ -271,10 +288,11 @@ def _shape(pattern: str) -> str:
             "a name: lower-case letters, digits, `.`, `_`, `-`, at most 64, starting with a letter "
             "or digit"
         )
-    duration = TypeAdapter(Duration).json_schema()
-    if pattern == duration["pattern"]:
-        return f"a duration, such as {duration['description']}"
-    return f"of the form {pattern}"
+    for word, form in (("duration", Duration), ("size", Size)):
+        schema = TypeAdapter(form).json_schema()
+        if pattern == schema["pattern"]:
+            return f"a {word}, such as {schema['description']}"
+    return _FORMS.get(pattern, f"of the form {pattern}")
 
 
 def _not_allowed(value: str, expected: str, where: str) -> BadInput:

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from llmops.spec.grammar import ModelRef, Name, Spec
+from llmops.spec.grammar import Alias, ModelRef, Name, Spec
 from llmops.spec.trigger import Limits, Trigger, named
 
 _OF_A_RECIPE = ("base", "model", "baseline", "set")
@@ -25,7 +25,7 @@ class PipelineStage(Spec):
     baseline: ModelRef | None = Field(None, description="overrides an evaluation's own baseline")
     set: dict[str, Any] = Field(default_factory=dict, description="overrides, by dotted key")
     promote: ModelRef | None = None
-    to: Name | None = Field(None, description="the alias that moves")
+    to: Alias | None = Field(None, description="the alias that moves")
     when: Annotated[str, Field(pattern=r"^(stage|experiment):.+")] | None = Field(
         None, description="the evidence that it needs: stage:NAME (an evaluation), experiment:NAME"
     )

@@ -118,6 +118,8 @@ def load_settings(start: Path | None = None) -> Settings:
     except ValidationError as error:
         item = error.errors()[0]
         key = ".".join(str(part) for part in item["loc"])
+        place = f"LLMOPS_{key.replace('.', '_').upper()}"
+        where = place if os.environ.get(place) else f"{display(file)} {key}"
         if item["type"] == "extra_forbidden":
             known = _known(item["loc"])
             raise BadInput(
@@ -125,7 +127,7 @@ def load_settings(start: Path | None = None) -> Settings:
                 where=display(file),
                 fix=did_you_mean(str(item["loc"][-1]), known),
             ) from error
-        raise BadInput(unfit(item), where=f"{display(file)} {key}") from error
+        raise BadInput(unfit(item), where=where) from error
 
 
 def _known(place: tuple[int | str, ...]) -> list[str]:

@@ -57,8 +57,13 @@ def parse_scalar(text: str) -> Any:
     """The value that `text` would have in a file: `1e-3` is a float, `[a, b]` a list."""
     try:
         return yaml.load(text, Loader=_CoreLoader)
-    except (yaml.YAMLError, ValueError) as error:  # a number of thousands of digits
-        raise BadInput(f"`{text[:200]}` is not a YAML value: {error}") from error
+    except (
+        yaml.YAMLError,
+        ValueError,
+        RecursionError,
+    ) as error:  # thousands of digits, of brackets
+        said = getattr(error, "problem", None) or str(error)
+        raise BadInput(f"`{text[:200]}` is not a YAML value: {said}") from error
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,10 @@ class Source:
         """`file:line: key` of the nearest enclosing key that has a line."""
         shown = dotted(key)
         path = tuple(key)
+        if path and path not in self.lines:  # an override may have made it, with what it sets in it
+            within = (o for k, o in self.overridden.items() if k[: len(path)] == path)
+            if (origin := next(within, None)) is not None:
+                return origin
         for length in range(len(path), -1, -1):
             if path[:length] in self.overridden:
                 return self.overridden[path[:length]]
@@ -98,6 +107,11 @@ def display(path: Path) -> str:
         return str(path)
 
 
+def unread(error: OSError | UnicodeDecodeError) -> str:
+    """Why a file could not be read, in words without its path."""
+    return error.strerror or str(error) if isinstance(error, OSError) else "it is no UTF-8"
+
+
 def read_source(path: Path) -> Source:
     """Read and parse a YAML file whose top level is a mapping.
 
@@ -109,7 +123,7 @@ def read_source(path: Path) -> Source:
     except FileNotFoundError:
         raise BadInput("no such file", where=display(path), fix=_neighbours(path)) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"cannot be read: {error}", where=display(path)) from error
+        raise BadInput(f"cannot be read: {unread(error)}", where=display(path)) from error
     return parse_source(text, path)
 
 
@@ -126,6 +140,9 @@ def parse_source(text: str, path: Path) -> Source:
             loader.dispose()
     except (yaml.YAMLError, ValueError) as error:
         raise _not_yaml(error, path) from error
+    except RecursionError:
+        what = "it is nested too deep, or an alias holds itself"
+        raise BadInput(what, where=display(path)) from None
     if not isinstance(data, dict):
         found = "nothing" if data is None else f"a {type(data).__name__}"
         raise BadInput(f"expected a mapping of keys to values, found {found}", where=display(path))

@@ -26,7 +26,37 @@ def unfit(item: Any) -> str:
     """What is wrong with a value, of an error that pydantic lists."""
     if item["type"] == "value_error":
         return str(item["ctx"]["error"])
-    message = str(item["msg"]).replace("Input should be", "expected")
-    shown = repr(item["input"])
+    shown = {None: "nothing", True: "true", False: "false"}.get(_hashable(item["input"]))
+    shown = shown or repr(item["input"])
     shown = shown if len(shown) <= 60 else shown[:57] + "..."
-    return f"{message}, found {shown}"
+    return f"expected {_expected(item)}, found {shown}"
+
+
+def _expected(item: Any) -> str:
+    kind, limits = str(item["type"]), item.get("ctx", {})
+    for beginning, words in _KINDS.items():
+        if kind.startswith(beginning):
+            return words.format(**limits)
+    return str(item["msg"]).replace("Input should be ", "")
+
+
+def _hashable(value: Any) -> Any:
+    return value if value is None or isinstance(value, bool) else ""
+
+
+_KINDS = {
+    "dict_": "a mapping",
+    "model_": "a mapping",
+    "list_": "a list",
+    "string_type": "text",
+    "int_": "a whole number",
+    "float_": "a number",
+    "bool_": "true or false",
+    "path_": "a path",
+    "too_short": "{min_length} or more of them",
+    "greater_than_equal": "{ge} or more",
+    "greater_than": "more than {gt}",
+    "less_than_equal": "{le} at most",
+    "less_than": "less than {lt}",
+}
+"""By the beginning of pydantic's own kinds of errors."""

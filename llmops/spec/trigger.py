@@ -26,7 +26,7 @@ def _zone(text: str) -> str:
 
     try:
         ZoneInfo(text)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, KeyError) as error:
         raise ValueError(f"`{text}` is not a time zone; such as Europe/Berlin") from error
     return text
 

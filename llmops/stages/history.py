@@ -22,6 +22,8 @@ def planning_environment(engine: str, context: Context) -> tuple[Environment | N
     try:
         environment = context.environment(engine)
     except BadInput:
+        if context.settings.engine(engine).python is not None:
+            raise  # named, and not there: an install would not mend it
         return None, lock_version(engine, context.settings)
     return environment, environment.version
 

@@ -117,16 +117,24 @@ def full_disk(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise Failed(
-                "no space left on the disk; nothing was registered",
-                where=display(path),
-                fix="free some space (`llmops doctor` shows how much is left) and run it again",
-            ) from error
-        if error.errno in (errno.EROFS, errno.EACCES):
-            raise Failed(
-                f"cannot be written: {error.strerror}",
-                where=display(path),
-                fix="check the permissions of the project's directory",
-            ) from error
-        raise
+        told = refused(error, path)
+        if told is None:
+            raise
+        raise told from error
+
+
+def refused(error: OSError, path: Path) -> Failed | None:
+    """What the system refuses in a user's words; None where it may as well be a defect."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Failed(
+            "no space left on the disk; what was there is as it was",
+            where=display(path),
+            fix="free some space (`llmops doctor` shows how much is left) and run it again",
+        )
+    if error.errno in (errno.EROFS, errno.EACCES, errno.ENOTDIR):
+        return Failed(
+            f"cannot be written: {error.strerror}",
+            where=display(path),
+            fix="check what lies there, and the permissions of the project's directory",
+        )
+    return None

@@ -152,7 +152,8 @@ def _sqlite(url: sa.URL) -> sa.Engine:
         os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL, 0o600))
     except FileExistsError as error:
         if not path.is_file():
-            raise Failed("cannot be made: there is something else", where=str(path)) from error
+            place = path if path.exists() else path.parent
+            raise Failed("cannot be made: there is something else", where=str(place)) from error
     except OSError as error:
         raise Failed(f"cannot be made: {error.strerror}", where=str(path)) from error
     engine = sa.create_engine(

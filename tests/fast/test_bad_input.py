@@ -107,6 +107,25 @@ def test_a_base_that_does_not_exist(
     assert words in refused(llmops, project, "r.yaml")
 
 
+def test_an_interpreter_of_ones_own_that_is_not_there(
+    llmops: Llmops, project: Path, recipe: Path
+) -> None:
+    (project / "llmops.toml").write_text(
+        '[engines.llamafactory]\npython = "/no/python"\n', encoding="utf-8"
+    )
+    from_scratch(project, "good.jsonl")
+    (project / "good.jsonl").write_text(ROW, encoding="utf-8")
+    done = llmops("plan", "b.yaml")
+    assert (done.returncode, "/no/python does not exist" in done.stderr) == (2, True)
+
+
+def test_a_file_where_the_project_keeps_its_state(llmops: Llmops, project: Path) -> None:
+    (project / ".llmops").write_text("", encoding="utf-8")
+    done = llmops("keys", "create", "a")
+    assert done.returncode == 1
+    assert "cannot be written: Not a directory" in done.stderr
+
+
 def test_a_cyclic_pipeline(llmops: Llmops, project: Path, recipe: Path) -> None:
     (project / "p.yaml").write_text(PIPELINE, encoding="utf-8")
     assert "in a circle: one -> two -> one" in refused(llmops, project, "p.yaml")

@@ -69,12 +69,31 @@ def test_bad_row(row: dict[str, Any], message: str, tmp_path: Path) -> None:
         ("a.json", '[{"text": "One."},]', "not valid JSON"),
         ("a.json", '{\n"a": 1\n}', "an object without one list of rows"),
         ("a.csv", "text,b\nOne.\n", "row 1: 1 cells, where the first line names 2"),
+        ("a.csv", "text,b,text\nOne.,2,3\n", "the column `text` is named twice"),
+        (
+            "a.jsonl",
+            '{"text": "cut \\ud83d"}\n',
+            r"row 1: not valid JSON: half of a character, \ud83d",
+        ),
+        (
+            "a.json",
+            '[{"text": ["\\uDE00"]}]',
+            r"row 1: not valid JSON: half of a character, \ude00",
+        ),
+        ("a.jsonl", '{"messages": ' + "[" * 100_000, "nested too deep"),
         ("a.parquet", "text", "not a Parquet file"),
         ("a.jsonl", "", "there are no rows"),
         ("a.json", "[]", "there are no rows"),
         ("a.csv", "text\n", "there are no rows"),
         ("a.txt", "\n\n", "every row is empty"),
         ("a.xlsx", "text", "`.xlsx` is not a data format"),
+        ("a.json", "[" * 100_000, "not valid JSON: it is nested too deep"),
+        ("a.jsonl", "3\n", "row 1: a row is the number 3"),
+        (
+            "a.jsonl",
+            '{"prompt": "a", "completion": "b", "label": "good"}\n',
+            "row 1: `label` is text",
+        ),
     ],
 )
 def test_bad_file(name: str, text: str, message: str, tmp_path: Path) -> None:
@@ -170,3 +189,13 @@ def test_data_that_changed_while_it_was_copied_is_told(tmp_path: Path) -> None:
     with pytest.raises(Failed, match="changed while it was read: not valid CSV"):
         write_converted(data, tmp_path / "copy.jsonl")
     assert not (tmp_path / "copy.jsonl").exists()
+
+
+def test_characters_in_two_halves_are_whole(tmp_path: Path) -> None:
+    found = look(tmp_path / "a.jsonl", '{"text": "well done \\ud83c\\udf89"}\n')
+    assert (found.samples, found.convert) == (1, False)
+
+
+def test_a_cell_may_be_as_long_as_a_book(tmp_path: Path) -> None:
+    found = look(tmp_path / "a.csv", "text,b\n" + "a word " * 50_000 + ",1\n")
+    assert (found.layout, found.samples) == ("text", 1)

@@ -103,7 +103,7 @@ def test_bad_items_are_refused_with_their_line(
         (SUITE.replace('contains: "{answer}"', "json_schema: no.json"), 5, "no such file"),
         (SUITE.replace('"{answer}"', "{any: a, all: b}"), 5, "either `any` or `all`"),
         (SUITE + '    perplexity: "{answer}"\n', 4, "`perplexity` stands alone"),
-        (SUITE.replace("items.jsonl", "[]"), 2, "at least 1 item"),
+        (SUITE.replace("items.jsonl", "[]"), 2, "items: expected 1 or more"),
         (SUITE.replace("name: trees\n", ""), 0, "`name` is missing"),
     ],
 )

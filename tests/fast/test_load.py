@@ -86,6 +86,8 @@ def test_an_overriding_path_is_relative_to_the_working_directory(recipe: Path) -
         ('base: "recipe:cpt.yaml"', "base: town", "`town` is not a reference"),
         ('base: "recipe:cpt.yaml"', "base: preferences:x", "where a model is expected"),
         ("  steps: 4", "  step: 4", "steps"),
+        ("output: {model: town}", "output: [town]", "output: expected a mapping, found ['town']"),
+        ("output: {model: town}", "output:", "output: expected a mapping, found nothing"),
     ],
 )
 def test_a_mistake_is_told_with_its_place(recipe: Path, line: str, by: str, words: str) -> None:
@@ -98,7 +100,7 @@ def test_a_mistake_is_told_with_its_place(recipe: Path, line: str, by: str, word
     ("key", "value", "words"),
     [
         ("since", "soon", "`soon` is not a duration, such as 90d, 24h"),
-        ("builders.judge.url", "ftp://x", "`ftp://x` is not of the form ^https?://"),
+        ("builders.judge.url", "ftp://x", "`ftp://x` is not a URL that begins with http"),
     ],
 )
 def test_a_text_of_another_form_is_told_which(
@@ -125,6 +127,10 @@ def test_all_the_mistakes_are_told_at_once(recipe: Path) -> None:
         ("data.validation=1.5", "between 0 and 1"),
         ("data.train.7.path=x", "data.train"),
         ("data.train=[hub:x/y]", "is no data"),
+        ("data.train.x.path=y", "override data.train.x.path: `data.train.x.path` names nothing"),
+        ("args[=3", "is not an override"),
+        ("a=[1", "`[1` is not a YAML value: did not find expected"),
+        ("made.up=3", "override made.up: unknown key `made`"),
     ],
 )
 def test_a_bad_override_is_told_as_such(recipe: Path, override: str, words: str) -> None:
@@ -135,6 +141,34 @@ def test_a_pipeline_where_a_recipe_belongs_is_named(project: Path) -> None:
     file = project / "p.yaml"
     file.write_text("name: p\nstages: {a: {recipe: r.yaml}}\n", encoding="utf-8")
     assert "this is a pipeline" in error_of(file)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("kind: [train]\n", "is not a kind of recipe"),
+        ("a: &a [*a]\n", "or an alias holds itself"),
+        ("a: " + "[" * 5000 + "]" * 5000, "nested too deep"),
+    ],
+    ids=("list", "alias", "deep"),
+)
+def test_what_is_no_declaration_at_all(recipe: Path, text: str, words: str) -> None:
+    recipe.write_text(text, encoding="utf-8")
+    assert words in error_of(recipe)
+
+
+def test_a_time_zone_that_there_is_not(project: Path) -> None:
+    file = project / "p.yaml"
+    trigger = "{cron: '0 3 * * 1', timezone: Mars/Olympus}"
+    file.write_text(
+        f"name: p\nstages: {{a: {{recipe: r.yaml}}}}\ntriggers: [{trigger}]\n", encoding="utf-8"
+    )
+    with pytest.raises(BadInput, match="`Mars/Olympus` is not a time zone"):
+        load_pipeline(file)
+
+
+def test_what_cannot_be_read_is_told_without_an_errno(recipe: Path) -> None:
+    assert error_of(recipe.parent).endswith(": cannot be read: Is a directory")
 
 
 def test_a_target_is_told_by_its_keys(project: Path, recipe: Path) -> None:
@@ -151,6 +185,8 @@ def test_a_target_is_told_by_its_keys(project: Path, recipe: Path) -> None:
         ("{promote: 'stage:b'}", "`promote` needs `to`"),
         ("{recipe: r.yaml, to: x}", "`to` has no meaning"),
         ("{promote: 'a:v1', to: x, base: 'a:v1'}", "`base` has no meaning"),
+        ("{promote: 'a:v1', to: v3}", "`v3` cannot be an alias"),
+        ("{promote: 'a:v1', to: x, when: b}", "`b` is not stage:NAME or experiment:NAME"),
         ("{recipe: r.yaml, bse: 'a:v1'}", "did you mean `base`?"),
     ],
 )
@@ -166,7 +202,7 @@ def test_a_pipeline_stage_is_one_thing(project: Path, stage: str, words: str) ->
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("name: d\nvariants: {}\n", "at least 1"),
+        ("name: d\nvariants: {}\n", "expected 1 or more of them"),
         ("name: d\nvariants: {a: {modl: 'a:v1'}}\n", "did you mean `model`?"),
         ("name: d\nbackend: {lora: {max_rank: 24}}\nvariants: {a: {model: 'a:v1'}}\n", "max_rank"),
         (

@@ -29,6 +29,22 @@ def add_adapter(registry: Registry, base: str, digest: str | None = None) -> Non
     registry.add(draft, write_adapter(registry.root / "a"))
 
 
+@pytest.mark.parametrize(
+    ("file", "text", "words"),
+    [
+        ("config.json", "[]", "expected a JSON object"),
+        ("config.json", "{", "not readable as JSON"),
+        ("model.safetensors", "x", "not a complete safetensors file"),
+    ],
+)
+def test_a_damaged_directory_is_no_base(
+    registry: Registry, file: str, text: str, words: str
+) -> None:
+    (write_full(registry.root / "m") / file).write_text(text, encoding="utf-8")
+    with pytest.raises(BadInput, match=words):
+        at("path:m", registry)
+
+
 def test_a_version_and_an_alias_of_it_are_the_same(registry: Registry) -> None:
     add_full(registry)
     registry.move("town", "anchor", 1, why="")

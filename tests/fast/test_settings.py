@@ -42,13 +42,22 @@ def test_the_cache_is_relative_to_the_project(project: Path) -> None:
     assert load_settings().cache == project / "shared" / "cache"
 
 
+def test_a_mistake_of_the_environment_is_not_the_files(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(project, "")
+    monkeypatch.setenv("LLMOPS_ENGINES_DEVICE", "tpu")
+    with pytest.raises(BadInput, match=r"^LLMOPS_ENGINES_DEVICE: expected 'cpu' or 'cuda'"):
+        load_settings()
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         ("[engines.vlm]\n", "did you mean `vllm`?"),
         ("[engine]\n", "did you mean `engines`?"),
         ("a = \n", "not valid TOML"),
-        ("engines = 3\n", "engines"),
+        ("engines = 3\n", "engines: expected a mapping, found 3"),
     ],
 )
 def test_a_mistake_names_the_file(project: Path, text: str, words: str) -> None:

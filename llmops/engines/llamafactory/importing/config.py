@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from llmops.errors import BadInput
-from llmops.spec.source import Source, display, parse_source
+from llmops.spec.source import Source, display, parse_source, unread
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TIES = (yaml.AnchorToken, yaml.AliasToken)
@@ -65,7 +65,7 @@ def read_config(path: Path) -> Config:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"cannot be read: {error}", where=display(path)) from error
+        raise BadInput(f"cannot be read: {unread(error)}", where=display(path)) from error
     config = _parsed(text, path)
     if not config.get("stage") or not config.get("model_name_or_path"):
         raise BadInput(
