@@ -149,6 +149,11 @@ class TrainRecipe(Spec):
     watch: Watched = Field(default_factory=lambda: Watched())
     output: Output
 
+    @property
+    def packed(self) -> bool:
+        """Whether samples share rows of `cutoff_len` tokens: the engine's default for texts."""
+        return bool(self.args.get("neat_packing") or self.args.get("packing", self.stage == "cpt"))
+
 
 class Tokenizer(Spec):
     """A byte-level BPE tokenizer, trained on `texts` (fields of JSON rows, or whole text files)."""

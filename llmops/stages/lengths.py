@@ -39,8 +39,10 @@ def lengths(
         else ""
     )
     line = f"about {tokens / rows:,.0f} tokens a sample, the longest {longest:,}{some}; "
-    if recipe.args.get("packing", recipe.stage == "cpt"):
-        return (f"{line}packed into samples of {cutoff:,}",)
+    packed = f"packed into samples of {cutoff:,}" if recipe.packed else ""
+    if packed and (recipe.stage == "cpt" or not over):
+        return (line + packed,)
     if over:
-        return (f"{line}{over / rows:.1%} are longer than cutoff_len {cutoff:,} and are cut",)
+        cut = f"{over / rows:.1%} are longer than cutoff_len {cutoff:,} and are cut"
+        return (f"{line}{cut}{', ' * bool(packed)}{packed}",)
     return (f"{line}none is cut at cutoff_len {cutoff:,}",)

@@ -257,13 +257,16 @@ def _checkpoints(args: Mapping[str, Any], steps: int | None) -> int:
     return min((n for n in (made, most) if n is not None), default=1)
 
 
-def steps_of(args: Mapping[str, Any], samples: int, devices: int, stage: str) -> int | None:
+def steps_of(recipe: TrainRecipe, samples: int) -> int | None:
     """How many optimizer steps a recipe asks for; None when packing decides."""
+    args = recipe.args
     if int(args.get("max_steps", -1)) > 0:
         return int(args["max_steps"])
-    if stage == "cpt" or args.get("packing") or args.get("neat_packing"):
+    if recipe.packed:
         return None
-    return math.ceil(samples / _batch(args, devices) * float(args.get("num_train_epochs", 3.0)))
+    return math.ceil(
+        samples / _batch(args, recipe.resources.devices) * float(args.get("num_train_epochs", 3.0))
+    )
 
 
 def _batch(args: Mapping[str, Any], devices: int) -> int:

@@ -85,7 +85,7 @@ class Train(Stage):
         if environment is None:
             reasons = (*reasons, f"{recipe.engine} is not installed: options unchecked")
         samples = sum(item.limit or item.samples for item in known)
-        steps = steps_of(recipe.args, samples, recipe.resources.devices, recipe.stage)
+        steps = steps_of(recipe, samples)
         if len(known) < len(train) and int(recipe.args.get("max_steps", -1)) <= 0:
             steps = None
         kind = "adapter" if recipe.args.get("finetuning_type", "lora") == "lora" else "full"

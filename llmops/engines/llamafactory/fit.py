@@ -118,16 +118,16 @@ def _steps(recipe: Loaded[TrainRecipe], gpus: int) -> Iterator[tuple[Overrides, 
     trains_all = args.get("finetuning_type", "lora") != "lora"
     if gpus and trains_all and "optim" not in args:
         yield {"args.optim": "adamw_8bit"}, "bitsandbytes"
-    half, *shorter = _cutoffs(args) or [None]
-    if half:
-        yield {"args.cutoff_len": half}, ""
+    cutoffs = _cutoffs(args)
+    for cutoff in cutoffs[:1]:
+        yield {"args.cutoff_len": cutoff}, ""
     if trains_all:
         yield {"args.finetuning_type": "lora"}, ""
     if gpus and not args.get("quantization_bit") and not args.get("pure_bf16"):
         # A quantized base is not sharded.
         quantized = {"args.quantization_bit": 4, "args.deepspeed": args.get("deepspeed")}
         yield quantized, "bitsandbytes"
-    for cutoff in shorter:
+    for cutoff in cutoffs[1:]:
         yield {"args.cutoff_len": cutoff}, ""
     if shards and gpus > devices:
         sharded = {"args.deepspeed": ZERO3, "args.quantization_bit": None}

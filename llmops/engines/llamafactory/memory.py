@@ -38,7 +38,7 @@ def memory(
     """longest: tokens of the longest sample, None where it is not known."""
     spec = recipe.spec
     length = cutoff = int(spec.args.get("cutoff_len", 2048))
-    if longest is not None and not packed(spec):
+    if longest is not None and not spec.packed:
         # Padded to a multiple of 8 (train/sft/workflow.py).
         length = min(length, 8 * math.ceil(longest / 8))
     own = spec.args.get("finetuning_type", "lora") != "lora"
@@ -58,12 +58,6 @@ def memory(
         zero_of(recipe),
     )
     return _memory(need)
-
-
-def packed(spec: TrainRecipe) -> bool:
-    """Whether samples share rows of `cutoff_len` tokens (hparams/parser.py)."""
-    args = spec.args
-    return bool(args.get("neat_packing") or args.get("packing", spec.stage == "cpt"))
 
 
 def _memory(need: Need) -> Memory:
