@@ -19,7 +19,8 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
     console = Console(width=None if sys.stdout.isatty() else 200)
     table = Table(title=title or None, title_justify="left", header_style="bold")
     for column in columns:
-        table.add_column(column, overflow="fold")
+        # An id that is folded cannot be copied.
+        table.add_column(column, overflow="fold", no_wrap=column in ("run", "place"))
     for row in rows:
         table.add_row(*(plain(cell) for cell in row))
     console.print(table)

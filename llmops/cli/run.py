@@ -32,14 +32,15 @@ def command(
         typer.Option(metavar="RUN|last", help="Go on with a run, with what it made so far."),
     ] = None,
     queue: Annotated[
-        bool, typer.Option("--queue", "-d", help="Let the scheduler run it, when its turn comes.")
+        bool, typer.Option("--queue", "-d", help="Run it in the background, when its turn comes.")
     ] = False,
 ) -> None:
     """Run a recipe, with what it stands on, or a pipeline. What is up to date is reused.
 
     A stage whose evidence has yet to come ends the run as `waiting` (exit code 0), unless it is
     told to wait; --resume asks again. A gate that refuses ends it with exit code 3.
-    With --queue it runs in a process of its own, as from the API, and its id is printed.
+    With -d it is queued and its id printed: it runs in a process of its own, once a device is free,
+    whatever becomes of this terminal.
 
     Example: llmops run recipes/sft.yaml args.learning_rate=1e-3
     """
@@ -94,19 +95,17 @@ def _here(
 
 
 def _queue(target: Path | None, overrides: list[str], resume: str | None, scope: "Scope") -> None:
-    from llmops.cli.output import note
     from llmops.cli.person import person
-    from llmops.runner.record import find_run
+    from llmops.cli.run_text import note_queued
     from llmops.scheduling.runs import Request, opened
 
     with opened() as runs:
         if target is None:
-            run = find_run(runs.paths, str(resume)).id if resume == "last" else str(resume)
-            job = runs.resume(run, person())
+            job = runs.resume(runs.named(str(resume)), person())
         else:
             job = runs.submit(Request(str(target.resolve()), overrides, scope, by=person()))
-    print(job.id)
-    note("a scheduler starts it (llmops up, llmops control); llmops runs queue shows its place")
+        print(job.id)
+        note_queued(runs, job.id)
 
 
 def _patience(wait: bool, at_most: str | None) -> "Patience":

@@ -1,101 +1,105 @@
-"""`llmops runs`: what ran, how far it came, its logs; the queue; stopping one."""
+"""`llmops runs`: what ran, how far it came, its logs; comparing them. The queue: runs_queue.py."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from llmops.cli import runs_queue
+
 app = typer.Typer(no_args_is_help=True, help="List runs, show one, follow it, stop it.")
+RUN = "The run's id, or `last`."
 
 
 @app.command("list")
 def list_(json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
-    """List the runs of this project, oldest first.
+    """List the runs of this project, oldest first; also those that are queued.
 
     Example: llmops runs list
     """
     from llmops.cli.output import print_json, print_table
     from llmops.runner.record import list_runs
-    from llmops.spec.settings import load_settings
-    from llmops.store.paths import ProjectPaths
+    from llmops.scheduling.runs import opened
 
-    runs = list_runs(ProjectPaths(load_settings().root))
+    with opened() as runs:
+        jobs, records = runs.unbegun(), list_runs(runs.paths)
     if json:
-        print_json([run.model_dump() for run in runs])
+        found = [asdict(job) for job in jobs] + [record.model_dump() for record in records]
+        print_json(sorted(found, key=lambda one: str(one["id"])))
         return
-    rows = [
-        (r.id, r.state, r.target, r.started, ", ".join(f"{s.name} {s.shown}" for s in r.stages))
-        for r in runs
-    ]
-    print_table("", ("run", "state", "target", "started", "stages"), rows)
+    rows = [(job.id, job.state, job.target, "", job.error or "") for job in jobs]
+    for r in records:
+        stages = ", ".join(f"{s.name} {s.shown}" for s in r.stages)
+        rows.append((r.id, r.state, r.target, r.started, stages))
+    print_table("", ("run", "state", "target", "started", "stages"), sorted(rows))
 
 
 @app.command("show")
 def show(
-    run: Annotated[str, typer.Argument(help="The run's id, or `last`.")] = "last",
+    run: Annotated[str, typer.Argument(help=RUN)] = "last",
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """Show one run: its stages, times, outputs and errors.
+    """Show one run: its stages, times, outputs and errors, or its place in the queue.
 
     Example: llmops runs show last
     """
-    from llmops.cli.output import note, print_json, print_table
-    from llmops.runner.observe import warnings
-    from llmops.runner.record import find_run
-    from llmops.runner.resume import GOES_ON
-    from llmops.spec.settings import load_settings
-    from llmops.store.paths import ProjectPaths
+    from llmops.cli.output import print_json
+    from llmops.cli.run_text import print_job, print_run
+    from llmops.runner.record import read_run
+    from llmops.scheduling.runs import opened
 
-    paths = ProjectPaths(load_settings().root)
-    record = find_run(paths, run)
-    if json:
+    with opened() as runs:
+        name = runs.named(run)
+        record, standing = read_run(runs.paths.run(name)), runs.standing(name)
+    if record is None:
+        assert standing is not None
+        if json:
+            print_json({**asdict(standing.job), "place": standing.place, "why": standing.why})
+        else:
+            print_job(standing)
+    elif json:
         print_json(record.model_dump())
-        return
-    rows = [
-        (
-            s.name,
-            s.shown,
-            s.output or "",
-            "" if s.seconds is None else f"{s.seconds:.1f} s",
-            s.error or "",
-        )
-        for s in record.stages
-    ]
-    changed = f" {' '.join(record.overrides)}" if record.overrides else ""
-    title = f"{record.id}: {record.state} ({record.target}{changed})"
-    print_table(title, ("stage", "state", "output", "took", "why"), rows)
-    for told in warnings(paths, record.id):
-        note(f"warning: {told}")
-    if record.state in GOES_ON:
-        note(f"go on with it: llmops run --resume {record.id}")
+    else:
+        print_run(runs.paths, record, standing)
 
 
-@app.command("log")
-def log(
-    run: Annotated[str, typer.Argument(help="The run's id, or `last`.")] = "last",
+@app.command("logs")
+def logs(
+    run: Annotated[str, typer.Argument(help=RUN)] = "last",
     stage: Annotated[
         str | None, typer.Argument(help="The stage; the last one that ran when left out.")
     ] = None,
     lines: Annotated[int, typer.Option("--lines", "-n", help="How many lines from the end.")] = 40,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on until the run ends, with its exit code.")
+    ] = False,
 ) -> None:
-    """Print the end of a stage's log, as the engine wrote it.
+    """Print the end of a stage's log, as the engine wrote it; or all logs of a run as they grow.
 
-    Example: llmops runs log last sft
+    A run that is queued is waited for. What follows a run ends as it does: 0 done, or waiting for
+    evidence; 1 failed; 3 refused; 130 stopped.
+
+    Example: llmops runs logs last sft
     """
     from llmops.cli.output import note
+    from llmops.cli.run_events import follow_logs
     from llmops.runner.record import find_log
-    from llmops.spec.settings import load_settings
+    from llmops.scheduling.runs import opened
     from llmops.spec.source import display
-    from llmops.store.paths import ProjectPaths
 
-    path, text = find_log(ProjectPaths(load_settings().root), run, stage, lines)
+    with opened() as runs:
+        name = runs.named(run)
+        if follow:
+            raise typer.Exit(follow_logs(runs, name, stage))
+    path, text = find_log(runs.paths, name, stage, lines)
     note(display(path))
     print(text)
 
 
 @app.command("report")
 def report(
-    run: Annotated[str, typer.Argument(help="The run's id, or `last`.")] = "last",
+    run: Annotated[str, typer.Argument(help=RUN)] = "last",
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Default: RUN.html, here.")
     ] = None,
@@ -153,62 +157,7 @@ def diff(
     print_table("", ("", found["a"], found["b"]), rows)
 
 
-@app.command("queue")
-def queue(json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
-    """List the runs that were asked for and have not ended: those whose turn has yet to come, those
-    that run, and those that wait for evidence or a person.
-
-    Example: llmops runs queue
-    """
-    from dataclasses import asdict
-
-    from llmops.cli.output import print_json, print_table
-    from llmops.scheduling.due import shown
-    from llmops.scheduling.jobs import in_order, positions
-    from llmops.scheduling.runs import opened
-    from llmops.store.database import reading
-
-    with opened() as runs, reading(runs.database) as connection:
-        jobs, places = in_order(connection), positions(connection)
-    if json:
-        print_json([{**asdict(job), "queue_position": places.get(job.id)} for job in jobs])
-        return
-    rows = [
-        (str(places.get(job.id, "")), job.id, job.state, job.target, job.by, shown(job.created))
-        for job in jobs
-    ]
-    print_table("", ("place", "run", "state", "target", "by", "asked"), rows)
-
-
-@app.command("events")
-def events(
-    run: Annotated[str, typer.Argument(help="The run's id, or `last`.")] = "last",
-    json: Annotated[bool, typer.Option("--json", help="A JSON object on each line.")] = False,
-) -> None:
-    """Follow a run until it ends or waits: its stages, figures and logs, from any terminal.
-
-    Example: llmops runs events last
-    """
-    from llmops.cli.run_events import event_lines
-    from llmops.runner.observe import follow
-    from llmops.runner.record import find_run
-    from llmops.spec.settings import load_settings
-    from llmops.store.paths import ProjectPaths
-
-    paths = ProjectPaths(load_settings().root)
-    for change in follow(paths, find_run(paths, run).id):
-        for line in event_lines(change, json=json):
-            print(line, flush=True)
-
-
-@app.command("stop")
-def stop(run: Annotated[str, typer.Argument(help="The run's id.")]) -> None:
-    """Stop a run: one that is queued never starts, one that runs ends in order and can go on later.
-
-    Example: llmops runs stop 20261120-193000-town
-    """
-    from llmops.cli.person import person
-    from llmops.scheduling.runs import opened
-
-    with opened() as runs:
-        print(f"{run}: {runs.stop(run, person())}")
+app.command("queue")(runs_queue.queue)
+app.command("events")(runs_queue.events)
+app.command("stop")(runs_queue.stop)
+app.command("resume")(runs_queue.resume)

@@ -30,7 +30,7 @@ def own_gpus(graph: Graph) -> tuple[str, ...]:
 
 def declared_devices(graph: Graph) -> int:
     """What a run of the graph needs at its widest; 0 when it only moves aliases."""
-    heavy = [node for node in graph.nodes if node.kind not in _LIGHT]
+    heavy = [node for node in graph.nodes if not is_light(node.kind)]
     wanted = (getattr(node.spec, "resources", None) for node in heavy)
     return max((resources.devices if resources else 1 for resources in wanted), default=0)
 
@@ -45,7 +45,12 @@ def needed(record: RunRecord | None, devices: int) -> int:
 
 
 def needs_device(stage: StageRecord) -> bool:
-    return stage.kind not in _LIGHT
+    return not is_light(stage.kind)
+
+
+def is_light(kind: str) -> bool:
+    """Of a kind of stage: it needs no device."""
+    return kind in _LIGHT
 
 
 @dataclass

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Collection, Iterator
 
+from llmops.runner.devices import needed
 from llmops.runner.record import RunRecord, read_run
 from llmops.store.paths import ProjectPaths
 from llmops.store.run_paths import RunPaths
@@ -64,6 +65,14 @@ class Running:
             return os.listdir(self._paths.runs)
         except FileNotFoundError:
             return []
+
+    def beside(self, gpus: Collection[str]) -> list[str]:
+        """The ids of those that need a device which a run with these GPUs has too."""
+        return [
+            run.id
+            for run in self.records()
+            if needed(run, 1) and (not gpus or not run.gpus or set(gpus) & set(run.gpus))
+        ]
 
 
 def _stamp(paths: RunPaths) -> _Stamp | None:

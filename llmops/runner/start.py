@@ -5,14 +5,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from llmops.errors import BadInput, Interrupted
+from llmops.runner.devices import is_light, own_gpus
 from llmops.runner.execute import execute
 from llmops.runner.patience import Patience
 from llmops.runner.plan import Plan, make_plan, plan_graph
 from llmops.runner.progress import Reporter
 from llmops.runner.record import Asked, RunRecord
 from llmops.runner.resume import resume
+from llmops.runner.running import Running
 from llmops.runner.scope import EVERYTHING, Scope
 from llmops.runner.stage import Context, Stage
+from llmops.store import logs
 from llmops.store.signals import endings, handling
 
 
@@ -76,10 +79,21 @@ def _admitted(plan: Plan, context: Context) -> Iterator[None]:
     _require_engines(plan, context)
     refuse_too_large(plan)
     refuse_beside_servers(plan, context)
+    _tell_beside_runs(plan, context)
     try:
         yield
     finally:
         context.close()
+
+
+def _tell_beside_runs(plan: Plan, context: Context) -> None:
+    """Who runs at a terminal waits for nobody, and should know."""
+    if all(one.state == "reuse" or is_light(one.node.kind) for one in plan.stages):
+        return
+    others = Running(context.paths).beside(own_gpus(plan.graph))
+    if others:
+        told = f"{', '.join(others)} {'have' if len(others) > 1 else 'has'} the device too"
+        logs.say(f"warning: {told}: both run at once; `llmops run -d` waits for its turn")
 
 
 def _require_engines(plan: Plan, context: Context) -> None:

@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from llmops.runner.devices import VISIBLE, Free, gpus_here, needed
-from llmops.runner.running import Records, Running
+from llmops.runner.devices import VISIBLE
 from llmops.scheduling.clock import millis
 from llmops.scheduling.halt import halted
-from llmops.scheduling.jobs import ACTIVE, RUNS, Job, change, in_order
+from llmops.scheduling.jobs import ACTIVE, Job, change, in_order
 from llmops.scheduling.settle import LEASE_SECONDS, settled
+from llmops.scheduling.turns import Turn, Turns
 from llmops.spec.settings import Settings
 from llmops.store.atomic import full_disk
 from llmops.store.database import reading, writing
@@ -28,9 +28,6 @@ from llmops.store.paths import ProjectPaths
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-LIGHT = 4
-"""So many runs at once that need no device: their processes take memory, too."""
-
 
 class Dispatcher:
     """One process's hand on the queue. gpus: of this machine (default: it is asked)."""
@@ -38,8 +35,7 @@ class Dispatcher:
     def __init__(self, settings: Settings, *, gpus: Sequence[str] | None = None) -> None:
         self._settings = settings
         self._paths = ProjectPaths(settings.root)
-        self._gpus = gpus_here() if gpus is None else gpus
-        self._running, self._records = Running(self._paths), Records(self._paths)
+        self._turns = Turns(self._paths, gpus)
         self._children: dict[tuple[str, int], subprocess.Popen[bytes]] = {}
 
     def tick(self, database: "sa.Engine", now: float) -> None:
@@ -81,62 +77,26 @@ class Dispatcher:
         return bool(found)
 
     def _start(self, database: "sa.Engine", active: list[Job], now: float) -> None:
-        queued = [job for job in active if job.state == "queued"]
-        if not queued:
-            return
-        self._records.keep({job.id for job in active})
-        free, light = self._free(active)
-        held_up = told = False
-        for job in queued:
-            record = self._records.get(job.id)
-            if record is not None and record.state == "running":
-                continue  # somebody goes on with it at a terminal
-            need = min(needed(record, job.devices), free.number)
-            if need and free.left and not told:
-                # Asked late: it looks at every run that there is.
-                self._use_of_terminals(free, active)
-                told = True
-            if need and (held_up or need > free.left):
-                held_up = True  # what needs a device comes in order; what needs none passes by
-            elif need or light < LIGHT:
-                self._claim(database, job, now, free.take(need) if need else [])
-                light += not need
+        for turn in self._turns.queued(active):
+            if not turn.why:
+                self._claim(database, turn, now)
 
-    def _free(self, active: list[Job]) -> tuple[Free, int]:
-        """What the jobs that run here leave, and how many of those need no device."""
-        here = socket.gethostname()
-        free, light = Free(self._gpus), 0
-        for job in active:
-            if job.state in RUNS and job.host == here:
-                need = needed(self._records.get(job.id), job.devices)
-                free.use(need, job.gpus.split(",") if job.gpus else ())
-                light += not need
-        return free, light
-
-    def _use_of_terminals(self, free: Free, active: list[Job]) -> None:
-        """Of the devices that no job has, those of runs that were begun at a terminal."""
-        jobs = {job.id for job in active if job.state in RUNS}
-        for run in self._running.records():
-            if run.id not in jobs:
-                free.use(needed(run, len(run.gpus) or 1), run.gpus)
-            if not free.left:
-                return
-
-    def _claim(self, database: "sa.Engine", job: Job, now: float, gpus: Sequence[str]) -> None:
+    def _claim(self, database: "sa.Engine", turn: Turn, now: float) -> None:
         """Start it, unless another dispatcher does."""
+        job = turn.job
         values = {
             "state": "starting",
             "tries": job.tries + 1,
             "host": socket.gethostname(),
             "pid": None,
-            "gpus": ",".join(gpus) or None,
+            "gpus": ",".join(turn.gpus) or None,
             "lease_until": millis(now + LEASE_SECONDS),
         }
         with writing(database) as connection:
             if not change(connection, job, **values):
                 return
         try:
-            self._children[job.id, job.tries + 1] = self._spawn(job, gpus)
+            self._children[job.id, job.tries + 1] = self._spawn(job, turn.gpus)
         except BaseException:
             # No process was lost, so it is no try: a full disk must not use them up.
             taken = replace(job, state="starting", tries=job.tries + 1)

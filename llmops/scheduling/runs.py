@@ -3,6 +3,7 @@
 A run that was begun at a terminal is stopped and gone on with as any other; it gets a job then.
 """
 
+import os
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from llmops.errors import BadInput
+from llmops.errors import BadInput, NotFound
 from llmops.runner.devices import declared_devices
 from llmops.runner.graph import build_graph
 from llmops.runner.record import RunRecord, read_run, run_lock, utc_now
@@ -20,6 +21,7 @@ from llmops.scheduling import jobs
 from llmops.scheduling.clock import millis
 from llmops.scheduling.holder import forgive, read_holder
 from llmops.scheduling.jobs import Job
+from llmops.scheduling.queue import Queue, Standing
 from llmops.spec.settings import Settings, load_settings
 from llmops.stages.catalog import KINDS
 from llmops.store.atomic import write_json
@@ -97,6 +99,33 @@ class Runs:
         """The job of a run; None for one that was begun at a terminal."""
         with reading(self.database) as connection:
             return jobs.find(connection, run)
+
+    def named(self, run: str) -> str:
+        """The id of a run or a job; `last`: of the newest one. Raises NotFound when there is
+        none."""
+        if run != "last":
+            if read_run(self.paths.run(run)) is None and self.job(run) is None:
+                raise jobs.unknown(run)
+            return run
+        names = os.listdir(self.paths.runs) if self.paths.runs.is_dir() else []
+        for name in sorted(names, reverse=True):
+            if self.paths.run(name).record.exists() or self.job(name) is not None:
+                return name
+        raise NotFound("there are no runs yet", fix="llmops run RECIPE starts one")
+
+    def unbegun(self) -> list[Job]:
+        """Jobs whose run has no record: those whose turn has yet to come, and those that ended
+        before it did."""
+        with reading(self.database) as connection:
+            found = jobs.in_order(connection, (*jobs.ACTIVE, *jobs.ENDED))
+        return [job for job in found if not self.paths.run(job.id).record.exists()]
+
+    def standing(self, run: str) -> Standing | None:
+        """Of a run in the queue, or that ended before it began; None for any other."""
+        found = Queue(self.paths).standings(self.database)
+        job = self.job(run)
+        ended = Standing(job) if job is not None else None
+        return next((one for one in found if one.job.id == run), ended)
 
     def stop(self, run: str, by: str) -> str:
         """Let it end: what has not begun is cancelled, what runs is asked to end and does so in

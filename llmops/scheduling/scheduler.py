@@ -9,6 +9,7 @@ waits for it and goes on with what has become due meanwhile.
 import threading
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 
 import sqlalchemy as sa
 
@@ -17,6 +18,7 @@ from llmops.scheduling.clock import Clock, SystemClock, millis
 from llmops.scheduling.dispatch import Dispatcher
 from llmops.scheduling.forgetting import forget
 from llmops.scheduling.notify import Notifier
+from llmops.scheduling.signs import Sign
 from llmops.scheduling.triggers import Triggers
 from llmops.spec.settings import Settings
 from llmops.store.database import open_database
@@ -40,6 +42,7 @@ class Scheduler:
         self._triggers = Triggers(settings, self._clock)
         self._dispatcher = Dispatcher(settings)
         self._notifier = Notifier(settings, self._clock)
+        self._sign = Sign()
         self._told: set[str] = set()
         self._pause = EVERY_SECONDS
         self._forgot = float("-inf")
@@ -60,12 +63,15 @@ class Scheduler:
             for part in (self._triggers, self._dispatcher, self._notifier):
                 part.close()
             if database is not None:
+                with suppress(LlmopsError):
+                    self._sign.take(database)
                 database.dispose()
 
     def tick(self, database: sa.Engine) -> dict[str, str]:
         """One turn of all that it does; what went wrong in it, by the kind of problem. A part
         that fails holds up none of the others."""
         parts: tuple[Callable[[], None], ...] = (
+            lambda: self._sign.give(database, self._clock.now()),
             lambda: self._fire(database),
             lambda: self._dispatcher.tick(database, self._clock.now()),
             lambda: self._notifier.tick(database),

@@ -10,6 +10,7 @@ from llmops.environments.machine import visible_gpus
 from llmops.runner.devices import VISIBLE, Free
 from llmops.runner.record import RunLog, StageRecord
 from llmops.scheduling.dispatch import Dispatcher
+from tests.conftest import run_llmops
 from tests.fast.job_queue import MOVE, PAIRS, Queue
 from tests.fast.town_project import rated, write_log
 
@@ -97,3 +98,20 @@ def test_gpus_are_those_that_the_process_may_use(
     present: int, given: str | None, found: tuple[str, ...]
 ) -> None:
     assert visible_gpus(present, given) == found
+
+
+def test_a_terminal_is_told_who_has_its_device(queue: Queue) -> None:
+    def said(*stages: str) -> str:
+        text = "name: p\nstages:\n" + "".join(stages)
+        (queue.root / "p.yaml").write_text(text, encoding="utf-8")
+        return run_llmops("run", "p.yaml", cwd=queue.root).stderr
+
+    judged = PAIRS.replace("builders: {votes: {}}", "layout: unpaired\nbuilders: {thumbs: {}}")
+    (queue.root / "r.yaml").write_text(judged, encoding="utf-8")
+    pairs, move = "  pairs: {recipe: r.yaml}\n", MOVE.partition("stages:\n")[2]
+    assert "the device too" not in said(pairs)
+    stage = StageRecord(name="sft", kind="train")
+    other = RunLog.begin(queue.runs.paths, "t", "t", [], [stage]).record.id
+    assert "the device too" not in said(pairs, move)  # its pairs are there, and a move needs none
+    (queue.root / "r.yaml").write_text(judged.replace("s: town}", "s: more}"), encoding="utf-8")
+    assert f"warning: {other} has the device too: both run at once" in said(pairs)

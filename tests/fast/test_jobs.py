@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +18,7 @@ from llmops.runner.scope import Scope
 from llmops.scheduling import jobs
 from llmops.scheduling.halt import set_halt
 from llmops.scheduling.runs import Request, Runs
+from llmops.scheduling.signs import Sign
 from llmops.spec.settings import Settings
 from llmops.store.database import reading, writing
 from llmops.store.paths import ProjectPaths
@@ -202,6 +204,7 @@ def test_an_unknown_run_is_bad_input(queue: Queue) -> None:
 
 
 def test_the_queue_from_a_terminal(queue: Queue, llmops: Llmops) -> None:
+    Sign().give(queue.database, time.time())
     run = llmops("run", "p.yaml", "--queue").stdout.strip()
     (job,) = json.loads(llmops("runs", "queue", "--json").stdout)
     assert (job["id"], job["state"], job["queue_position"]) == (run, "queued", 1)

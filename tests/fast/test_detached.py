@@ -1,0 +1,183 @@
+"""Runs in the background: `llmops run -d` without any scheduler, followed from other terminals."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmops.runner.record import read_run
+from llmops.scheduling.following import followed
+from llmops.scheduling.halt import set_halt
+from llmops.scheduling.holder import read_holder
+from llmops.scheduling.queue import Queue as Standings
+from llmops.scheduling.signs import Sign, at_work
+from llmops.store.database import reading, writing
+from tests.conftest import Llmops, run_llmops
+from tests.fast.job_queue import MOVE, PAIRS, Queue
+from tests.fast.town_project import rated, write_log
+from tests.processes import end_of
+from tests.waiting import until
+
+
+@pytest.fixture
+def queue(project: Path) -> Iterator[Queue]:
+    found = Queue(project)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def heavy(queue: Queue) -> Queue:
+    """Its runs need a device each, of which there is one."""
+    (queue.root / "r.yaml").write_text(PAIRS, encoding="utf-8")
+    pipeline = MOVE + "  pairs: {recipe: r.yaml, after: [offer]}\n"
+    (queue.root / "p.yaml").write_text(pipeline, encoding="utf-8")
+    write_log(queue.root, rated(9, (0.5, 0.5)))
+    return queue
+
+
+def why(queue: Queue) -> dict[str, str]:
+    found = Standings(queue.runs.paths).standings(queue.database)
+    return {one.job.id: one.why for one in found}
+
+
+def terminal(root: Path, *args: str) -> str:
+    """Type a command at a terminal of its own, which is gone afterwards; what it printed."""
+    pid, master = pty.fork()
+    if pid == 0:
+        os.chdir(root)
+        os.execv(sys.executable, [sys.executable, "-m", "llmops", *args])
+    said = b""
+    while True:
+        try:
+            said += os.read(master, 4096)
+        except OSError:
+            break
+    os.close(master)
+    os.waitpid(pid, 0)
+    return said.decode()
+
+
+def told(queue: Queue, run: str) -> list[tuple[str, Any]]:
+    return [(one.event, one.data.get("state")) for one in followed(queue.runs, run)]
+
+
+@pytest.mark.slow
+def test_what_is_asked_for_at_a_terminal_outlives_it_without_a_scheduler(queue: Queue) -> None:
+    with queue.hold():
+        run = terminal(queue.root, "run", "p.yaml", "-d").split()[0]
+        holder = until(lambda: read_holder(queue.runs.paths.run(run)), 60)
+        until(lambda: read_run(queue.runs.paths.run(run)) is not None)
+        assert os.getsid(holder.pid) == holder.pid
+    assert run_llmops("runs", "logs", run, "-f", cwd=queue.root).returncode == 0
+    assert queue.record(run).state == "done"
+    assert queue.moves() == 1
+
+
+@pytest.mark.slow
+def test_who_works_the_queue_off_goes_when_it_is_empty(queue: Queue) -> None:
+    run = run_llmops("run", "p.yaml", "-d", cwd=queue.root).stdout.strip()
+
+    def works() -> bool:
+        with reading(queue.database) as connection:
+            return at_work(connection, time.time(), "interim")
+
+    until(works, 60)
+    until(lambda: not works(), 60)
+    assert queue.job(run).state == "done"
+
+
+def test_a_scheduler_leaves_nothing_to_work_off(queue: Queue, llmops: Llmops) -> None:
+    sign = Sign()
+    sign.give(queue.database, time.time())
+    run = llmops("run", "p.yaml", "-d").stdout.strip()
+    assert not queue.runs.paths.part_log("queue").exists()
+    assert why(queue) == {run: "its turn has come"}
+    sign.take(queue.database)
+    assert why(queue)[run].startswith("nobody works on the queue")
+
+
+def test_a_dead_scheduler_is_none(queue: Queue) -> None:
+    code = (
+        "import time\n"
+        "from llmops.scheduling.signs import Sign\n"
+        "from llmops.spec.settings import load_settings\n"
+        "from llmops.store.database import open_database\n"
+        "Sign().give(open_database(load_settings()), time.time())\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=queue.root, check=True)
+    with reading(queue.database) as connection:
+        assert not at_work(connection, time.time())
+
+
+def test_the_queue_says_why_each_waits(heavy: Queue) -> None:
+    Sign().give(heavy.database, time.time())
+    first, second, third = (heavy.ask().id for _ in range(3))
+    with heavy.hold():
+        heavy.in_its_middle(first)
+        assert why(heavy) == {
+            first: "",
+            second: f"{first} has the device",
+            third: f"after {second}",
+        }
+        with writing(heavy.database) as connection:
+            set_halt(connection, "cli:me", "", 0)
+        assert why(heavy)[second] == "halted by cli:me: `llmops schedule unhalt`"
+        for run in (third, second, first):
+            heavy.runs.stop(run, "cli:test")
+        heavy.ended(first)
+
+
+def test_a_run_is_followed_from_its_place_in_the_queue(queue: Queue) -> None:
+    run = queue.ask().id
+    process = queue.turning()
+    found = told(queue, run)
+    process.kill()
+    assert found[0] == ("queue", "queued")
+    assert found[-1] == ("end", "done")
+
+
+def test_a_run_that_is_killed_is_followed_to_its_second_end(queue: Queue) -> None:
+    run = queue.ask().id
+    with queue.hold():
+        holder = queue.in_its_middle(run)
+        following = followed(queue.runs, run)
+        assert next(following).event == "stage"
+        os.kill(holder.pid, 9)
+        end_of([holder.pid])
+        queue.dispatcher.close()
+    queue.turning()
+    assert list(following)[-1].data["state"] == "done"
+
+
+def test_what_never_began_ends_with_its_reason(queue: Queue, llmops: Llmops) -> None:
+    run = queue.ask().id
+    (queue.root / "p.yaml").unlink()
+    queue.ended(run)
+    followed_ = llmops("runs", "logs", "-f", run)
+    assert followed_.returncode == 1
+    assert "p.yaml" in followed_.stderr
+    shown = llmops("runs", "show", "last")
+    assert "failed" in shown.stdout
+    assert f"llmops runs resume {run}" in shown.stderr
+    assert [one["id"] for one in json.loads(llmops("runs", "list", "--json").stdout)] == [run]
+
+
+def test_a_queued_run_is_shown_stopped_and_asked_for_again(queue: Queue, llmops: Llmops) -> None:
+    Sign().give(queue.database, time.time())
+    run = llmops("run", "p.yaml", "-d", "--until", "offer").stdout.strip()
+    shown = llmops("runs", "show", "last").stdout
+    for text in ("queued, place 1", "its turn has come", "until offer", "p.yaml"):
+        assert text in shown
+    assert run in llmops("runs", "list").stdout
+    assert llmops("runs", "stop", "last").stdout == f"{run}: cancelled\n"
+    assert llmops("runs", "events", run).returncode == 130
+    assert llmops("runs", "resume", run).stdout.strip() == run
+    assert queue.job(run).state == "queued"
