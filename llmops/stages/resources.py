@@ -67,7 +67,8 @@ def room(gpus: int, mode: str, context: Context, devices: int = 1) -> Room | Non
     """What a stage on so many devices with `while_serving: MODE` finds; None where it is not
     known."""
     served = [one for one in running(context.paths.serving) if one.own]
-    goes = bool(served) and mode in ("stop", "sleep")
+    # What is refused beside a server runs when there is none.
+    goes = bool(served) and mode != "share"
     if not gpus:
         total, free = machine.memory()
         back = [resident(b.pid) or 0 for s in served for b in s.backends.values() if b.pid]

@@ -101,6 +101,7 @@ def test_what_a_server_holds_is_not_there_unless_it_lets_go(planned: Path, card:
     assert stopped is not None
     assert stopped.free > 0.9 * stopped.total == 0.9 * 24 * 2**30
     assert room(1, "share", card) == shared
+    assert room(1, "refuse", card) == room(1, "sleep", card) == stopped
 
 
 @pytest.mark.parametrize(
