@@ -5,86 +5,70 @@ Each command lives in a module of its own that imports nothing heavy until it ru
 """
 
 import sys
+from collections.abc import Iterable
+from importlib import import_module
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from llmops.cli import (
-    approve,
-    cache,
-    chat,
-    control,
-    data,
-    doctor,
-    down,
-    engines,
-    eval,
-    experiments,
-    feedback,
-    gateway,
-    import_,
-    init,
-    keys,
-    models,
-    plan,
-    preferences,
-    replay,
-    run,
-    runs,
-    schedule,
-    scheduler,
-    schema,
-    serve,
-    status,
-    tensorboard,
-    ui,
-    up,
-)
-
 if TYPE_CHECKING:
     from llmops.errors import Failed
 
-app = typer.Typer(
-    name="llmops",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="Train, register and serve language models that get better every week.",
-)
-app.command("init")(init.command)
-app.command("import")(import_.command)
-app.command("doctor")(doctor.command)
-app.add_typer(engines.app, name="engines")
-app.command("plan")(plan.command)
-app.command("run")(run.command)
-app.add_typer(runs.app, name="runs")
-app.command("tensorboard")(tensorboard.command)
-app.add_typer(cache.app, name="cache")
-app.command("approve")(approve.command)
-app.add_typer(schedule.app, name="schedule")
-app.add_typer(data.app, name="data")
-app.add_typer(models.app, name="models")
-app.add_typer(experiments.app, name="experiments")
-app.add_typer(eval.app, name="eval")
-app.command("up")(up.command)
-app.command("status")(status.command)
-app.command("down")(down.command)
-app.command("serve")(serve.command)
-app.command("ui")(ui.command)
-app.command("gateway")(gateway.command)
-app.command("control")(control.command)
-app.command("scheduler")(scheduler.command)
-app.command("chat")(chat.command)
-app.add_typer(feedback.app, name="feedback")
-app.add_typer(preferences.app, name="preferences")
-app.command("replay")(replay.command)
-app.add_typer(keys.app, name="keys")
-app.command("schema")(schema.command)
+COMMANDS = {
+    "init": "init",
+    "import": "import_",
+    "doctor": "doctor",
+    "engines": "engines",
+    "plan": "plan",
+    "run": "run",
+    "runs": "runs",
+    "tensorboard": "tensorboard",
+    "cache": "cache",
+    "approve": "approve",
+    "schedule": "schedule",
+    "data": "data",
+    "models": "models",
+    "experiments": "experiments",
+    "eval": "eval",
+    "up": "up",
+    "status": "status",
+    "down": "down",
+    "serve": "serve",
+    "ui": "ui",
+    "gateway": "gateway",
+    "control": "control",
+    "scheduler": "scheduler",
+    "chat": "chat",
+    "feedback": "feedback",
+    "preferences": "preferences",
+    "replay": "replay",
+    "keys": "keys",
+    "schema": "schema",
+}
+"""By name, in the order of the help, the module here that has the command or the group."""
 
 
-@app.callback()
+def application(names: Iterable[str] = COMMANDS) -> typer.Typer:
+    """`llmops` with these commands: to set up all of them takes longer than some take to run."""
+    app = typer.Typer(
+        name="llmops",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        help="Train, register and serve language models that get better every week.",
+    )
+    app.callback()(begin)
+    for name in names:
+        module = import_module(f"llmops.cli.{COMMANDS[name]}")
+        if hasattr(module, "app"):
+            app.add_typer(module.app, name=name)
+        else:
+            app.command(name)(module.command)
+    return app
+
+
 def begin(
     context: typer.Context,
     log_format: Annotated[
@@ -114,9 +98,9 @@ def main() -> None:
 
     # Most commands end before there is garbage: to look for it at every 700 objects took a tenth
     # of a plan.
-    gc.set_threshold(10_000)
+    gc.set_threshold(200_000)
     try:
-        app()
+        application([name for name in sys.argv[1:2] if name in COMMANDS] or COMMANDS)()
     except LlmopsError as error:
         logs.say_error(error)
         sys.exit(error.exit_code)

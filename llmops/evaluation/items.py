@@ -130,11 +130,11 @@ def read_rows(file: Path) -> list[tuple[dict[str, Any], str]]:
         lines = file.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"cannot be read: {unread(error)}", where=display(file)) from error
-    rows = []
+    rows, shown = [], display(file)
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
-        place = f"{display(file)}:{number}"
+        place = f"{shown}:{number}"
         try:
             row = json.loads(line)
         except ValueError as error:

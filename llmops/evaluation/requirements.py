@@ -2,17 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from llmops.errors import BadInput
 from llmops.evaluation.items import Asked
-from llmops.evaluation.judge import key_of
-from llmops.evaluation.power import Ability, ability
-from llmops.evaluation.statistics import Clusters
 from llmops.spec.evaluation import EvaluateRecipe, Requirement
 from llmops.spec.load import Loaded
 from llmops.spec.suggest import did_you_mean
 from llmops.store.digest import sha256_json
 from llmops.store.memory import Memory
+
+if TYPE_CHECKING:
+    from llmops.evaluation.power import Ability
+    from llmops.evaluation.statistics import Clusters
 
 FORMAT = 1
 """Raised whenever the reckoning changes."""
@@ -26,6 +28,8 @@ def abilities(
 
     Raises BadInput where it is impossible.
     """
+    from llmops.evaluation.statistics import Clusters
+
     recipe = declared.spec
     by_name = {asked.suite.name: asked for asked in suites}
     notes = []
@@ -40,8 +44,10 @@ def abilities(
 
 
 def _ability(
-    asks: Requirement, kind: str, clusters: Clusters, confidence: float, memory: Memory
-) -> Ability:
+    asks: Requirement, kind: str, clusters: "Clusters", confidence: float, memory: Memory
+) -> "Ability":
+    from llmops.evaluation.power import Ability, ability
+
     key = sha256_json([FORMAT, asks.model_dump(), kind, asdict(clusters), confidence])
     known = memory.get(key)
     if known is None:
@@ -57,6 +63,8 @@ def refuse_unmeasured(declared: Loaded[EvaluateRecipe], suites: Sequence[Asked])
         for name, metric in asked.suite.metrics.items():
             place = asked.loaded.source.where(("metrics", name, "judge"))
             if metric.judge is not None:
+                from llmops.evaluation.judge import key_of
+
                 key_of(metric.judge, place)
                 if recipe.baseline is None:
                     fix = "give the evaluation a `baseline`"

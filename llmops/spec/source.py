@@ -4,6 +4,7 @@ Scalars follow the YAML 1.2 core schema, not PyYAML's 1.1: `no`, `on` and `12:30
 `1e-4` is a float. LLaMA-Factory's option `eval_strategy: no` is the reason (engines.md).
 """
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -101,10 +102,7 @@ def dotted(key: Sequence[str | int]) -> str:
 
 def display(path: Path) -> str:
     """The path as a user would type it: relative to the working directory if below it."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
+    return str(path).removeprefix(os.path.join(os.getcwd(), ""))
 
 
 def unread(error: OSError | UnicodeDecodeError) -> str:

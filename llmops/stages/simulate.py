@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llmops.engines.contract import Progress
 from llmops.errors import Failed
@@ -12,16 +12,16 @@ from llmops.gateway.routes import read_routes
 from llmops.runner.fingerprint import fingerprint, flatten
 from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared, Stage
 from llmops.serving.resolve import Resolver
-from llmops.simulation.crowd import Outcome, visit_all
-from llmops.simulation.population import visits
 from llmops.simulation.prompts import Prompt, read_prompts
 from llmops.simulation.record import SimulationRecord, find_simulation, keep
-from llmops.simulation.visitor import Visitor, require_client
 from llmops.spec.deployment import Deployment
 from llmops.spec.load import Loaded, load_deployment
 from llmops.spec.simulation import SimulateRecipe
 from llmops.store.digest import sha256_json
 from llmops.store.paths import DeploymentPaths
+
+if TYPE_CHECKING:
+    from llmops.simulation.crowd import Outcome
 
 ROUTED_WITHIN = 120.0
 """Seconds in which a deployment must have routed the versions that its aliases name."""
@@ -54,6 +54,8 @@ class Simulate(Stage):
         parts = _parts(recipe, context.digests.file(prompts), deployment.spec.name, versions)
         found = None if waiting else find_simulation(fingerprint(parts), context.paths)
         if found is None:
+            from llmops.simulation.visitor import require_client
+
             require_client()
         return Prepared(
             parts=parts,
@@ -67,6 +69,10 @@ class Simulate(Stage):
         )
 
     def execute(self, prepared: Prepared, attempt: Attempt, context: Context) -> SimulationRecord:
+        from llmops.simulation.crowd import visit_all
+        from llmops.simulation.population import visits
+        from llmops.simulation.visitor import Visitor
+
         recipe: SimulateRecipe = attempt.node.spec
         payload: _Payload = prepared.payload
         reached = context.servers.reach(payload.file, attempt.report)
@@ -85,7 +91,7 @@ class Simulate(Stage):
 
 
 def _record(
-    prepared: Prepared, attempt: Attempt, outcome: Outcome, started: float
+    prepared: Prepared, attempt: Attempt, outcome: "Outcome", started: float
 ) -> SimulationRecord:
     recipe: SimulateRecipe = attempt.node.spec
     payload: _Payload = prepared.payload

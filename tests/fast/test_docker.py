@@ -19,7 +19,7 @@ from compose_spec import PyCompose
 from compose_spec.models import ComposeSpecification
 from typer.testing import CliRunner
 
-from llmops.cli.app import app
+from llmops.cli.app import application
 from llmops.control.app import create_app
 from llmops.control.metrics import metrics
 from llmops.gateway.metrics import Metrics
@@ -107,7 +107,7 @@ def test_every_file_that_is_mounted_is_there() -> None:
 @pytest.mark.parametrize("command", [c for c in commands() if c[0] == "llmops"], ids=" ".join)
 def test_commands_run_outside_containers(command: list[str]) -> None:
     """With these options and arguments; `--help` says so without starting it."""
-    done = CliRunner().invoke(app, [*command[1:], "--help"])
+    done = CliRunner().invoke(application(), [*command[1:], "--help"])
     assert done.exit_code == 0, done.output
     assert f"llmops {command[1]}" in done.output
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from llmops.cli.app import app
+from llmops.cli.app import application
 from llmops.starter import copy_starter
 from tests.conftest import ROOT
 
@@ -84,6 +84,16 @@ def test_help_imports_nothing_heavy() -> None:
     assert not loaded_by("--help", cwd=ROOT) & HEAVY
 
 
+def test_a_command_sets_up_no_other() -> None:
+    """To set up all of them takes longer than some take to run."""
+    code = "import atexit, sys; atexit.register(lambda: print(*sys.modules)); "
+    code += "from llmops.cli.app import main; main()"
+    argv = [sys.executable, "-c", code, "keys", "--help"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    loaded = {one for one in done.stdout.split() if one.startswith("llmops.cli.")}
+    assert loaded == {"llmops.cli.app", "llmops.cli.keys"}
+
+
 def test_a_plan_imports_nothing_heavy(tmp_path: Path) -> None:
     """Of the whole loop, before anyone has rated anything."""
     copy_starter(tmp_path / "town")
@@ -99,11 +109,11 @@ def commands() -> list[str]:
             return [path]
         return [one for name, c in inner.items() for one in below(c, f"{path} {name}".strip())]
 
-    return below(get_command(app), "")
+    return below(get_command(application()), "")
 
 
 def test_every_command_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:
-    made = get_command(app)
+    made = get_command(application())
     for command in commands():
         made.main([*command.split(), "--help"], "llmops", standalone_mode=False)
         assert f"llmops {command}" in capsys.readouterr().out.partition("Example")[2]

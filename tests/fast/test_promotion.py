@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from llmops.cli.app import app as whole
+from llmops.cli.app import application
 from llmops.cli.models import app
 from llmops.errors import BadInput, GateRefused
 from llmops.registry.evidence import NO_GATE, Evidence, EvidenceLog
@@ -180,7 +180,7 @@ def test_a_refused_gate_is_exit_code_3(project: Path, town: Registry, llmops: Ll
         "error: p.yaml:2: stages.go.when: town:v2 does not become production: thumbs: gain [-0."
     )
     assert "llmops models promote town:v2 production --override --why TEXT" in done.stderr
-    assert "go refused" in CliRunner().invoke(whole, ["runs", "list"]).stdout
+    assert "go refused" in CliRunner().invoke(application(), ["runs", "list"]).stdout
 
 
 def test_a_waiting_run_ends_well_and_goes_on(project: Path, town: Registry, llmops: Llmops) -> None:
@@ -189,7 +189,7 @@ def test_a_waiting_run_ends_well_and_goes_on(project: Path, town: Registry, llmo
     assert waits.returncode == 0
     assert waits.stdout == "go\twaiting\t\n"
     assert "ask again: llmops run --resume " in waits.stderr
-    assert "no exposures yet" in CliRunner().invoke(whole, ["runs", "show"]).stdout
+    assert "no exposures yet" in CliRunner().invoke(application(), ["runs", "show"]).stdout
     write_log(project, rated(300, (0.2, 0.8)))
     done = llmops("run", "--resume", "last")
     assert done.stdout == "go\tdone\ttown:v2\n"
@@ -200,9 +200,9 @@ def test_a_waiting_run_ends_well_and_goes_on(project: Path, town: Registry, llmo
     [(), ("p.yaml", "--resume", "last"), ("--resume", "last", "--force"), ("p.yaml", "a=1", "b")],
 )
 def test_a_run_is_of_a_target_or_resumed(project: Path, args: tuple[str, ...]) -> None:
-    assert isinstance(CliRunner().invoke(whole, ["run", *args]).exception, BadInput)
+    assert isinstance(CliRunner().invoke(application(), ["run", *args]).exception, BadInput)
 
 
 def test_a_duration_is_checked(project: Path) -> None:
-    result = CliRunner().invoke(whole, ["run", "p.yaml", "--wait-at-most", "soon"])
+    result = CliRunner().invoke(application(), ["run", "p.yaml", "--wait-at-most", "soon"])
     assert "`soon` is not a duration" in str(result.exception)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from llmops.cli.app import app
+from llmops.cli.app import application
 from llmops.data.tokens import ROWS, Lengths
 from llmops.engines.contract import DataSet, ModelFiles
 from llmops.engines.llamafactory.engine import LlamaFactory
@@ -20,6 +20,8 @@ from llmops.stages.resources import Training, room
 from tests.fast.estimated import FULL, HALF, model, recipe
 from tests.fast.models_on_disk import write_safetensors
 from tests.fast.served_state import serve
+
+app = application()
 
 ROW = {"messages": [{"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}]}
 

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 import typer
 
-from llmops.cli.app import app
+from llmops.cli.app import application
 from llmops.feedback.ingest import ingest
 from llmops.spec.settings import load_settings
 from llmops.store.database import open_database, reading
@@ -54,7 +54,7 @@ def written() -> list[str]:
 def test_what_the_page_says_to_type_is_taken(text: str) -> None:
     """With these options and arguments, which are read as they are before a command begins."""
     args = shlex.split(text)
-    command: Any = typer.main.get_command(app)
+    command: Any = typer.main.get_command(application())
     parent = None
     while args:
         parent = command.make_context(args[0], args[1:], parent=parent)
