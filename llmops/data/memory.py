@@ -4,6 +4,7 @@ Checking every row of a large file takes a while, and a plan looks at the same f
 again. Looking up changes nothing on disk until `save`; losing the file only costs time.
 """
 
+import json
 from collections.abc import Callable, Collection
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +13,6 @@ from typing import Any
 from llmops.data.inspect import inspect_data
 from llmops.engines.contract import DataSet
 from llmops.spec.recipe import DataFile, Layout
-from llmops.store.digest import sha256_json
 from llmops.store.memory import Memory
 
 FORMAT = 2
@@ -31,8 +31,7 @@ class Inspections:
     ) -> DataSet:
         """As `inspect_data`; a file that passed before is not read again."""
         content = self._digest(path)
-        said = [file.preferences, file.layout, file.columns, file.limit]
-        key = sha256_json([FORMAT, content, path.suffix, said])
+        key = json.dumps([FORMAT, content, path.suffix, file.layout, file.columns, file.limit])
         known = self._memory.get(key)
         if known is not None and _answers(known, wanted):
             found = {**known["data"], "first_prompts": tuple(known["data"]["first_prompts"])}

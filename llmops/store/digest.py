@@ -41,11 +41,10 @@ def _is_named_by_sha256(path: Path) -> bool:
     """Whether it is a large file in a Hugging Face cache, which the Hub names by its sha256.
     The name says what was published at that commit, without reading gigabytes; that the file is
     whole is for its reader to see (safetensors headers, the copies that serving makes)."""
-    folder = path.parent
     return (
-        folder.name == "blobs"
-        and folder.parent.name.startswith("models--")
-        and _BLOB.fullmatch(path.name) is not None
+        _BLOB.fullmatch(path.name) is not None
+        and path.parent.name == "blobs"
+        and path.parent.parent.name.startswith("models--")
         and path.is_file()
     )
 

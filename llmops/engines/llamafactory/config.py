@@ -4,6 +4,7 @@ The engine reads YAML 1.1, where `no` is false and `1e-5` is text; so every stri
 every float has a point. One key on each line.
 """
 
+import json
 from functools import lru_cache
 from typing import Any
 
@@ -38,6 +39,8 @@ def _plain(value: Any) -> str:
 
 
 def _dumped(value: Any) -> str:
+    if isinstance(value, str) and value.isascii() and value.isprintable():
+        return json.dumps(value)  # is the same, and a thousand names of data take no time
     text = yaml.dump(
         value,
         Dumper=_Dumper,
