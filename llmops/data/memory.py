@@ -15,7 +15,7 @@ from llmops.engines.contract import DataSet
 from llmops.spec.recipe import DataFile, Layout
 from llmops.store.memory import Memory
 
-FORMAT = 2
+FORMAT = 3
 """Raised whenever a check changes, so that what an older version passed is looked at again."""
 
 

@@ -7,6 +7,7 @@ streamed. Values are not judged here (llmops/data/samples.py does).
 
 import csv
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,10 @@ from typing import IO, Any, NamedTuple
 
 FORMATS = ("jsonl", "json", "csv", "parquet", "txt")
 _PARQUET_ROWS = 4096
+_CELL = 1 << 30
+"""Characters of a CSV cell; Python's own limit of 131,072 is less than a long text."""
+_ESCAPED = re.compile(r"\\u[dD][89a-fA-F]")
+"""Half of a character, which is mostly followed by the other."""
 _CONVERSATIONS = frozenset({"messages", "conversations", "history", "chosen", "rejected"})
 
 
@@ -133,12 +138,15 @@ def _json_lines(path: Path) -> Iterator[Row]:
             raise RowProblem(
                 f"not valid JSON: {_json_reason(error)}", "JSON Lines has one object on each line"
             ).at(number, line) from None
+        if _ESCAPED.search(text):
+            _check_halves(value, number, line)
         yield Row(number, line, _object(value, number, line))
 
 
 def _json_whole(path: Path) -> Iterator[Row]:
     try:
-        value = json.loads(path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8-sig")
+        value = json.loads(text)
     except UnicodeDecodeError as error:
         raise RowProblem(f"not UTF-8: {error.reason}", "save it as UTF-8") from None
     except (ValueError, RecursionError) as error:
@@ -150,8 +158,23 @@ def _json_whole(path: Path) -> Iterator[Row]:
         if key is None:
             raise RowProblem("an object without one list of rows", "expected an array of objects")
         value = value[key]
+    escaped = _ESCAPED.search(text) is not None
     for number, item in enumerate(value, 1):
+        if escaped:
+            _check_halves(item, number, None)
         yield Row(number, None, _object(item, number, None))
+
+
+def _check_halves(value: Any, number: int, line: int | None) -> None:
+    """No tokenizer takes half of a character, which JSON can write (`\\ud83d` alone)."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        half = error.object[error.start]
+        raise RowProblem(
+            f"not valid JSON: half of a character, \\u{ord(half):04x}",
+            "a text was cut in the middle of it: write it again",
+        ).at(number, line) from None
 
 
 def _json_reason(error: Exception) -> str:
@@ -171,12 +194,17 @@ def _object(value: Any, number: int, line: int | None) -> dict[str, Any]:
 
 
 def _csv(file: IO[str]) -> Iterator[Row]:
+    csv.field_size_limit(_CELL)
     reader = csv.reader(file, strict=True)
     number = 0
     try:
         names = next(reader, None)
         if names is None:
             return
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise RowProblem(f"the column `{twice}` is named twice", "name each column once").at(
+                0, 1
+            )
         for cells in reader:
             if not cells:
                 continue
