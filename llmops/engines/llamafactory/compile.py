@@ -213,6 +213,8 @@ def _environment(attempt: AttemptPaths, machine: Machine, devices: int) -> dict[
         "OMP_WAIT_POLICY": "PASSIVE",
         # Empty is unset: without compiled modules every start takes many seconds more.
         "PYTHONDONTWRITEBYTECODE": "",
+        # peft writes sets (target_modules): with one order the same adapter has the same bytes.
+        "PYTHONHASHSEED": "0",
         "PYTHONUNBUFFERED": "1",
         "PYTHONUTF8": "1",
         "TENSORBOARD_LOGGING_DIR": str(attempt.tensorboard.resolve()),
