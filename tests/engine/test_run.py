@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -200,6 +201,9 @@ def test_a_killed_training_comes_to_the_same_end(starter: Path, tiny_base: Path)
     assert said.returncode == 0, said.stderr
     assert f"going on from step {step_of(newest) - 10}" in said.stderr
     assert not list(starter.glob(".llmops/runs/*/sft/1/output/checkpoint-*"))
+    log = max(starter.glob(".llmops/runs/*/sft/1/log.txt"))
+    assert "Loaded tokenized dataset from" in log.read_text()
+    shutil.rmtree(starter / ".llmops" / "cache" / "tokenized")
     assert run_llmops(*argv, "output.model=whole", cwd=starter).returncode == 0
     killed, whole = (registry(starter).versions(name)[0] for name in ("resumed", "whole"))
     assert killed.digest == whole.digest

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from llmops.engines.contract import Environment
 from llmops.registry.store import Registry
 from llmops.store.paths import ProjectPaths
 from tests.conftest import run_llmops
 from tests.engine.test_run import engine_processes, rest_of, watched
+from tests.engine.worker_run import WORKER, run
 from tests.processes import end_of
 from tests.training_jobs import write_rows
 from tests.waiting import until
@@ -147,6 +149,32 @@ def test_what_is_killed_while_it_saves_leaves_nothing_that_is_used(town: Path) -
     assert done.returncode == 0, done.stderr
     assert TOOK not in max(town.glob(".llmops/runs/*/*/*/log.txt")).read_text()
     assert len(entries(town)) == 1
+
+
+KEEP = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import launcher
+launcher.stand_in_for_torchaudio()
+from datasets import Dataset, DatasetDict
+from llamafactory.data import loader
+from phases import Phases
+from tokenized import keep
+keep({"folder": sys.argv[2], "spare": int(sys.argv[3])}, Phases(None))
+data = Dataset.from_dict({"input_ids": [[1, 2]] * 1000})
+print(len(loader.get_dataset_module(DatasetDict(train=data))["train_dataset"]))
+"""
+
+
+@pytest.mark.parametrize(("spare", "there"), [(0, True), (1 << 60, False)])
+def test_what_needs_the_disk_for_something_else_trains_all_the_same(
+    spare: int, there: bool, tmp_path: Path, llamafactory: Environment
+) -> None:
+    folder = tmp_path / "tokenized" / "data"
+    said = run(llamafactory, ["-c", KEEP, str(WORKER), str(folder), str(spare)], tmp_path)
+    assert said.splitlines()[-1] == "1000"
+    assert ("tokenized data is not kept: the disk has no room" in said) is not there
+    assert [one.name for one in folder.parent.iterdir()] == ["data"] * there
 
 
 def shown(town: Path, cutoff: int) -> list[tuple[int, int]]:
