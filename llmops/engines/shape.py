@@ -3,7 +3,7 @@ architecture that is yet to be made."""
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from llmops.registry.files import headers, model_files
 class Shape:
     """parameters: all, of which `embeddings` are in no layer; inner: of the feed-forward block, of
     all experts that a token meets; queries, keys: width of a token's queries and of its keys;
-    bytes_each: of one weight as stored; norms: whether queries and keys have norms of their own."""
+    bytes_each: of one weight as stored; norms: whether queries and keys have norms of their own;
+    experts: of the parameters, those of experts that a token chooses among."""
 
     parameters: int
     embeddings: int
@@ -28,6 +29,7 @@ class Shape:
     vocabulary: int
     bytes_each: int = 4
     norms: bool = False
+    experts: int = 0
 
 
 _OTHER = ("vision_config", "audio_config", "quantization_config")
@@ -47,7 +49,9 @@ def shape_of(directory: Path) -> Shape | None:
         parameters = sum(tensor.elements for tensor in tensors.values())
         width = {"F32": 4, "F64": 8}.get(next(iter(tensors.values())).dtype, 2)
         norms = any("q_norm" in name for name in tensors)
-        return _shape(config, config["vocab_size"], parameters, width, norms=norms)
+        experts = sum(one.elements for name, one in tensors.items() if ".experts." in name)
+        found = _shape(config, config["vocab_size"], parameters, width, norms=norms)
+        return replace(found, experts=experts)
     except (OSError, ValueError, LookupError, TypeError, StopIteration, LlmopsError):
         return None
 
@@ -55,7 +59,10 @@ def shape_of(directory: Path) -> Shape | None:
 def shape_of_architecture(
     architecture: Mapping[str, Any], vocabulary: int, bytes_each: int = 4
 ) -> Shape | None:
-    """The shape of a decoder that is yet to be made; None when its config has other names."""
+    """The shape of a decoder that is yet to be made; None when its config has other names, or
+    experts."""
+    if architecture.get("num_experts_per_tok"):
+        return None
     try:
         return _shape(architecture, vocabulary, None, bytes_each)
     except (LookupError, TypeError):

@@ -1,8 +1,14 @@
 """The parts of the memory that training takes, and what makes each larger or smaller."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
-from tests.fast.estimated import FULL, GB, HALF, model, needed
+from llmops.engines.contract import ModelFiles
+from llmops.engines.llamafactory.memory import memory
+from llmops.engines.llamafactory.weights import adapter
+from tests.fast.estimated import FULL, GB, HALF, model, needed, recipe
 
 LLAMA = model("Llama 2 7B")
 
@@ -108,6 +114,17 @@ def test_what_is_evaluated_at_once_counts_where_it_is_more() -> None:
 def test_validation_files_may_hold_longer_samples() -> None:
     found = needed({**HALF, "cutoff_len": 4096}, validation=["path:more.jsonl"])
     assert found.parts["evaluation"] > 0.9 * 8 * 4096 * LLAMA.vocabulary * 10
+
+
+def test_experts_are_neither_quantized_nor_given_adapters() -> None:
+    dense = LLAMA
+    mixed = replace(dense, experts=5 * GB)
+    assert adapter({}, mixed) == 8 * dense.layers * 4 * 2 * dense.hidden
+    assert adapter({}, mixed) < adapter({}, dense)
+    args = {**HALF, "quantization_bit": 4, "lora_target": "q_proj"}
+    files, given = ModelFiles(Path("model")), recipe(args)
+    found = [memory(given, files, one, 256, gpu=True).parts["weights"] for one in (dense, mixed)]
+    assert found[1] - found[0] == pytest.approx(5 * GB * (2 - 4.127 / 8), rel=1e-6)
 
 
 def test_logits_of_a_reference_come_on_top() -> None:

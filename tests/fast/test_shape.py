@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from llmops.engines.shape import shape_of
+from llmops.engines.shape import shape_of, shape_of_architecture
 from tests.fast.models_on_disk import write_safetensors
 
 CONFIG = {
@@ -34,6 +34,15 @@ def test_embeddings_are_tied_where_there_is_no_head(tmp_path: Path) -> None:
     two = shape_of(write(tmp_path, {**EMBEDDED, "lm_head.weight": [32, 8]}))
     assert two is not None
     assert two.embeddings == 2 * 32 * 8
+
+
+def test_experts_are_known_by_their_names(tmp_path: Path) -> None:
+    expert = {"model.layers.0.mlp.experts.3.up_proj.weight": [16, 8]}
+    found = shape_of(write(tmp_path, {**EMBEDDED, **expert}))
+    assert found is not None
+    assert found.experts == 16 * 8
+    assert shape_of_architecture({**CONFIG, "num_experts_per_tok": 2}, 32) is None
+    assert shape_of_architecture(CONFIG, 32) is not None
 
 
 @pytest.mark.parametrize("key", ["vision_config", "audio_config", "quantization_config"])

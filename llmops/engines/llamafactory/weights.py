@@ -89,7 +89,8 @@ def trained(args: Mapping[str, Any], shape: Shape) -> int:
 
 
 def adapter(args: Mapping[str, Any], shape: Shape) -> int:
-    """The weights of a LoRA adapter: rank * (in + out) for each matrix that it stands on."""
+    """The weights of a LoRA adapter: rank * (in + out) for each matrix that it stands on. Experts
+    that are chosen among lie together in no linear layer, and get none."""
     hidden, inner = shape.hidden, shape.inner
     matrices = {
         "q_proj": hidden + shape.queries,
@@ -100,6 +101,8 @@ def adapter(args: Mapping[str, Any], shape: Shape) -> int:
         "up_proj": hidden + inner,
         "down_proj": inner + hidden,
     }
+    if shape.experts:
+        matrices = {name: one for name, one in matrices.items() if name[0] in "qkvo"}
     targets = args.get("lora_target", "all")
     named = targets.split(",") if isinstance(targets, str) else [str(one) for one in targets]
     found = [matrices[name.strip()] for name in named if name.strip() in matrices]
@@ -155,10 +158,11 @@ def _frozen(need: Need, count: int, width: Precision) -> float:
 
 
 def _width_of_all(need: Need, width: Precision) -> float:
-    """Bytes of the whole model, frozen. Quantizing leaves the embeddings in 16 bits; its constants
-    take 0.127 bits a weight (Dettmers et al. 2023, section 3)."""
+    """Bytes of the whole model, frozen. Quantizing leaves the embeddings in 16 bits, and experts,
+    which lie in no linear layer; its constants take 0.127 bits a weight (Dettmers et al. 2023,
+    section 3)."""
     shape, bits = need.shape, need.args.get("quantization_bit")
     if not bits:
         return float(shape.parameters * width.frozen)
-    layers = shape.parameters - shape.embeddings
-    return layers * (int(bits) + 0.127) / 8 + shape.embeddings * 2
+    left = shape.embeddings + shape.experts
+    return (shape.parameters - left) * (int(bits) + 0.127) / 8 + left * 2
