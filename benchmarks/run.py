@@ -101,15 +101,15 @@ def bench_tokens(rounds: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         tokens = Tokens(Path(folder))
         tokens.prepare()
-        sides = {
-            "without the cache": tokens.without,
-            "makes the entry": tokens.makes,
-            "takes the entry": tokens.takes,
-        }
+        sides = {"makes": tokens.makes, "takes": tokens.takes, "without": tokens.without}
         times = interleaved(sides, rounds)
         size = tokens.megabytes()
-    rows = [(name, f"{statistics.median(t):.1f} s", spread(t)) for name, t in times.items()]
-    table(f"{SAMPLES:,} samples, {size:.0f} MB of tokens, {rounds} rounds", rows)
+    rows = [
+        (name, *(f"{statistics.median(t):.1f} s ({spread(t)})" for t in (times[name], cpu)))
+        for name, cpu in tokens.cpu.items()
+    ]
+    columns = ("entry", "clock", "CPU")
+    wide(f"{SAMPLES:,} samples, {size:.0f} MB of tokens, {rounds} rounds", columns, rows)
 
 
 def bench_threads(rounds: int) -> None:

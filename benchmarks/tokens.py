@@ -3,6 +3,7 @@ with a cache that is empty, with one that has the tokens, and without any (`--fo
 
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,8 @@ class Tokens:
 
     def __init__(self, folder: Path) -> None:
         self.project = folder / "project"
+        self.cpu: dict[str, list[float]] = {}
+        """Seconds of CPU of each side's runs, the engine's with them."""
         self._count = 0
 
     def prepare(self) -> None:
@@ -38,23 +41,27 @@ class Tokens:
 
     def makes(self) -> None:
         shutil.rmtree(self.project / ".llmops" / "cache" / "tokenized", ignore_errors=True)
-        self._train()
+        self._train("makes")
 
     def takes(self) -> None:
         """After `makes`."""
-        self._train()
+        self._train("takes")
 
     def without(self) -> None:
-        self._train("--force")
+        self._train("without", "--force")
 
     def megabytes(self) -> float:
         """Of what is kept."""
         kept = (self.project / ".llmops" / "cache" / "tokenized").rglob("*.arrow")
         return sum(file.stat().st_size for file in kept) / 1e6
 
-    def _train(self, *more: str) -> None:
+    def _train(self, side: str, *more: str) -> None:
         self._count += 1
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         self._llmops("run", "many.yaml", f"args.learning_rate={self._count}e-5", *more)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        self.cpu.setdefault(side, []).append(used)
 
     def _llmops(self, *args: str, cwd: Path | None = None) -> None:
         argv = [sys.executable, "-m", "llmops", *args]

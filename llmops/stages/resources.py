@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from llmops.data.tokens import Lengths
@@ -233,7 +234,7 @@ class Training:
 
     def _disk(self, steps: int | None) -> int | None:
         """Checkpoints with the optimizer's states, the weights twice (the attempt's own and the
-        registered ones), and the tokenized data."""
+        registered ones), the data as the engine loads it, and its tokens."""
         if self.shape is None or self.memory is None:
             return None
         args = self.recipe.spec.args
@@ -243,7 +244,16 @@ class Training:
         rows = sum(one.limit or one.samples for one in self.data)
         counted = sum(one.rows for one in self.known)
         tokens = sum(one.tokens for one in self.known) * rows // counted if counted else 0
-        return 2 * weights + checkpoints * each + _TOKEN_BYTES * tokens
+        loaded = sum(_bytes(one.path) * (1 + one.convert) for one in self.data)
+        return 2 * weights + checkpoints * each + loaded + _TOKEN_BYTES * tokens
+
+
+def _bytes(file: Path) -> int:
+    """0 of one that is gone: executing tells."""
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0
 
 
 def _checkpoints(args: Mapping[str, Any], steps: int | None) -> int:
