@@ -16,7 +16,8 @@ class Shape:
     """parameters: all, of which `embeddings` are in no layer; inner: of the feed-forward block, of
     all experts that a token meets; queries, keys: width of a token's queries and of its keys;
     bytes_each: of one weight as stored; norms: whether queries and keys have norms of their own;
-    experts: of the parameters, those of experts that a token chooses among."""
+    experts: of the parameters, those of experts that a token chooses among; kind: transformers'
+    `model_type`."""
 
     parameters: int
     embeddings: int
@@ -30,6 +31,7 @@ class Shape:
     bytes_each: int = 4
     norms: bool = False
     experts: int = 0
+    kind: str = ""
 
 
 _OTHER = ("vision_config", "audio_config", "quantization_config")
@@ -100,4 +102,5 @@ def _shape(
         vocabulary,
         width,
         norms,
+        kind=str(config.get("model_type", "")),
     )

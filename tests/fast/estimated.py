@@ -32,6 +32,7 @@ def model(name: str) -> Shape:
     """Stored in 16 bits."""
     hidden, inner, layers, heads, keys, vocabulary = _SIZES[name]
     config = {
+        "model_type": "llama",
         "hidden_size": hidden,
         "intermediate_size": inner,
         "num_hidden_layers": layers,

@@ -116,6 +116,15 @@ def test_validation_files_may_hold_longer_samples() -> None:
     assert found.parts["evaluation"] > 0.9 * 8 * 4096 * LLAMA.vocabulary * 10
 
 
+def test_liger_fuses_for_the_models_that_the_engine_gives_it_to() -> None:
+    files, given = ModelFiles(Path("model")), recipe({**HALF, "enable_liger_kernel": True})
+    found = [
+        memory(given, files, replace(LLAMA, kind=kind), 256, gpu=True).parts["logits"]
+        for kind in ("qwen3", "falcon")
+    ]
+    assert found[0] < 0.15 * found[1]
+
+
 def test_experts_are_neither_quantized_nor_given_adapters() -> None:
     dense = LLAMA
     mixed = replace(dense, experts=5 * GB)

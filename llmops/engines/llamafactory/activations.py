@@ -8,6 +8,12 @@ much with checkpointing). A GPU's allocator uses freed blocks again."""
 _FUSED = 10
 """Bytes for each token and hidden unit of liger's fused loss: logits are made in pieces of about
 hidden / vocabulary of the tokens (Hsu et al. 2024), with the gradient of its input."""
+_LIGER = frozenset(
+    "gemma gemma2 gemma3 gemma3_text glm glm4 gpt_oss granite llama mistral mixtral olmo2 phi3 "
+    "qwen2 qwen3 qwen3_moe qwen3_next qwen3_5".split()
+)
+"""The `model_type`s of text that the engine gives liger's kernels to
+(model/model_utils/liger_kernel.py); others it passes over, with a line in its log."""
 
 
 def of_tokens(need: Need, width: Precision) -> dict[str, float]:
@@ -75,7 +81,8 @@ def _a_token_of_logits(need: Need, width: Precision) -> float:
     """Bytes: three copies of its logits in float32 (log-softmax, its gradient, theirs). Where a
     reference model is compared with, its own come on top. A reward model makes logits and learns
     nothing from them (trl's value head)."""
-    if need.args.get("enable_liger_kernel") and need.gpu and need.stage in ("cpt", "sft"):
+    fused = need.args.get("enable_liger_kernel") and need.stage in ("cpt", "sft")
+    if fused and need.gpu and need.shape.kind in _LIGER:
         return _FUSED * need.shape.hidden
     if need.stage == "rm":
         return need.shape.vocabulary * _a_value(width)
