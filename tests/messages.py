@@ -17,7 +17,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "llmops"
 VALUE = "…"
-MOST = 12
+MOST = 16
 """Texts of one expression; with more it is a value."""
 SAID_IN = ("what", "message", "text")
 """What classes and functions call the argument that holds the message."""
@@ -244,8 +244,9 @@ class Messages:
             return {VALUE}
         found: Texts = set()
         if scope.function is not None:
+            itself = replace(scope, names={**scope.names, name: {VALUE}})
             for value in _assigned(scope, name):
-                found |= self.texts(value, scope, depth + 1, False)
+                found |= self.texts(value, itself, depth + 1, False)
         if not found and name in scope.module.constants:
             found = self.texts(scope.module.constants[name], Scope(scope.module), depth + 1, False)
         return found if 0 < len(found) <= MOST else {VALUE}

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -80,6 +81,8 @@ def run(
         env={**os.environ, "PYTHONPATH": str(ROOT), "LLMOPS_CACHE": str(project.parent / "cache")},
         capture_output=True,
         text=True,
+        # Under nohup, where a run outlives its terminal, the tests would too.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
     )
     return done, log.read_text(encoding="utf-8", errors="replace")
 

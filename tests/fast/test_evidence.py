@@ -173,6 +173,7 @@ def ranked(text: str) -> str:
         (ranked(TRACEBACK.format("ValueError: bad mask")) + TORCHRUN, "ValueError: bad mask"),
         (TRACEBACK.format("ValueError: bad mask") + TORCHRUN, "ValueError: bad mask"),
         (TORCHRUN + " exitcode  : -9 (pid: 12)\n", "killed by the system"),
+        (TRACEBACK.format("OSError: [Errno 122] Disk quota exceeded"), "no space left on the disk"),
         ("error: the adapters differ\n", "the adapters differ"),
         (TRACEBACK.format("concatenate.Refused: no adapter"), "concatenate.Refused: no adapter"),
         ("all is well: MemoryError is a word in the data\n", ""),
@@ -187,6 +188,15 @@ def test_cause(log: str, expected: str, tmp_path: Path) -> None:
 
 
 LOST = "torch.distributed.DistBackendError: Connection reset by peer"
+WATCHDOG = """\
+terminate called after throwing an instance of 'c10::DistBackendError'
+  what():  [Rank 0] Process group watchdog thread terminated with exception: [Rank 0] Watchdog \
+caught collective operation timeout: WorkNCCL(SeqNum=7, OpType=ALLREDUCE) ran for 600012 ms
+"""
+NCCL = "NCCL error in: x.cpp, remote process exited or there was a network error ncclRemoteError: A"
+HUB = "We couldn't connect to 'https://huggingface.co' to load the files, and couldn't find them"
+AWAY = "Service Unavailable"
+WORKER = "DataLoader worker (pid 7) is killed by signal:"
 KILLED = TORCHRUN + " exitcode  : -9 (pid: 12)\n"
 
 
@@ -199,6 +209,26 @@ KILLED = TORCHRUN + " exitcode  : -9 (pid: 12)\n"
         (TRACEBACK.format("OSError: [Errno 116] Stale file handle: 'a'"), "passing"),
         (TRACEBACK.format(f"RuntimeError: {BUSY}"), "passing"),
         (ranked(TRACEBACK.format(LOST)) + TORCHRUN, "passing"),
+        (WATCHDOG + TORCHRUN, "passing"),
+        (ranked(TRACEBACK.format("ValueError: bad mask")) + WATCHDOG + TORCHRUN, ""),
+        (TRACEBACK.format(f"torch.distributed.DistBackendError: {NCCL}"), "passing"),
+        (TRACEBACK.format("torch.distributed.DistStoreError: wait timeout after 9ms"), "passing"),
+        (TRACEBACK.format("RuntimeError: CUDA error: uncorrectable ECC error"), "passing"),
+        (TRACEBACK.format(f"OSError: {HUB}"), "passing"),
+        (TRACEBACK.format("huggingface_hub.errors.GatedRepoError: 403 Client Error."), ""),
+        (TRACEBACK.format("huggingface_hub.errors.HfHubHTTPError: 503 Server Error"), "passing"),
+        (TRACEBACK.format(f"HfHubHTTPError: Server error '503 {AWAY}' for url 'x'"), "passing"),
+        (TRACEBACK.format("requests.exceptions.ReadTimeout: read timed out"), "passing"),
+        (TRACEBACK.format(f"RuntimeError: {WORKER} Killed. "), "memory"),
+        (
+            TRACEBACK.format(
+                f"RuntimeError: {WORKER} Bus error. It is possible that dataloader's "
+                "workers are out of shared memory."
+            ),
+            "",
+        ),
+        (TRACEBACK.format("FileNotFoundError: [Errno 2] No such file or directory: 'a'"), ""),
+        (TRACEBACK.format("KeyError: 'a'"), ""),
         (ranked(TRACEBACK.format(LOST)) + KILLED, "memory"),
         (TRACEBACK.format("ValueError: bad mask"), ""),
         (TRACEBACK.format("OSError: [Errno 28] No space left on device"), ""),
