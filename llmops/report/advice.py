@@ -25,18 +25,23 @@ def _seen(stage: Trained, kind: str) -> str:
 
 
 def _unstable(stage: Trained) -> Advice | None:
-    why = _seen(stage, "instability")
-    rates = [value for _, value in stage.points("learning_rate")]
-    if not why:
+    found = next((alarm for alarm in stage.alarms if alarm.kind == "instability"), None)
+    if found is None:
         return None
-    rate = f" (`learning_rate: {max(rates) / 3:.1e}`)" if rates and max(rates) > 0 else ""
-    return Advice(f"a third of the learning rate{rate}, or a longer `warmup_steps`", why)
+    rates = [value for step, value in stage.points("learning_rate") if step <= found.step]
+    what = "a lower `learning_rate`"
+    if rates and rates[-1] > 0:
+        what += f": {rates[-1] / 10:.1e} to {rates[-1] / 3:.1e}, for it was {rates[-1]:.1e} by then"
+    what += "; or a longer `warmup_steps`" if rates and rates[-1] >= max(rates) else ""
+    return Advice(what, f"{found.text} (step {found.step})")
 
 
 def _overfit(stage: Trained) -> Advice | None:
     why, best = _seen(stage, "overfitting"), stage.best
     if not why or best is None:
         return None
+    if stage.keeps_best:
+        return Advice("more data, or other: the best step is kept, and more steps do not help", why)
     return Advice(
         f"fewer steps (`max_steps: {best[0]:.0f}`) or more data; "
         "`watch: {overfitting: stop}` keeps the best checkpoint by itself",
@@ -46,29 +51,34 @@ def _overfit(stage: Trained) -> Advice | None:
 
 def _no_preference(stage: Trained) -> Advice | None:
     why = _seen(stage, "no_preference")
-    what = (
+    if not why:
+        return None
+    if _late(stage, "accuracy") >= 0.6 or not stage.points("accuracy"):
+        rate = max((value for _, value in stage.points("learning_rate")), default=0.0)
+        return Advice(f"a higher `learning_rate` than {rate:.1e}, or more steps", why)
+    return Advice(
         "look at the pairs (`llmops data show RECIPE`): are the chosen answers better in a way "
-        "that a model can see? If they are, a higher `learning_rate` or more steps"
+        "that a model can see, and not the other way round in half of them?",
+        why,
     )
-    return Advice(what, why) if why else None
 
 
 def _collapsed(stage: Trained) -> Advice | None:
     why = _seen(stage, "collapse")
-    what = (
-        "a lower `learning_rate`, a higher `pref_beta`, or `pref_ftx: 0.5`, which holds the model "
-        "to the chosen answers"
-    )
-    return Advice(what, why) if why else None
+    if not why:
+        return None
+    rates = [value for _, value in stage.points("learning_rate")]
+    than = f" than {max(rates):.1e}" if rates else ""
+    held = ", or `pref_ftx: 0.5`, which holds the model to the chosen answers"
+    more = "" if stage.args.get("pref_ftx") else held
+    return Advice(f"a lower `learning_rate`{than}, a higher `pref_beta`{more}", why)
 
 
 def _not_the_best(stage: Trained) -> Advice | None:
     best, found = stage.best, stage.points("eval_loss")
-    if best is None or stage.args.get("load_best_model_at_end") or _seen(stage, "overfitting"):
+    if best is None or stage.keeps_best or _seen(stage, "overfitting"):
         return None
-    if stage.made is not None and stage.made.lineage.stopped:
-        return None
-    if found[-1][1] <= best[1] * 1.01:
+    if stage.made is None or found[-1][1] <= best[1] + abs(best[1]) * 0.02:
         return None
     return Advice(
         "`load_best_model_at_end: true`: what was registered is the last step, not the best",
@@ -77,20 +87,34 @@ def _not_the_best(stage: Trained) -> Advice | None:
 
 
 def _still_falling(stage: Trained) -> Advice | None:
-    name = "eval_loss" if len(stage.points("eval_loss")) >= 8 else "loss"
+    """By validation alone, whose last is the lowest; without one, by the loss of samples that were
+    seen for the first time. Once the chosen answers are preferred nearly always, a loss falls by
+    margins that grow."""
+    if stage.made is None or stage.alarms or _late(stage, "accuracy") >= 0.95:
+        return None
+    name, what = "eval_loss", "validation loss"
+    if not stage.points(name):
+        epochs = [value for _, value in stage.points("epoch")]
+        if not epochs or epochs[-1] > 1:
+            return None
+        name, what = "loss", "the loss"
     values = [value for _, value in stage.points(name)]
-    part = len(values) // 4
-    if part < 2 or stage.alarms:
+    part = max(1, len(values) // 4)
+    third, last = fmean(values[-2 * part : -part] or values), fmean(values[-part:])
+    lowest = stage.best is None or values[-1] <= stage.best[1]
+    if len(values) < 4 or not lowest or not 0 < last < third * 0.95:
         return None
-    third, last = fmean(values[-2 * part : -part]), fmean(values[-part:])
-    if not 0 < last < third * 0.95:
-        return None
-    what = {"eval_loss": "validation loss", "loss": "the loss"}[name]
     return Advice("more steps", f"{what} still fell, from {third:.3g} to {last:.3g} in the end")
 
 
+def _late(stage: Trained, name: str) -> float:
+    """A figure in the last quarter of its readings; 0 where there is none."""
+    values = [value for _, value in stage.points(name)]
+    return fmean(values[-max(1, len(values) // 4) :]) if values else 0.0
+
+
 def _unseen(stage: Trained) -> Advice | None:
-    if stage.points("eval_loss"):
+    if stage.points("eval_loss") or stage.alarms:
         return None
     return Advice(
         "`data.validation: 0.05` and `eval_strategy: steps`",

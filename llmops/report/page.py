@@ -87,7 +87,8 @@ def _learned(stage: Trained) -> list[Child]:
     seen = [f"step {alarm.step}: {alarm.kind}: {alarm.text}" for alarm in stage.alarms]
     told = [*seen, *stage.warnings]
     try_next = [
-        tag("li", one.what, tag("span", f": {one.why}", class_="quiet")) for one in advice(stage)
+        tag("li", _code(one.what), tag("span", f": {one.why}", class_="quiet"))
+        for one in advice(stage)
     ]
     return [
         tag("p", _summary(stage)),
@@ -99,6 +100,11 @@ def _learned(stage: Trained) -> list[Child]:
         [tag("h3", "What to try next"), tag("ul", try_next)] if try_next else None,
         _against(stage.made, stage.before) if stage.made and stage.before else None,
     ]
+
+
+def _code(text: str) -> list[Child]:
+    """What stands between backticks is code."""
+    return [tag("code", part) if at % 2 else part for at, part in enumerate(text.split("`"))]
 
 
 def _list(lines: Sequence[str]) -> Html:
@@ -121,7 +127,7 @@ def _summary(stage: Trained) -> str:
 
 
 def _curves(stage: Trained) -> list[Html]:
-    end = stage.total if stage.running else 0
+    end = stage.total if stage.running else float(stage.items[-1]["step"])
     lines = [Line("training", stage.points("loss"))]
     if stage.best is not None:
         lines.append(Line("validation", stage.points("eval_loss")))

@@ -37,6 +37,12 @@ class Trained:
         """The engine's options, as the recipe set them."""
         return dict(self.made.lineage.resolved.get("args") or {}) if self.made else {}
 
+    @property
+    def keeps_best(self) -> bool:
+        """Whether what was registered is the best checkpoint, not the last step."""
+        stopped = self.made is not None and bool(self.made.lineage.stopped)
+        return stopped or bool(self.args.get("load_best_model_at_end"))
+
     def points(self, name: str) -> list[tuple[float, float]]:
         """One figure by step."""
         return [

@@ -29,6 +29,8 @@ PREFERRED = 0.6
 """Share of the chosen answers below which nothing is said to be learned from the pairs."""
 NOTHING = 0.01
 """A reward margin: in sigmoid DPO a loss of 0.688, where it begins at 0.693."""
+SPREAD = 2.5
+"""Standard deviations from one reading to the next; of a median of ten that is six."""
 LOST = 3.0
 """Nats of log-probability that make an answer 20 times less likely."""
 
@@ -194,15 +196,16 @@ def _fallen(figures: Figures) -> str:
 
 
 def _crept(points: Sequence[Point]) -> str:
-    """The median of the latest ten lies above that of the lowest ten before them: by a quarter, by
-    three tenths of a nat, and by five times what both scatter together."""
+    """The medians of the latest ten, and of the ten before, lie above that of the lowest ten before
+    them: by a quarter, by three tenths of a nat, and by more than they scatter."""
     values = [value for _, value in points if math.isfinite(value)]
-    parts = [values[at : at + FEW] for at in range(len(values) - 2 * FEW, -1, -5)]
+    parts = [values[at : at + FEW] for at in range(len(values) - 3 * FEW, -1, -5)]
     if not parts:
         return ""
     low, now = min(map(median, parts)), median(values[-FEW:])
+    now = min(now, median(values[-2 * FEW : -FEW]))
     rise = now - low
-    if rise <= max(0.3, abs(low) / 4) or rise <= 2.8 * _scatter(values):
+    if rise <= max(0.3, abs(low) / 4) or rise <= SPREAD * _scatter(values):
         return ""
     return f"the loss crept up from {low:.3g} to {now:.3g}"
 

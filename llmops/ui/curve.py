@@ -66,7 +66,7 @@ def thinned(points: Sequence[Point], most: int = MOST_POINTS) -> list[Point]:
 def ticks(low: float, high: float, most: int = 4) -> list[float]:
     """Round values that cover low to high: steps of 1, 2 or 5 times a power of ten."""
     if not low < high:
-        pad = abs(low) * 0.1 or 1.0
+        pad = abs(low) * 0.5 or 1.0
         low, high = low - pad, high + pad
     raw = (high - low) / most
     base = 10.0 ** math.floor(math.log10(raw))

@@ -7,6 +7,8 @@ def number(value: float | int | None, *, digits: int = 3) -> str:
     """`12,345`, `0.0314`, `3.2e-05`; empty for None."""
     if value is None:
         return ""
+    if abs(value) >= 1e15:
+        return f"{value:.1e}"
     if isinstance(value, int) or (abs(value) >= 1000 and float(value).is_integer()):
         return f"{int(value):,}"
     if value and abs(value) < 1e-3:

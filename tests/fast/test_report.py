@@ -1,5 +1,6 @@
 """The report of a run: what is on the page, and what it advises."""
 
+import math
 import re
 import shutil
 from html.parser import HTMLParser
@@ -8,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from llmops.registry.manifest import DataUsed, Draft, Lineage
+from llmops.registry.manifest import DataUsed, Draft, Lineage, Manifest, VersionId
 from llmops.registry.store import Registry
 from llmops.report.advice import advice
 from llmops.report.page import report
@@ -68,7 +69,14 @@ def test_the_best_checkpoint_is_named_and_marked(run: Run) -> None:
 def test_what_the_watch_saw_and_what_to_try(run: Run) -> None:
     told = words(page(run))
     assert "step 14: overfitting: validation loss rose from 1 at step 8 to 1.67" in told
-    assert "fewer steps (`max_steps: 8`)" in told
+    assert "<code>max_steps: 8</code>) or more data" in page(run)
+
+
+def test_a_loss_that_is_no_number_leaves_its_place_on_the_axis(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.writes(step(1), step(2), *(step(at, loss=math.nan) for at in range(3, 12)))
+    run.log.stage("sft", "failed", error="diverged")
+    assert words(page(run)).count("step 11") == 2  # of loss and learning rate
 
 
 def test_inputs_output_and_the_version_before(run: Run) -> None:
@@ -124,33 +132,105 @@ def test_the_picture_is_a_png(run: Run, tmp_path: Path) -> None:
     assert (tmp_path / "r.png").read_bytes().startswith(b"\x89PNG")
 
 
-def trained(items: list[dict[str, Any]], *kinds: str) -> Trained:
+ITEMS = [{"step": 1, "loss": 1.0, "eval_loss": 1.0, "learning_rate": 3e-3}]
+
+
+@pytest.fixture
+def registered(tmp_path: Path) -> Manifest:
+    """What a training made."""
+    run = Run(tmp_path)
+    return Registry(run.paths).get(VersionId.parse(made(run, 1)))
+
+
+def lined(version: Manifest, **lineage: Any) -> Manifest:
+    """The same with another lineage."""
+    return version.model_copy(update={"lineage": version.lineage.model_copy(update=lineage)})
+
+
+def trained(
+    items: list[dict[str, Any]], *alarms: Alarm, version: Manifest | None = None
+) -> Trained:
+    return Trained(False, items, len(items), alarms, [], version, None)
+
+
+def advised(items: list[dict[str, Any]], *kinds: str, version: Manifest | None = None) -> list[str]:
     seen = [Alarm(kind, 1, "it is seen") for kind in kinds]
-    return Trained(False, items, len(items), seen, [], None, None)
+    return [one.what for one in advice(trained(items, *seen, version=version))]
 
 
-def advised(items: list[dict[str, Any]], *kinds: str) -> list[str]:
-    return [one.what for one in advice(trained(items, *kinds))]
+def series(name: str, *values: float, **more: float) -> list[dict[str, Any]]:
+    return [{"step": at, name: value, **more} for at, value in enumerate(values, 1)]
 
 
-def test_a_loss_that_still_falls_wants_more_steps() -> None:
-    falls = [{"step": at, "loss": 3 - at / 10} for at in range(20)]
-    flat = [{"step": at, "loss": 1.0} for at in range(20)]
-    assert "more steps" in advised(falls)
-    assert "more steps" not in advised(flat)
+FALLS = [3 - at / 10 for at in range(20)]
+
+
+def test_a_validation_loss_that_still_falls_wants_more_steps(registered: Manifest) -> None:
+    assert advised(series("eval_loss", *FALLS), version=registered) == ["more steps"]
+    assert advised(series("eval_loss", 4.0, 3.0, 2.0, 1.5), version=registered) == ["more steps"]
+    assert advised(series("eval_loss", *[1.0] * 20), version=registered) == []
+    assert advised(series("eval_loss", *FALLS)) == []  # nothing was made of it
+
+
+def test_a_loss_of_training_says_so_only_of_samples_that_are_new(registered: Manifest) -> None:
+    assert "more steps" in advised(series("loss", *FALLS, epoch=1.0), version=registered)
+    assert "more steps" not in advised(series("loss", *FALLS, epoch=1.1), version=registered)
+    assert "more steps" not in advised(series("loss", *FALLS), version=registered)
+
+
+def test_margins_that_grow_on_learned_pairs_want_no_more_steps(registered: Manifest) -> None:
+    assert advised(series("eval_loss", *FALLS, accuracy=1.0), version=registered) == []
+    assert advised(series("eval_loss", *FALLS, accuracy=0.8), version=registered) == ["more steps"]
 
 
 def test_who_holds_nothing_out_is_told_to() -> None:
     assert "data.validation" in advised([{"step": 1, "loss": 1.0}])[-1]
+    assert advised([{"step": 1, "loss": 1.0}], "another") == []  # there is worse to see to
 
 
-def test_the_last_step_may_not_be_the_best() -> None:
-    items = [{"step": at, "eval_loss": loss} for at, loss in enumerate((2.0, 1.0, 1.2))]
-    assert advised(items)[0].startswith("`load_best_model_at_end: true`")
-    assert advised([*items, {"step": 3, "eval_loss": 1.0}]) == []
+def test_the_last_step_may_not_be_the_best(registered: Manifest) -> None:
+    items = series("eval_loss", 2.0, 1.0, 1.2)
+    (told,) = advised(items, version=registered)
+    assert told.startswith("`load_best_model_at_end: true`")
+    assert advised(items) == []  # nothing was registered
+    assert advised(series("eval_loss", 2.0, 1.0, 1.2, 1.01), version=registered) == []
+    best = lined(registered, resolved={"args": {"load_best_model_at_end": True}})
+    assert advised(items, version=best) == []
+
+
+def test_what_was_stopped_at_its_best_is_not_told_to_stop(registered: Manifest) -> None:
+    stopped = lined(registered, stopped="training stopped at step 7 of 20")
+    (told,) = advised(ITEMS, "overfitting", version=stopped)
+    assert told.startswith("more data, or other")
+    assert advised(ITEMS, "overfitting")[0].startswith("fewer steps (`max_steps: 1`)")
+
+
+def test_the_rate_is_that_of_when_it_began() -> None:
+    rates = series("learning_rate", *(at * 1e-3 for at in range(1, 11)))
+    (told,) = advice(trained(rates, Alarm("instability", 5, "the loss rose")))
+    assert told.what.startswith("a lower `learning_rate`: 5.0e-04 to 1.7e-03, for it was 5.0e-03")
+    assert told.why == "the loss rose (step 5)"
+
+
+def test_a_longer_warmup_helps_only_who_fails_at_the_highest_rate() -> None:
+    rates = series("learning_rate", 1e-3, 2e-3, 1e-3)
+    early, late = (advice(trained(rates, Alarm("instability", at, "")))[0].what for at in (2, 3))
+    assert ("`warmup_steps`" in early, "`warmup_steps`" in late) == (True, False)
+
+
+def test_pairs_that_are_told_apart_want_a_higher_rate_and_others_a_look() -> None:
+    apart = series("accuracy", *[1.0] * 8, learning_rate=1e-8)
+    assert advised(apart, "no_preference")[0].startswith("a higher `learning_rate` than 1.0e-08")
+    chance = series("accuracy", *[0.5] * 8)
+    assert advised(chance, "no_preference")[0].startswith("look at the pairs")
+
+
+def test_what_is_set_already_is_not_advised(registered: Manifest) -> None:
+    held = lined(registered, resolved={"args": {"pref_ftx": 0.5}})
+    assert "pref_ftx" in advised(ITEMS, "collapse", version=registered)[0]
+    assert "pref_ftx" not in advised(ITEMS, "collapse", version=held)[0]
 
 
 @pytest.mark.parametrize("kind", ["instability", "no_preference", "collapse"])
 def test_each_alarm_has_its_advice(kind: str) -> None:
-    items = [{"step": 1, "loss": 1.0, "eval_loss": 1.0, "learning_rate": 3e-3}]
-    assert len(advised(items, kind)) == 1
+    assert len(advised(ITEMS, kind)) == 1
