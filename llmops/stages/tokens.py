@@ -8,11 +8,13 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 from llmops.data.tokenized import DATA, key_of
 from llmops.engines.contract import Command, Keep, ModelFiles, Progress, TrainJob
-from llmops.errors import LlmopsError
+from llmops.errors import Failed, LlmopsError
 from llmops.runner.stage import Attempt, Context
+from llmops.spec.source import display
 
 
 def tokens_key(command: Command | None, base: ModelFiles, context: Context) -> str | None:
@@ -28,14 +30,17 @@ def cached(key: str | None, context: Context) -> tuple[str, ...]:
 
 
 class Tokens:
-    """The tokenized data of one attempt. key: None where none is kept."""
+    """The tokenized data of one attempt. command: the stage's, as planned."""
 
-    def __init__(self, key: str | None, job: TrainJob, attempt: Attempt, context: Context) -> None:
-        self._key = key
+    def __init__(
+        self, command: Command | None, job: TrainJob, attempt: Attempt, context: Context
+    ) -> None:
+        self._command = None if attempt.forced else command
         self._job = job
         self._attempt = attempt
         self._context = context
         self._folder = attempt.paths.tokenized
+        self._key = self._key_now()
 
     @contextmanager
     def given(self, spare: int) -> Iterator[TrainJob]:
@@ -54,20 +59,32 @@ class Tokens:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def keep(self) -> None:
-        """Put what the engine has made into the cache, once it is there."""
+        """Put what the engine has made into the cache, once it is there. Raises Failed when it was
+        made of other data than was planned: a version of it would be called what it is not."""
         if self._key is None or not (self._folder / DATA).is_dir():
             return
         key, self._key = self._key, None
         job, held = self._job, self._job.validation
         sources = [*job.train, *(held if isinstance(held, Sequence) else ())]
-        digest = self._context.digests.file
         try:
-            if all(digest(one.path) == one.sha256 for one in sources):
+            changed = [one for one in sources if self._digest(one.path) != one.sha256]
+            if not changed and self._key_now() == key:
                 self._context.tokenized.keep(key, self._folder, sources)
-            else:
-                self._warn("the data changed since it was planned: what it became is not kept")
         except (OSError, LlmopsError) as error:
             self._warn(f"tokenized data is not kept: {error}")
+            return
+        for one in changed:
+            raise Failed(
+                "the data changed while it was read: it is not what was planned",
+                where=display(one.path),
+                fix="run it again once nothing writes to it",
+            )
+
+    def _digest(self, path: Path) -> str:
+        return self._context.digests.file(path)
+
+    def _key_now(self) -> str | None:
+        return tokens_key(self._command, self._job.base, self._context)
 
     def _lent(self, key: str) -> bool:
         if not self._context.tokenized.place(key).exists():

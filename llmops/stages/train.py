@@ -44,8 +44,6 @@ class _Payload:
     train: Sequence[Item]
     validation: Sequence[Item] | float | None
     training: Training
-    tokens: str | None = None
-    """The key of its tokenized data (data/tokenized.py); None where that is not kept."""
 
 
 class Train(Stage):
@@ -79,9 +77,6 @@ class Train(Stage):
             node.declared, engine, environment, files, shape, known, length, context
         )
         payload = _Payload(engine, environment, base, train, validation, training)
-        command = self._preview(node, payload, context)
-        if not done and not pending:
-            payload = replace(payload, tokens=tokens_key(command, files, context))
         if environment is None:
             reasons = (*reasons, f"{recipe.engine} is not installed: options unchecked")
         samples = sum(item.limit or item.samples for item in known)
@@ -89,8 +84,11 @@ class Train(Stage):
         if len(known) < len(train) and int(recipe.args.get("max_steps", -1)) <= 0:
             steps = None
         kind = "adapter" if recipe.args.get("finetuning_type", "lora") == "lora" else "full"
-        chained = command.notes if command is not None else ()
-        told = (*chained, *lengths(recipe, length, known), *cached(payload.tokens, context))
+        command = self._preview(node, payload, context)
+        told = command.notes if command is not None else ()
+        if not done:
+            taken = () if pending else cached(tokens_key(command, files, context), context)
+            told = (*told, *lengths(recipe, length, known), *taken, *training.notes())
         return Prepared(
             parts=parts,
             output=Pending(node.name, kind, recipe.output.model, training.made),
@@ -116,7 +114,7 @@ class Train(Stage):
         assert isinstance(payload.base, Located)
         job = _job(attempt.node, payload, payload.base.files, attempt.paths)
         job = replace(job, resume=checkpoint_of(payload.engine, attempt, context))
-        tokens = Tokens(None if attempt.forced else payload.tokens, job, attempt, context)
+        tokens = Tokens(prepared.command, job, attempt, context)
         spare = prepared.estimate.disk_bytes or 0
         with (
             holding(

@@ -9,16 +9,17 @@ from pathlib import Path
 import pytest
 
 from llmops.data.tokenized import DATA
-from llmops.engines.contract import ModelFiles, Progress, TrainJob
+from llmops.engines.contract import Environment, ModelFiles, Progress, TrainJob
 from llmops.engines.llamafactory.compile import compile_train
 from llmops.engines.llamafactory.machine import Machine
+from llmops.errors import Failed
 from llmops.runner.stage import Attempt, Context, Node
 from llmops.spec.settings import load_settings
 from llmops.stages.tokens import Tokens
 from tests.fast.models_on_disk import write_full
 from tests.training_jobs import LAYOUT_ROWS, bare_environment, train_job, train_recipe, write_rows
 
-KEY = "a" * 64
+CPU = Machine(2)
 
 
 @dataclass
@@ -28,8 +29,10 @@ class Training:
     project: Path
     context: Context
     data: Path
+    environment: Environment
     warned: list[str] = field(default_factory=list)
     after: Callable[[], object] = lambda: None
+    forced: bool = False
 
     def attempt(self, number: int) -> Tokens:
         recipe = train_recipe(self.project, "sft", data=self.data, template="qwen")
@@ -37,8 +40,8 @@ class Training:
         paths.root.mkdir(parents=True)
         job = train_job(recipe, ModelFiles(self.project / "base"), paths.root)
         node = Node("sft", "train", recipe, recipe.spec)
-        attempt = Attempt("run", node, number, paths, self._told)
-        return Tokens(KEY, job, attempt, self.context)
+        attempt = Attempt("run", node, number, paths, self._told, self.forced)
+        return Tokens(compile_train(job, self.environment, CPU), job, attempt, self.context)
 
     def run(self, number: int, during: Callable[[], object] = lambda: None) -> TrainJob:
         """One attempt in which the engine, if it is asked, leaves what it has made."""
@@ -63,7 +66,8 @@ class Training:
 def training(project: Path) -> Training:
     write_full(project / "base")
     _, file, rows = LAYOUT_ROWS["messages"]
-    return Training(project, Context(load_settings()), write_rows(project / file, rows))
+    data, environment = write_rows(project / file, rows), bare_environment(project)
+    return Training(project, Context(load_settings()), data, environment)
 
 
 def test_what_one_attempt_makes_the_next_one_takes(training: Training) -> None:
@@ -74,8 +78,8 @@ def test_what_one_attempt_makes_the_next_one_takes(training: Training) -> None:
 
 
 def test_the_engine_is_told_where(training: Training) -> None:
-    environment = bare_environment(training.project)
-    files = [compile_train(training.run(n), environment, Machine(2)).files for n in (1, 2)]
+    jobs = [training.run(1), training.run(2)]
+    files = [compile_train(job, training.environment, CPU).files for job in jobs]
     asked = [json.loads(one["finish.json"]).get("tokens") for one in files]
     folder = training.context.paths.run("run").attempt("sft", 1).tokenized / DATA
     assert asked == [{"folder": str(folder), "spare": 7}, None]
@@ -83,11 +87,24 @@ def test_the_engine_is_told_where(training: Training) -> None:
     assert read == [False, True]
 
 
-def test_what_was_made_of_other_data_is_not_kept(training: Training) -> None:
+def test_what_was_made_of_other_data_fails(training: Training) -> None:
     rows = LAYOUT_ROWS["messages"][2]
-    training.run(1, during=lambda: write_rows(training.data, [rows] * 9))
+    with pytest.raises(Failed, match="the data changed while it was read"):
+        training.run(1, during=lambda: write_rows(training.data, [rows] * 9))
     assert list(training.context.tokenized) == []
-    assert "changed since it was planned" in training.warned[0]
+
+
+def test_tokens_of_another_tokenizer_are_not_kept(training: Training) -> None:
+    file = training.project / "base" / "tokenizer.json"
+    training.run(1, during=lambda: file.write_text('{"version": "2"}'))
+    assert list(training.context.tokenized) == []
+
+
+def test_what_is_forced_takes_nothing_and_leaves_nothing(training: Training) -> None:
+    training.run(1)
+    training.forced = True
+    job = training.run(2)
+    assert (job.tokenized, job.keep) == (None, None)
 
 
 def test_data_that_is_gone_is_no_reason_to_fail(training: Training) -> None:
@@ -100,7 +117,7 @@ def test_a_training_that_fails_later_leaves_its_tokens(training: Training) -> No
     training.after = lambda: 1 / 0
     with pytest.raises(ZeroDivisionError):
         training.run(1)
-    assert list(training.context.tokenized) == [KEY]
+    assert len(list(training.context.tokenized)) == 1
 
 
 def test_what_is_half_written_is_not_kept(training: Training) -> None:
@@ -121,7 +138,8 @@ def test_a_cache_that_cannot_be_written_stops_nobody(training: Training) -> None
 
 def test_a_damaged_entry_is_told_and_made_anew(training: Training) -> None:
     training.run(1)
-    (training.context.tokenized.place(KEY) / DATA / "train" / "data.arrow").write_text("tokenz")
+    (entry,) = training.context.paths.tokenized.iterdir()
+    (entry / DATA / "train" / "data.arrow").write_text("tokenz")
     job = training.run(2)
     assert job.tokenized is None
     assert "damaged" in training.warned[0]
