@@ -6,7 +6,6 @@ more than what is free is warned of. docs/plans.md says how far estimates are of
 
 import json
 import math
-import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,15 +23,13 @@ from llmops.engines.contract import (
     ModelFiles,
 )
 from llmops.engines.shape import Shape
-from llmops.environments import machine
 from llmops.environments.machine import size_text
 from llmops.errors import BadInput, LlmopsError
 from llmops.registry.manifest import Manifest
 from llmops.runner.stage import Context
-from llmops.serving.memory import resident
-from llmops.serving.state import running
 from llmops.spec.load import Loaded
 from llmops.spec.recipe import TrainRecipe
+from llmops.stages.room import Room, room
 
 START_SECONDS = 8.0
 """What a stage takes before its first step: imports, tokenizing, loading."""
@@ -40,8 +37,6 @@ _SHOWN = 0.05
 """Of the peak: parts below it are not named."""
 _TOKEN_BYTES = 13
 """Of a tokenized sample on disk: the id in 4 bytes, its label in 8, its mask in 1."""
-_BACK = 0.95
-"""Of a GPU, when what is served on it gives it back."""
 _NO_ESTIMATE = (
     "memory and disk: no estimate; the base is quantized, sees or hears, or its config.json has "
     "other names for its sizes"
@@ -53,42 +48,6 @@ _LESS = 0.9
 def overridden(changes: Mapping[str, Any]) -> list[str]:
     """As arguments of a command."""
     return [f"{k}={v if isinstance(v, str) else json.dumps(v)}" for k, v in changes.items()]
-
-
-@dataclass(frozen=True)
-class Room:
-    """Memory of a device, in bytes. free: now, or once what is served on it has let go of it."""
-
-    name: str
-    total: int
-    free: int
-
-
-def room(gpus: int, mode: str, context: Context, devices: int = 1) -> Room | None:
-    """What a stage on so many devices with `while_serving: MODE` finds; None where it is not
-    known."""
-    served = [one for one in running(context.paths.serving) if one.own]
-    # What is refused beside a server runs when there is none.
-    goes = bool(served) and mode != "share"
-    if not gpus:
-        total, free = machine.memory()
-        back = [resident(b.pid) or 0 for s in served for b in s.backends.values() if b.pid]
-        return Room("memory", total, free + sum(back) * goes)
-    if context.gpu_memory is not None:
-        return Room("GPU", context.gpu_memory, context.gpu_memory)
-    if context.gpus is not None:
-        return None
-    if not context.cards:
-        return None
-    least = min(_used(context.cards, devices), key=lambda card: card.free)
-    return Room("GPU", least.total, int(least.total * _BACK) if goes else least.free)
-
-
-def _used(cards: Sequence[machine.Gpu], devices: int) -> Sequence[machine.Gpu]:
-    """Those of the machine's that training gets: the first that this process may use."""
-    ids = machine.visible_gpus(len(cards), os.environ.get("CUDA_VISIBLE_DEVICES"))[:devices]
-    numbers = [int(one) for one in ids if one.isdecimal()]
-    return [cards[one] for one in numbers if one < len(cards)] or cards
 
 
 @dataclass(frozen=True)
@@ -258,13 +217,18 @@ def _bytes(file: Path) -> int:
 
 def _checkpoints(args: Mapping[str, Any], steps: int | None) -> int:
     """How many there are at once: one more than are kept, while it is written."""
-    if "save_steps" not in args or args.get("save_strategy") == "no":
+    strategy = args.get("save_strategy", "steps" if "save_steps" in args else "no")
+    if strategy == "no":
         return 1 if args.get("enable_jit_checkpoint") else 0
-    kept = args.get("save_total_limit")
-    every = float(args["save_steps"])
-    every = every * (steps or 0) if every < 1 else every
-    made = math.ceil(steps / every) if steps and every else None
-    most = int(kept) + 1 if kept else None
+    made = None
+    if strategy == "epoch" and int(args.get("max_steps", -1)) <= 0:
+        made = math.ceil(float(args.get("num_train_epochs", 3.0)))
+    elif strategy == "steps" and steps:
+        every = float(args.get("save_steps", 500))
+        made = math.ceil(steps / (every * steps if every < 1 else every))
+    # The best one is kept beside the newest.
+    kept = int(args.get("save_total_limit") or 0)
+    most = max(kept, 2 if args.get("load_best_model_at_end") else 1) + 1 if kept else None
     return min((n for n in (made, most) if n is not None), default=1)
 
 

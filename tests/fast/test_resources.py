@@ -16,7 +16,8 @@ from llmops.engines.shape import shape_of
 from llmops.errors import BadInput
 from llmops.runner.stage import Context
 from llmops.spec.settings import load_settings
-from llmops.stages.resources import Training, room
+from llmops.stages.resources import Training
+from llmops.stages.room import room
 from tests.fast.estimated import FULL, HALF, model, recipe
 from tests.fast.models_on_disk import write_safetensors
 from tests.fast.served_state import serve
@@ -203,6 +204,35 @@ def test_checkpoints_count_with_the_states_of_the_optimizer(planned: Path) -> No
     weights = shape_of(planned / "model").parameters * 4  # type: ignore[union-attr]
     loaded = (planned / "data.jsonl").stat().st_size
     assert stage["estimate"]["disk_bytes"] == 2 * weights + 3 * 3 * weights + loaded
+
+
+@pytest.mark.parametrize(
+    ("args", "number"),
+    [
+        ("args.save_strategy=no", 0),
+        ("args.save_strategy=no args.enable_jit_checkpoint=true", 1),
+        ("args.save_steps=5 args.save_total_limit=null", 2),
+        ("args.save_steps=0.25 args.save_total_limit=null", 4),
+        ("args.save_strategy=epoch args.max_steps=-1 args.num_train_epochs=2", 2),
+        ("args.save_strategy=epoch args.max_steps=-1 args.num_train_epochs=9", 3),
+        ("args.save_total_limit=1", 2),
+    ],
+)
+def test_as_many_checkpoints_count_as_there_are_at_once(
+    planned: Path, args: str, number: int
+) -> None:
+    (stage,) = json.loads(plan("--json", *args.split())[1])["stages"]
+    weights = shape_of(planned / "model").parameters * 4  # type: ignore[union-attr]
+    data = (planned / "data.jsonl").stat().st_size
+    assert stage["estimate"]["disk_bytes"] == 2 * weights + number * 3 * weights + data
+
+
+def test_the_best_checkpoint_is_kept_beside_the_newest(planned: Path) -> None:
+    best = "args.save_total_limit=1 args.load_best_model_at_end=true args.eval_strategy=steps"
+    more = ["args.eval_steps=2", "args.save_strategy=steps", "data.validation=[path:data.jsonl]"]
+    (stage,) = json.loads(plan("--json", *best.split(), *more)[1])["stages"]
+    weights = shape_of(planned / "model").parameters * 4  # type: ignore[union-attr]
+    assert stage["estimate"]["disk_bytes"] > 2 * weights + 3 * 3 * weights
 
 
 def test_a_time_that_is_not_known_is_not_passed_over(planned: Path) -> None:
