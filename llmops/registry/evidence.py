@@ -20,7 +20,8 @@ class Evidence(Spec):
     """One piece. version: NAME:vN that it is about; against: what it was compared with.
 
     passed: what a gate would make of it; missing: what it lacks, in words, when not. digest:
-    sha256 of the report. by: the run or person.
+    sha256 of the report. by: the run or person. recipe, stage: of an evaluation, the file and the
+    stage that asked; made_of: by key, what it was made with, for plans to compare.
     """
 
     id: str
@@ -34,6 +35,9 @@ class Evidence(Spec):
     file: str | None = Field(None, description="the report, relative to the project")
     digest: str
     by: str = ""
+    recipe: str = ""
+    stage: str = ""
+    made_of: dict[str, str] = Field(default_factory=dict)
 
     @property
     def asks(self) -> bool:

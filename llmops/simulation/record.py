@@ -14,7 +14,8 @@ from llmops.store.paths import ProjectPaths
 class SimulationRecord(Spec):
     """versions: by variant, None for one that named nothing then; answers: by version, those of
     comparisons apart, which are blind; events: by kind. Times in seconds since 1970; last_event:
-    when the last rating was acknowledged."""
+    when the last rating was acknowledged; recipe, stage: the file and the stage that asked; parts:
+    of the fingerprint."""
 
     name: str
     fingerprint: str
@@ -29,6 +30,9 @@ class SimulationRecord(Spec):
     started: float
     ended: float
     last_event: float = Field(description="0: nobody rated")
+    recipe: str = ""
+    stage: str = ""
+    parts: dict[str, str] = Field(default_factory=dict)
 
     @property
     def id(self) -> str:

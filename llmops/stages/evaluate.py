@@ -20,8 +20,8 @@ from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared, Refer
 from llmops.spec.deployment import Deployment, VllmBackend
 from llmops.spec.evaluation import EvaluateRecipe
 from llmops.spec.load import Loaded, load_data, load_deployment
+from llmops.stages.evidenced import Asking, ServedWith, find_evidence, why_not
 from llmops.stages.history import planning_environment
-from llmops.store.digest import sha256_json
 
 if TYPE_CHECKING:
     from llmops.evaluation.items import Asked
@@ -60,10 +60,11 @@ class Evaluate(Stage):
         suites = _suites(node, context)
         refuse_unmeasured(node.declared, suites)
         through, served_with = _backend(node, context)
-        payload = _Payload(suites, through, served_with, model, baseline)
-        parts = _parts(recipe, payload)
+        payload = _Payload(suites, through, served_with.mark, model, baseline)
+        asked = Asking(recipe, model, baseline, suites, served_with)
+        parts = asked.parts
         pending = tuple(one.node for one in (model, baseline) if isinstance(one, Pending))
-        found = None if pending else _found(parts, model, context)
+        found = None if pending else find_evidence(parts, model, context)
         notes = _outcome(found) if found else abilities(node.declared, suites, context.abilities)
         return Prepared(
             parts=parts,
@@ -71,17 +72,18 @@ class Evaluate(Stage):
             found=found,
             pending_on=tuple(dict.fromkeys(pending)),
             done=found is not None,
-            reasons=() if found or pending else (f"no such evidence about {model.id}",),
+            reasons=() if found else why_not(asked, node, _name(model), context),
             summary=_summary(recipe, suites),
             notes=tuple(notes),
-            payload=payload,
+            payload=(payload, asked),
         )
 
     def execute(self, prepared: Prepared, attempt: Attempt, context: Context) -> Evidence:
         from llmops.evaluation.report import REPORT, write
         from llmops.store.digest import sha256_file
 
-        payload: _Payload = prepared.payload
+        payload: _Payload
+        payload, asked = prepared.payload
         assert isinstance(payload.model, Located)
         mark = fingerprint(prepared.parts)[:16]
         record = _asked(payload, attempt, context, mark)
@@ -101,6 +103,9 @@ class Evaluate(Stage):
             file=context.relative(folder / REPORT),
             digest=sha256_file(folder / REPORT),
             by=f"run {attempt.run}",
+            recipe=context.relative(attempt.node.declared.path),
+            stage=attempt.node.name,
+            made_of=asked.told,
         )
         EvidenceLog(context.paths).add(evidence)
         for note in _outcome(evidence):
@@ -206,49 +211,15 @@ def _suites(node: Node, context: Context) -> tuple["Asked", ...]:
     return tuple(found.values())
 
 
-def _backend(node: Node, context: Context) -> tuple[Path, str]:
+def _backend(node: Node, context: Context) -> tuple[Path, ServedWith]:
     """The deployment's file, and its backend as far as it decides the answers."""
     path = node.declared.file(node.spec.through, ("through",), context.settings.root)
     deployment: Loaded[Deployment] = load_deployment(path)
     backend = deployment.spec.backend
     if isinstance(backend, VllmBackend):
         version = planning_environment("vllm", context)[1]
-        return path, f"vllm {version} {sha256_json(backend.args)[:12]}"
-    return path, f"openai {backend.url}"
-
-
-def _parts(recipe: EvaluateRecipe, payload: _Payload) -> dict[str, str]:
-    """What the fingerprint covers: all that decides the evidence."""
-    parts = {
-        "stage": "evaluate",
-        "model": _digest(payload.model),
-        "backend": payload.served_with,
-        "sampling": sha256_json(recipe.sampling.model_dump()),
-        "confidence": str(recipe.confidence),
-        "gate": sha256_json([asks.model_dump() for asks in recipe.gate]),
-    }
-    if payload.baseline is not None:
-        parts["baseline"] = _digest(payload.baseline)
-    for asked in payload.suites:
-        parts[f"suites.{asked.suite.name}"] = asked.digest
-    return parts
-
-
-def _digest(one: Located | Pending) -> str:
-    """The version's own name is part of it: evidence is about a version, not about bytes."""
-    if isinstance(one, Pending):
-        return f"pending: {one.node}"
-    return f"{one.id} {one.digest} {one.base_digest or ''}".rstrip()
-
-
-def _found(parts: Mapping[str, str], model: Located, context: Context) -> Evidence | None:
-    """The newest evidence of the same fingerprint whose report is still there."""
-    mark = f"-{fingerprint(parts)[:16]}"
-    known = EvidenceLog(context.paths).of(VersionId.parse(model.id).name, model.id)
-    for evidence in reversed(known):
-        if evidence.kind == "evaluation" and evidence.id.endswith(mark) and evidence.file:
-            return evidence if (context.settings.root / evidence.file).is_file() else None
-    return None
+        return path, ServedWith(f"vllm {version}", backend.args)
+    return path, ServedWith(f"openai {backend.url}")
 
 
 def _outcome(evidence: Evidence | None) -> list[str]:

@@ -17,6 +17,7 @@ from llmops.preferences.mark import Yield, Yields, mark
 from llmops.preferences.report import Report
 from llmops.preferences.snapshot import Snapshot, snapshots
 from llmops.preferences.source import has_log
+from llmops.runner.fingerprint import changes, flatten
 from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared, Stage
 from llmops.spec.preferences import PreferencesRecipe
 
@@ -57,7 +58,7 @@ class Preferences(Stage):
             found=found if done else None,
             pending_on=waiting,
             done=done,
-            reasons=() if done else _reasons(known, now.report.to_ask),
+            reasons=() if done else _reasons(known, recipe, now),
             summary=f"as the log is now, {summary}" if waiting else summary,
             notes=tuple(now.report.lines()),
         )
@@ -172,13 +173,23 @@ def sampler(node: Node, context: Context) -> tuple[Path, str]:
         ) from error
 
 
-def _reasons(known: list[Snapshot], to_ask: int) -> tuple[str, ...]:
+def _reasons(known: list[Snapshot], recipe: PreferencesRecipe, now: Yield) -> tuple[str, ...]:
+    """What changed since the last snapshot: the recipe's keys, and what the log yields."""
     if not known:
         return ("never run",)
-    if to_ask:
-        return ("a judge has yet to be asked",)
-    last = known[-1].manifest.report
-    return (f"the log yields other rows than {known[-1].id} ({last.total:,})",)
+    last = known[-1].manifest
+    told = recipe.model_dump(mode="json", exclude_none=True)
+    before, after = (
+        {key: str(value) for key, value in flatten(one).items()} for one in (last.recipe, told)
+    )
+    found, total = changes(before, after), now.report.total
+    if now.report.to_ask:
+        return (*found, "a judge has yet to be asked")
+    if now.digest == last.digest:
+        return found
+    if total != last.report.total:
+        return (*found, f"rows: {last.report.total:,} in {known[-1].id} -> {total:,}")
+    return (*found, f"rows: {total:,}, others than in {known[-1].id}")
 
 
 def refuse_few(report: Report, recipe: PreferencesRecipe, where: str) -> None:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from llmops.engines.contract import Progress
 from llmops.errors import Failed
 from llmops.gateway.routes import read_routes
-from llmops.runner.fingerprint import fingerprint, flatten
+from llmops.runner.fingerprint import changes, fingerprint, flatten
 from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared, Stage
 from llmops.serving.resolve import Resolver
 from llmops.simulation.prompts import Prompt, read_prompts
-from llmops.simulation.record import SimulationRecord, find_simulation, keep
+from llmops.simulation.record import SimulationRecord, find_simulation, keep, simulations
 from llmops.spec.deployment import Deployment
 from llmops.spec.load import Loaded, load_deployment
 from llmops.spec.simulation import SimulateRecipe
@@ -27,6 +27,7 @@ ROUTED_WITHIN = 120.0
 """Seconds in which a deployment must have routed the versions that its aliases name."""
 REPORT_SECONDS = 0.5
 
+_VERSION = "version of "
 Versions = dict[str, str | None]
 
 
@@ -63,7 +64,7 @@ class Simulate(Stage):
             found=found,
             pending_on=tuple(one.node for one in waiting),
             done=found is not None,
-            reasons=() if found or waiting else ("not yet with these versions",),
+            reasons=() if found else _why_not(parts, node, context),
             summary=_summary(recipe, deployment.spec.name, versions),
             payload=_Payload(file, deployment, read_prompts(prompts), versions),
         )
@@ -85,13 +86,14 @@ class Simulate(Stage):
             outcome = visit_all(visitor, planned, recipe.concurrency, report)
         finally:
             visitor.close()
-        record = _record(prepared, attempt, outcome, started)
+        file = context.relative(attempt.node.declared.path)
+        record = _record(prepared, attempt, outcome, started, file)
         keep(record, context.paths)
         return record
 
 
 def _record(
-    prepared: Prepared, attempt: Attempt, outcome: "Outcome", started: float
+    prepared: Prepared, attempt: Attempt, outcome: "Outcome", started: float, file: str
 ) -> SimulationRecord:
     recipe: SimulateRecipe = attempt.node.spec
     payload: _Payload = prepared.payload
@@ -109,7 +111,26 @@ def _record(
         started=started,
         ended=time.time(),
         last_event=outcome.last_event,
+        recipe=file,
+        stage=attempt.node.name,
+        parts=prepared.parts,
     )
+
+
+def _why_not(parts: Mapping[str, str], node: Node, context: Context) -> tuple[str, ...]:
+    """What changed since the same stage simulated last; which versions it will meet is not known
+    while they are made."""
+    mine = context.relative(node.declared.path), node.name
+    known = reversed(simulations(context.paths))
+    earlier = next((one for one in known if one.parts and (one.recipe, one.stage) == mine), None)
+    if earlier is None:
+        return ("never run",)
+    before = {key: one for key, one in earlier.parts.items() if key in parts or not _is_met(key)}
+    return changes(before, parts)
+
+
+def _is_met(part: str) -> bool:
+    return part.startswith(_VERSION)
 
 
 def versions_behind(deployment: Loaded[Deployment], context: Context) -> Versions:
@@ -130,7 +151,7 @@ def _parts(recipe: SimulateRecipe, prompts: str, name: str, versions: Versions) 
         **{key: str(value) for key, value in said.items()},
         "prompts": prompts,
         "deployment": name,
-        **{f"version of {variant}": str(version) for variant, version in versions.items()},
+        **{f"{_VERSION}{variant}": str(version) for variant, version in versions.items()},
     }
 
 

@@ -1,6 +1,7 @@
 """What a plan says has changed since a version was made, with the real kind of stage `train`."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from llmops.runner.plan import make_plan
 from llmops.runner.stage import Context
 from llmops.spec.settings import load_settings
 from llmops.stages.catalog import KINDS
+from tests.conftest import ROOT
 from tests.fast.copying_stage import tiny_model
 
 RECIPE = """\
@@ -19,7 +21,10 @@ kind: train
 stage: cpt
 base: town:v1
 data: {train: ["path:a.jsonl"], validation: ["path:b.jsonl"]}
-args: {learning_rate: 5.0e-4, lr_scheduler_kwargs: {rate: 1, power: 2}}
+args:
+  learning_rate: 5.0e-4
+  lr_scheduler_type: polynomial
+  lr_scheduler_kwargs: {lr_end: 1.0e-7, power: 2}
 output: {model: town}
 """
 
@@ -95,3 +100,22 @@ def test_another_base_is_told_by_its_name(project: Path) -> None:
 def test_more_data_is_new(project: Path) -> None:
     told = reasons('data.train=["path:a.jsonl", "path:b.jsonl"]')
     assert told[0] == "data: new, b.jsonl (3 rows)"
+
+
+def test_a_base_says_which_part_of_its_making_changed(project: Path) -> None:
+    shutil.copytree(ROOT / "recipes" / "data", project / "data")
+    shutil.copy(ROOT / "recipes" / "base.yaml", project)
+
+    def stage(*overrides: str) -> Any:
+        return make_plan(Path("base.yaml"), overrides, context=context(), kinds=KINDS).stages[-1]
+
+    made = stage()
+    parts, resolved = made.prepared.parts, made.node.declared.source.data
+    lineage = Lineage(stage="base", recipe="base.yaml", resolved=resolved)
+    kept = {"fingerprint": fingerprint(parts), "parts": parts, "lineage": lineage}
+    name = made.node.spec.output.model
+    context().registry.add(Draft(name=name, kind="full", stage="base", **kept), project / "seed-a")
+    assert stage().state == "reuse"
+    changed = stage("architecture.hidden_size=96", "tokenizer.vocab_size=512", "seed=7")
+    found = [why.partition(":")[0] for why in changed.reasons if "not installed" not in why]
+    assert found == ["architecture.hidden_size", "seed", "tokenizer.vocab_size"]

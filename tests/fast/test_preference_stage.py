@@ -124,7 +124,8 @@ def test_new_feedback_makes_the_next_snapshot(paths: ProjectPaths) -> None:
     write(paths, voted(10, start=100).records[100:], "town-2")
     found = plan("preferences.yaml")
     assert states(found) == ["run"]
-    assert found.stages[0].reasons == ("the log yields other rows than preferences:town@1 (40)",)
+    assert found.stages[0].reasons == ("rows: 40 in preferences:town@1 -> 50",)
+    assert plan("preferences.yaml", "holdout=0.5").stages[0].reasons[:-1] == ("holdout: 0.2 -> 0.5",)
     run()
     assert find_snapshot("town", paths).counts == {"train": 39, "holdout": 11}
 

@@ -144,6 +144,35 @@ def test_a_passed_gate_is_evidence_about_the_version(root: Path) -> None:
     assert found.id.startswith("evidence:town:v2/eval-")
 
 
+def test_a_plan_says_what_changed_since_the_evidence(root: Path) -> None:
+    def reasons(*overrides: str) -> tuple[str, ...]:
+        return plan(town(root), "eval.yaml", *overrides).stages[0].reasons
+
+    assert reasons() == ("never run",)
+    run(town(root))
+    assert reasons() == ()
+    assert reasons("gate.1.at_least=0.9", "sampling.max_tokens=9", "model=town:v1") == (
+        "gate.1.at_least: 0.8 -> 0.9",
+        "model: town:v2 -> town:v1",
+        "sampling.max_tokens: 256 -> 9",
+    )
+    served = "backend: {kind: vllm, args: {max_model_len: 64}}\n"
+    (root / "town.yaml").write_text(DEPLOYMENT + served)
+    items = (root / "items.jsonl").read_text().splitlines()
+    (root / "items.jsonl").write_text("\n".join(items[1:]))
+    length, suite = reasons()
+    assert length == "backend.args.max_model_len: new, 64"
+    assert suite.startswith("suites.trees: 40 items ")
+    assert " -> 39 items " in suite
+
+
+def test_evidence_whose_report_is_gone_is_made_again(root: Path) -> None:
+    run(town(root))
+    (found,) = evidence(root)
+    (root / str(found.file)).unlink()
+    assert plan(town(root)).stages[0].reasons == (f"its report {found.file} is gone",)
+
+
 def test_a_destroyed_version_is_refused_with_figures(root: Path) -> None:
     told = run(town(root, destroyed))
     (found,) = evidence(root)

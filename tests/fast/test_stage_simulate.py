@@ -1,17 +1,19 @@
 """`kind: simulate` as planned: what it would visit, and when it has done so already."""
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from llmops.errors import BadInput, Failed
 from llmops.registry.store import Registry
-from llmops.runner.fingerprint import fingerprint
 from llmops.runner.plan import Plan, make_plan
-from llmops.runner.stage import Context
+from llmops.runner.stage import Attempt, Context
+from llmops.simulation.crowd import Outcome
 from llmops.simulation.record import SimulationRecord, keep, simulations
 from llmops.spec.settings import load_settings
 from llmops.stages.catalog import KINDS
+from llmops.stages.simulate import _record
 from llmops.store.paths import ProjectPaths
 from tests.fast.town_project import make_town
 
@@ -41,22 +43,12 @@ def plan(*overrides: str) -> Plan:
 
 def simulate(project: Path, *overrides: str) -> SimulationRecord:
     """The record that running the plan would have kept."""
-    parts = plan(*overrides).stages[0].prepared.parts
-    record = SimulationRecord(
-        name="crowd",
-        fingerprint=fingerprint(parts),
-        run="r1",
-        deployment="town",
-        versions={"control": "town:v1", "candidate": "town:v2"},
-        users=10,
-        visits=40,
-        answers={"town:v1": 40},
-        events={"thumbs": 12, "edit": 3},
-        failed=0,
-        started=1.0,
-        ended=2.0,
-        last_event=1.5,
+    stage = plan(*overrides).stages[0]
+    attempt = Attempt("r1", stage.node, 1, ProjectPaths(project).run("r1").attempt("s", 1), print)
+    outcome = Outcome(
+        visits=40, answers=Counter({"town:v1": 40}), events=Counter(thumbs=12, edit=3)
     )
+    record = _record(stage.prepared, attempt, outcome, 1.0, "simulate.yaml")
     keep(record, ProjectPaths(project))
     return record
 
@@ -83,6 +75,20 @@ def test_another_recipe_is_another_simulation(
 ) -> None:
     simulate(project)
     assert plan(override).stages[0].state == "run"
+
+
+def test_what_changed_since_is_told_by_key(registry: Registry, project: Path) -> None:
+    assert plan().stages[0].reasons == ("never run",)
+    simulate(project)
+    registry.move("town", "production", 3, why="better")
+    (project / "prompts.jsonl").write_text('{"prompt": "Which lake?"}\n')
+    found = plan("users.malicious=0.1", "visits=41").stages[0].reasons
+    assert found[1:] == (
+        "users.malicious: 0.0 -> 0.1",
+        "version of control: town:v1 -> town:v3",
+        "visits: 40 -> 41",
+    )
+    assert found[0].startswith("prompts: ")
 
 
 def test_how_many_at_once_changes_nothing(registry: Registry, project: Path) -> None:
