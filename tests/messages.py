@@ -24,6 +24,8 @@ SAID_IN = ("what", "message", "text")
 MORE = {"Finding": "what", "Cause": "text", "Installed": "broken"}
 """Classes that are no errors and hold messages, and the field that does."""
 
+FUNCTIONS = {"_bad"}
+"""That make an answer of a message (gateway/exchange.py)."""
 _OF_BUILTINS = {*dir(dict), *dir(str), *dir(list), *dir(set), *dir(Path)}
 ROOTS = {"Exception", "ValueError", "RuntimeError"}
 
@@ -105,11 +107,12 @@ class Messages:
         self.modules = [Module(f, ast.parse(f.read_text(encoding="utf-8"))) for f in files]
         self.scopes = [scope for module in self.modules for scope in module.scopes]
         self.classes = {
-            node.name: node
+            (module.name, node.name): (module, node)
             for module in self.modules
             for node in ast.walk(module.tree)
             if isinstance(node, ast.ClassDef)
         }
+        self.class_names = {name for _, name in self.classes}
         self.functions: dict[str, list[Scope]] = {}
         for scope in self.scopes:
             if scope.function is not None:
@@ -122,30 +125,39 @@ class Messages:
         self.values: set[str] = set()
         for calls in list(self.calls.values()):
             for scope, call in calls:
-                if (said := self._made(call)) is not None:
+                if (said := self._made(call, scope.module)) is not None:
                     self._record(said, scope, _place(scope, call), ())
 
-    def _made(self, call: ast.Call) -> ast.expr | None:
+    def _made(self, call: ast.Call, module: Module) -> ast.expr | None:
         """The message of a call that makes an error."""
         name = _name(call.func)
         if isinstance(call.func, ast.Call):  # a class that is chosen among several
             chosen = (*call.func.args, call.func.func)
-            name = next((_name(n) for n in chosen if self._is_error(_name(n))), "")
+            name = next((_name(n) for n in chosen if self._is_error(_name(n), module)), "")
         if any(isinstance(a, ast.Constant) and a.value == "ok" for a in call.args):
             return None  # of a Finding
-        if name == "ValueError" or name in MORE or self._is_error(name):
-            return _argument(call, *self._said_in(name))
+        if name in FUNCTIONS:
+            return _argument(call, 0, "what")
+        if name == "ValueError" or name in MORE or self._is_error(name, module):
+            return _argument(call, *self._said_in(name, module))
         return None
 
-    def _is_error(self, name: str) -> bool:
-        node = self.classes.get(name)
-        bases = [_name(base) for base in node.bases] if node else []
-        return any(b in ROOTS or (b != name and self._is_error(b)) for b in bases)
+    def _class(self, name: str, module: Module) -> tuple[Module, ast.ClassDef] | None:
+        return self.classes.get((module.home(name), name))
 
-    def _said_in(self, name: str) -> tuple[int, str]:
+    def _is_error(self, name: str, module: Module) -> bool:
+        found = self._class(name, module)
+        if found is None:
+            return False
+        home, node = found
+        bases = [_name(base) for base in node.bases]
+        return any(b in ROOTS or (b != name and self._is_error(b, home)) for b in bases)
+
+    def _said_in(self, name: str, module: Module) -> tuple[int, str]:
         """Position and name of a class's message."""
-        node = self.classes.get(name)
-        while node is not None:
+        found = self._class(name, module)
+        while found is not None:
+            module, node = found
             for inner in node.body:
                 if isinstance(inner, Function) and inner.name == "__init__":
                     return _position([a.arg for a in inner.args.args[1:]])
@@ -154,27 +166,29 @@ class Messages:
                 for i in node.body
                 if isinstance(i, ast.AnnAssign) and isinstance(i.target, ast.Name)
             ]
-            if fields and name in MORE:
-                return fields.index(MORE[name]), MORE[name]
+            if fields and node.name in MORE:
+                return fields.index(MORE[node.name]), MORE[node.name]
             base = _name(node.bases[0]) if node.bases else ""
-            node = self.classes.get(base) if base != node.name else None
+            found = self._class(base, module) if base != node.name else None
         return 0, "what"
 
     def _record(self, said: ast.expr, scope: Scope, place: str, seen: tuple[Any, ...]) -> None:
         """What `said` is in `scope`; where it is what the function is given, what callers give."""
         given = _parameters(scope) & {n.id for n in ast.walk(said) if isinstance(n, ast.Name)}
         assert scope.function is not None or not given
-        passed = False
+        told, untold = False, False  # by callers
         if given and scope.function is not None and scope.id not in seen:
             for caller, call in self._calls(scope):
                 exprs = {p: e for p in given if (e := _given(scope, call, p)) is not None}
                 names = {p: self.texts(e, caller) for p, e in exprs.items()}
                 if any(_told(t) for texts in names.values() for t in texts):
-                    passed = True
+                    told = True
                     self._keep(self.texts(said, replace(scope, names=names)), _place(caller, call))
                 elif isinstance(said, ast.Name) and said.id in exprs:
                     self._record(exprs[said.id], caller, _place(caller, call), (*seen, scope.id))
-        if not passed or not isinstance(said, ast.Name):
+                else:
+                    untold = True
+        if untold or not told:
             self._keep(self.texts(said, scope), place)
 
     def _keep(self, texts: Texts, place: str) -> None:
@@ -203,7 +217,7 @@ class Messages:
         arguments = caller.function.args.args if caller.function else []
         typed = next((a.annotation for a in arguments if a.arg == receiver), None)
         kind = _name(typed.value if isinstance(typed, ast.Subscript) else typed)
-        return kind == scope.owner or kind not in self.classes
+        return kind == scope.owner or kind not in self.class_names
 
     def texts(
         self, node: ast.expr | None, scope: Scope, depth: int = 0, calls: bool = True
@@ -233,6 +247,8 @@ class Messages:
                 return one(value)
             case ast.Name(id=name):
                 return self._named(name, scope, depth)
+            case ast.Call(func=ast.Attribute(value=value, attr="rstrip")):
+                return one(value)
             case ast.Call(func=ast.Name(id=name)) if calls and name in self.functions:
                 return self._returned(node, scope, depth)
         return {VALUE}

@@ -20,7 +20,18 @@ DOCUMENTED = {
     "registry": "models",
     "environments": "engines",
     "store": "engines",
-    "cli": "recipes",
+    "cli": "runs",
+    "serving": "serving",
+    "up": "serving",
+    "gateway": "gateway",
+    "feedback": "feedback",
+    "preferences": "feedback",
+    "simulation": "feedback",
+    "evaluation": "evaluation",
+    "experiments": "evaluation",
+    "control": "control",
+    "scheduling": "control",
+    "starter": "recipes",
 }
 """The page where the messages of a package mostly stand."""
 RETURNED = {
