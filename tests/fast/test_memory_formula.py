@@ -116,6 +116,15 @@ def test_validation_files_may_hold_longer_samples() -> None:
     assert found.parts["evaluation"] > 0.9 * 8 * 4096 * LLAMA.vocabulary * 10
 
 
+def test_an_adapter_that_is_trained_on_has_its_own_rank(tmp_path: Path) -> None:
+    files = ModelFiles(tmp_path, tmp_path)
+    (tmp_path / "adapter_config.json").write_text('{"r": 64}')
+    trained_on = memory(recipe({"quantization_bit": 4}), files, LLAMA, 256, gpu=True)
+    assert trained_on.parts["gradients"] == 4 * adapter({"lora_rank": 64}, LLAMA)
+    merged = memory(recipe({}), files, LLAMA, 256, gpu=True)
+    assert merged.parts["gradients"] == 4 * adapter({"lora_rank": 8}, LLAMA)
+
+
 def test_liger_fuses_for_the_models_that_the_engine_gives_it_to() -> None:
     files, given = ModelFiles(Path("model")), recipe({**HALF, "enable_liger_kernel": True})
     found = [

@@ -8,7 +8,7 @@ import math
 
 from llmops.engines.contract import Memory, ModelFiles
 from llmops.engines.llamafactory.activations import of_evaluation, of_tokens
-from llmops.engines.llamafactory.chaining import chain, needs_reference
+from llmops.engines.llamafactory.chaining import adapter_rank, chain, needs_reference
 from llmops.engines.llamafactory.need import Need, precision
 from llmops.engines.llamafactory.optionfiles import zero_of
 from llmops.engines.llamafactory.weights import known, of_weights, offloaded
@@ -41,12 +41,12 @@ def memory(
     if longest is not None and not spec.packed:
         # Padded to a multiple of 8 (train/sft/workflow.py).
         length = min(length, 8 * math.ceil(longest / 8))
-    own = spec.args.get("finetuning_type", "lora") != "lora"
-    compared = needs_reference(recipe)
-    reference = (compared and own) or "ref_model" in chain(recipe, base).options
+    decided, compared = chain(recipe, base), needs_reference(recipe)
+    reference = (compared and decided.makes == "full") or "ref_model" in decided.options
+    rank = adapter_rank(decided.adapter) if decided.adapter and not decided.concatenate else None
     evaluated = cutoff if isinstance(spec.data.validation, list) else length
     need = Need(
-        spec.args,
+        {**spec.args, "lora_rank": rank} if rank else spec.args,
         spec.stage,
         spec.resources.devices,
         shape,
