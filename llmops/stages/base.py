@@ -12,6 +12,7 @@ from llmops.spec.recipe import BaseRecipe
 from llmops.stages.datasets import data_parts, inspect_all
 from llmops.stages.engine_run import register, run_engine
 from llmops.stages.history import looked_up, planning_environment
+from llmops.stages.parts import value_part
 from llmops.store.digest import sha256_json
 from llmops.store.run_paths import AttemptPaths
 
@@ -107,6 +108,6 @@ def _parts(recipe: BaseRecipe, version: str, texts: Sequence[DataSet]) -> dict[s
         "seed": str(recipe.seed),
         "dtype": recipe.dtype,
         "tokenizer": sha256_json(tokenizer),
-        **{f"architecture.{k}": str(v) for k, v in sorted(recipe.architecture.items())},
+        **{f"architecture.{k}": value_part(v) for k, v in sorted(recipe.architecture.items())},
         **data_parts("tokenizer.texts", texts),
     }

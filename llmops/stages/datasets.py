@@ -161,6 +161,8 @@ def data_parts(prefix: str, items: Sequence[Item]) -> dict[str, str]:
         parts[name] = item.sha256
         parts[f"{name}.layout"] = item.layout
         parts[f"{name}.columns"] = ",".join(f"{k}={v}" for k, v in sorted(item.columns.items()))
+        if item.path.suffix.lower() == ".txt":  # its lines would be rows of another format, too
+            parts[f"{name}.format"] = "txt"
         if item.limit is not None:
             parts[f"{name}.limit"] = str(item.limit)
     return parts

@@ -26,9 +26,9 @@ from llmops.stages.datasets import Item, data_parts, promised, snapshot_inputs, 
 from llmops.stages.engine_run import register, run_engine
 from llmops.stages.history import checkpoint_of, looked_up, planning_environment
 from llmops.stages.lengths import counted, lengths
+from llmops.stages.parts import base_parts, option_parts, validation_parts
 from llmops.stages.resources import Training, steps_of
 from llmops.stages.tokens import Tokens, cached, tokens_key
-from llmops.store.digest import sha256_json
 from llmops.store.run_paths import AttemptPaths
 
 GOLDEN_PROMPTS = 4
@@ -64,7 +64,12 @@ class Train(Stage):
         base: Located | Pending = inputs["base"]
         train = training_data(node, "train", inputs, context)
         validation = self._validation(node, inputs, context)
-        parts = _parts(recipe, version, train, validation, base)
+        parts = {
+            **option_parts(recipe, engine.files(node.declared), version, context),
+            **base_parts(recipe, base, context),
+            **data_parts("data.train", train),
+            **validation_parts(validation),
+        }
         found, reasons, earlier = looked_up(node, recipe.output.model, parts, context)
         pending = _pending_on(base, train, validation)
         done = found is not None and not pending
@@ -206,37 +211,6 @@ def _golden_of(base: Located | Pending) -> list[Any]:
     if isinstance(base, Pending) or base.manifest is None:
         return []
     return [golden.messages or golden.text for golden in base.manifest.golden]
-
-
-def _parts(
-    recipe: TrainRecipe,
-    version: str,
-    train: Sequence[Item],
-    validation: Sequence[Item] | float | None,
-    base: Located | Pending,
-) -> dict[str, str]:
-    """What the fingerprint covers. The output's name is not part of it: it is where one looks."""
-    parts = {
-        "stage": recipe.stage,
-        "engine": f"{recipe.engine} {version}",
-        "devices": str(recipe.resources.devices),
-        "base": base.digest if isinstance(base, Located) else f"pending: {base.node}",
-    }
-    if recipe.template is not None:
-        parts["template"] = recipe.template
-    for name, value in sorted(recipe.args.items()):
-        parts[f"args.{name}"] = value if isinstance(value, str) else _json(value)
-    parts.update({f"watch.{kind}": "stop" for kind in recipe.watch.stops})
-    parts.update(data_parts("data.train", train))
-    if isinstance(validation, float):
-        parts["data.validation"] = str(validation)
-    elif validation is not None:
-        parts.update(data_parts("data.validation", validation))
-    return parts
-
-
-def _json(value: Any) -> str:
-    return sha256_json(value) if isinstance(value, dict | list) else str(value)
 
 
 def _files(base: Located | Pending) -> ModelFiles:

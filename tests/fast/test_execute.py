@@ -347,3 +347,16 @@ def test_what_is_up_to_date_is_planned_once(
     record, _ = run(project, stage)
     assert planned == ["first", "second"]
     assert {one.state for one in record.stages} == {"reused"}
+
+
+def test_what_is_appended_or_edited_last_reuses_all_before_it(
+    project: Path, stage: Copying
+) -> None:
+    run(project, stage)
+    lines = (project / "p.yaml").read_text(encoding="utf-8")
+    more = 'third: {recipe: r.yaml, base: "stage:second", set: {args.max_steps: %s}}\n'
+    for steps in (3, 4):
+        (project / "p.yaml").write_text(f"{lines.rstrip()}\n  {more % steps}", encoding="utf-8")
+        stage.ran.clear()
+        run(project, stage)
+        assert stage.ran == ["third"]

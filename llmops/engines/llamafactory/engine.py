@@ -57,8 +57,11 @@ class LlamaFactory:
         check_options(recipe, known, self._look(environment))
         check_chain(recipe)
         check_watch(recipe)
-        for key in FILE_OPTIONS:
-            option_file(recipe, key)
+        self.files(recipe)
+
+    def files(self, recipe: Loaded[TrainRecipe]) -> dict[str, Path]:
+        found = {key: option_file(recipe, key) for key in FILE_OPTIONS}
+        return {key: file for key, file in found.items() if file is not None}
 
     def compile_train(self, job: TrainJob, environment: Environment) -> Command:
         return compile_train(job, environment, self._look(environment))

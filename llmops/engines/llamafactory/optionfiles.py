@@ -28,7 +28,7 @@ def option_file(recipe: Loaded[TrainRecipe], key: str) -> Path | None:
         return None
     root = find_root(recipe.path.resolve().parent)
     found = resolve_path(value, beside=recipe.path.resolve(), root=root)
-    if found is None:
+    if found is None or not found.is_file():
         raise recipe.bad(
             f"there is no file `{value}`",
             ("args", key),
