@@ -7,6 +7,7 @@ which all projects share, are `llmops engines`'.
 """
 
 import contextlib
+import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -90,11 +91,7 @@ def collect(context: Context, budget: int | None, told: Told) -> int:
     """
     left_over = sum(map(remove, leftovers(context.paths.state)))
     before = sum(one.size for one in entries(context))
-    digests = Memory(context.paths.digests)
-    for file, (*mark, _) in list(digests.entries.items()):
-        if list(mark_of(Path(file)) or ()) != mark:
-            digests.drop(file)
-    digests.save()
+    _forget(context)
     left = entries(context)
     total = sum(one.size for one in left)
     for one in left:
@@ -108,6 +105,31 @@ def collect(context: Context, budget: int | None, told: Told) -> int:
             told(f"{one.name}: gone")
             total -= one.size
     return left_over + before - sum(one.size for one in entries(context))
+
+
+def _forget(context: Context) -> None:
+    """What was found out about files that are gone or changed, and about content that no file
+    has now."""
+    digests = Memory(context.paths.digests)
+    for file, (*mark, _) in list(digests.entries.items()):
+        if list(mark_of(Path(file)) or ()) != mark:
+            digests.drop(file)
+    digests.save()
+    there = {digest for *_, digest in digests.entries.values()}
+    for memory in (Memory(context.paths.inspections), Memory(context.paths.tokens)):
+        for key in list(memory.entries):
+            if _content(key) not in there:
+                memory.drop(key)
+        memory.save()
+
+
+def _content(key: str) -> str | None:
+    """The digest that a key is about (data/memory.py, data/tokens.py); None for one of an older
+    form."""
+    try:
+        return str(json.loads(key)[1])
+    except (ValueError, TypeError, IndexError):
+        return None
 
 
 _LEFT = "what an attempt left"

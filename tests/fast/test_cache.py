@@ -1,5 +1,6 @@
 """`llmops cache`: what is kept, what of it is sound, and giving space back."""
 
+import json
 import os
 from pathlib import Path
 
@@ -10,8 +11,10 @@ from llmops.errors import BadInput
 from llmops.runner.cache import collect, entries, verify
 from llmops.runner.stage import Context
 from llmops.spec.grammar import size
+from llmops.spec.recipe import DataFile
 from llmops.spec.settings import load_settings
 from llmops.store.atomic import write_json
+from llmops.store.memory import Memory
 from llmops.store.run_paths import AttemptPaths
 
 
@@ -70,6 +73,27 @@ def test_what_is_gone_is_forgotten(context: Context, project: Path) -> None:
     (project / "b").unlink()
     assert collect(context, None, print) > 0
     assert [one.entries for one in entries(context)] == [1]
+
+
+def test_what_content_was_is_forgotten_with_the_last_file_that_has_it(
+    context: Context, project: Path
+) -> None:
+    for name in ("a", "b"):
+        (project / f"{name}.jsonl").write_text(f'{{"text": "{name}"}}\n')
+        file = DataFile(path=f"{name}.jsonl")
+        context.inspections.inspect(
+            file, project / file.path, where=lambda: "", wanted=frozenset({"text"})
+        )
+    context.remember()
+    for file, key in (("inspections", "0" * 64), ("tokens", json.dumps([1, "f" * 64]))):
+        older = Memory(getattr(context.paths, file))
+        older.put(key, {})
+        older.save()
+    (project / "b.jsonl").unlink()
+    collect(context, None, print)
+    kept = [json.loads(key)[1] for key in Memory(context.paths.inspections).entries]
+    assert kept == [context.digests.file(project / "a.jsonl")]
+    assert not Memory(context.paths.tokens).entries
 
 
 def test_above_the_budget_the_oldest_goes_first_and_its_log_stays(context: Context) -> None:
