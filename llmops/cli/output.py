@@ -17,12 +17,14 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
     from rich.table import Table
 
     console = Console(width=None if sys.stdout.isatty() else 200)
-    table = Table(title=title or None, title_justify="left", header_style="bold")
+    table = Table(header_style="bold")
     for column in columns:
         # An id that is folded cannot be copied.
         table.add_column(column, overflow="fold", no_wrap=column in ("run", "place"))
     for row in rows:
         table.add_row(*(plain(cell) for cell in row))
+    if title:  # a table's own is no wider than the table
+        console.print(title, style="italic", markup=False, highlight=False, soft_wrap=True)
     console.print(table)
 
 

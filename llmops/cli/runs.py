@@ -18,7 +18,7 @@ def list_(json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False
 
     Example: llmops runs list
     """
-    from llmops.cli.output import print_json, print_table
+    from llmops.cli.output import note, print_json, print_table
     from llmops.runner.record import list_runs
     from llmops.scheduling.runs import opened
 
@@ -32,6 +32,9 @@ def list_(json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False
     for r in records:
         stages = ", ".join(f"{s.name} {s.shown}" for s in r.stages)
         rows.append((r.id, r.state, r.target, r.started, stages))
+    if not rows:
+        note("there are no runs yet; llmops run RECIPE starts one")
+        return
     print_table("", ("run", "state", "target", "started", "stages"), sorted(rows))
 
 
@@ -46,6 +49,7 @@ def show(
     """
     from llmops.cli.output import print_json
     from llmops.cli.run_text import print_job, print_run
+    from llmops.runner.observe import warnings
     from llmops.runner.record import read_run
     from llmops.scheduling.runs import opened
 
@@ -59,7 +63,7 @@ def show(
         else:
             print_job(standing)
     elif json:
-        print_json(record.model_dump())
+        print_json({**record.model_dump(), "warnings": warnings(runs.paths, record.id)})
     else:
         print_run(runs.paths, record, standing)
 
@@ -141,7 +145,7 @@ def diff(
 
     Example: llmops runs diff 20261120-193000-town last
     """
-    from llmops.cli.output import print_json, print_table
+    from llmops.cli.output import note, print_json, print_table
     from llmops.runner.compare import compare
     from llmops.spec.settings import load_settings
     from llmops.store.paths import ProjectPaths
@@ -150,11 +154,17 @@ def diff(
     if json:
         print_json(found)
         return
-    rows = [
-        (one["key"], *("" if one[side] is None else f"{one[side]}" for side in "ab"))
-        for one in found["differences"]
-    ]
+    if not found["differences"]:
+        note(f"{found['a']} and {found['b']} do not differ")
+        return
+    rows = [(one["key"], _cell(one["a"]), _cell(one["b"])) for one in found["differences"]]
     print_table("", ("", found["a"], found["b"]), rows)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return "" if value is None else str(value)
 
 
 app.command("queue")(runs_queue.queue)

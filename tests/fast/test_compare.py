@@ -12,6 +12,7 @@ from llmops.runner.compare import compare
 from llmops.runner.record import RunLog, StageRecord
 from llmops.store.atomic import write_json
 from llmops.store.paths import ProjectPaths
+from tests.conftest import run_llmops
 from tests.fast.copying_stage import tiny_model
 
 
@@ -110,6 +111,15 @@ def test_how_fast_it_was_is_told_once(tmp_path: Path) -> None:
     for log, speed in ((one, 1.0), (other, 2.0)):
         made(tmp_path, log, 2.0, 10, train_runtime=speed, eval_samples_per_second=speed)
     assert list(differences(tmp_path, one, other)) == ["sft.output"]
+
+
+def test_the_command_tells_it_in_short(tmp_path: Path) -> None:
+    one, other = ran(tmp_path), ran(tmp_path)
+    same = run_llmops("runs", "diff", one.record.id, one.record.id, cwd=tmp_path)
+    assert (same.stdout, "do not differ" in same.stderr) == ("", True)
+    made(tmp_path, one, 0.17148998379707336, 10)
+    made(tmp_path, other, 1.5, 12)
+    assert "0.17149 " in run_llmops("runs", "diff", one.record.id, cwd=tmp_path).stdout
 
 
 def test_a_run_that_is_not_there(tmp_path: Path) -> None:

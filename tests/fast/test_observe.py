@@ -11,10 +11,12 @@ import pytest
 from llmops.errors import BadInput
 from llmops.registry.manifest import Draft, Lineage
 from llmops.registry.store import Registry
+from llmops.runner.alarm import Alarm
 from llmops.runner.observe import Change, Watch, changes, graph, log, metrics, warnings
 from llmops.runner.record import RunLog, StageRecord
 from llmops.store.atomic import write_json
 from llmops.store.paths import ProjectPaths
+from tests.conftest import run_llmops
 from tests.fast.models_on_disk import write_full
 
 
@@ -95,7 +97,19 @@ def test_of_what_was_ended_early_it_is_told_where_and_what_was_kept(run: Run) ->
     draft = Draft(name="town", kind="full", stage="sft", lineage=lineage)
     made = Registry(run.paths).add(draft, write_full(run.paths.root / "model", 1))
     run.log.stage("cpt", "reused", output=str(made.id))
-    assert warnings(run.paths, run.id) == [f"cpt: {lineage.stopped}"]
+    told = f"cpt: {lineage.stopped}"
+    assert warnings(run.paths, run.id) == [told]
+    shown = run_llmops("runs", "show", "last", "--json", cwd=run.paths.root)
+    assert json.loads(shown.stdout)["warnings"] == [told]
+    run.log.record.overrides.append(f"args.{'very.' * 30}long=1")
+    run.log.end("done")
+    lines = run_llmops("runs", "show", "last", cwd=run.paths.root).stdout.splitlines()
+    assert "long=1)" in lines[0]  # the title is no narrower than it is
+
+
+def test_before_the_first_run_there_is_no_table(tmp_path: Path) -> None:
+    done = run_llmops("runs", "list", cwd=tmp_path)
+    assert (done.stdout, "there are no runs yet" in done.stderr) == ("", True)
 
 
 def test_an_evaluation_joins_the_step_that_it_is_of(run: Run) -> None:
@@ -166,6 +180,26 @@ def test_a_watch_tells_how_things_are_and_then_what_changes(run: Run) -> None:
     run.writes(step(2))
     (change,) = watch.poll()
     assert [item["step"] for item in change.data["items"]] == [2]
+
+
+def test_an_alarm_is_told_once_and_each_attempt_has_its_own(run: Run) -> None:
+    watch = Watch(run.paths, run.id)
+    watch.poll()
+    run.log.alarm("sft", Alarm("overfitting", 12, "it rose"), "stop")
+    (told,) = watch.poll()
+    assert told.event == "alarm"
+    assert {key: told.data[key] for key in ("stage", "kind", "step", "text", "reaction")} == {
+        "stage": "sft",
+        "kind": "overfitting",
+        "step": 12,
+        "text": "it rose",
+        "reaction": "stop",
+    }
+    assert watch.poll() == []
+    assert [one.event for one in Watch(run.paths, run.id).poll()].count("alarm") == 1
+    run.log.stage("sft", "running", attempt=2, alarms=[])
+    run.log.alarm("sft", Alarm("overfitting", 3, "again"), "warn")
+    assert [one.data["step"] for one in watch.poll() if one.event == "alarm"] == [3]
 
 
 def test_who_comes_back_is_told_what_was_missed(run: Run) -> None:
