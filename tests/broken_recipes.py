@@ -161,6 +161,7 @@ BROKEN = (
     # Machine and packages.
     Broken("sft", {"flash_attn": "fa3"}, "not implemented", late="Unknown attention"),
     Broken("sft", {"shift_attn": True}, "before 4.48"),
+    Broken("sft", {"rope_scaling": "linear"}, "fails to lengthen"),
     Broken("sft", {"fp16": True}, "needs a GPU"),
     Broken("sft", {"pure_bf16": True}, "needs a GPU", real="does not support `pure_bf16`"),
     Broken("sft", {"tf32": True}, "needs a GPU", real="--tf32 requires"),
@@ -232,6 +233,19 @@ BROKEN = (
         late="Can only automatically infer lengths",
     ),
     # Evaluation and checkpoints.
+    Broken(
+        "sft",
+        {"finetuning_type": "full", "use_asft_loss": True, **EVAL},
+        "fails to evaluate",
+        more=SHARE,
+        late="iteration over a 0-d tensor",
+    ),
+    Broken(
+        "sft",
+        {**BEST, "save_steps": 10, "label_names": ["answers"]},
+        "`answers` is not one of labels",
+        more=SHARE,
+    ),
     Broken("sft", {**EVAL, "eval_accumulation_steps": 0}, "1 or more", more=SHARE, late="modulo"),
     Broken("sft", EVAL, "`eval_strategy` needs data", real="eval_dataset be provided"),
     Broken("sft", {"early_stopping_steps": 2}, "needs data", late="EarlyStopping"),
@@ -263,7 +277,7 @@ BROKEN = (
     ),
     Broken(
         "sft",
-        {**EVAL, "metric_for_best_model": "accuracy"},
+        {**EVAL, "eval_steps": 1, "metric_for_best_model": "accuracy"},
         "measures no `accuracy`",
         more=SHARE,
         late="which is not found in the evaluation metrics",
@@ -302,6 +316,18 @@ BROKEN = (
     Broken("sft", {"tool_format": "qwn"}, "did you mean `qwen`", late="Tool utils `qwn`"),
     Broken(
         "sft", {"torch_compile_backend": "induktor"}, "did you mean `inductor`", real="not a valid"
+    ),
+    Broken(
+        "sft",
+        {"torch_compile_mode": "fast"},
+        "`fast` is not one of `default`",
+        late="Unrecognized mode",
+    ),
+    Broken(
+        "sft",
+        {"gradient_checkpointing": True, "gradient_checkpointing_kwargs": {"reentrant": False}},
+        "did you mean `use_reentrant`",
+        late="Unexpected keyword",
     ),
     Broken("sft", {"include_num_input_tokens_seen": "some"}, "is not one of all"),
     Broken(

@@ -128,6 +128,22 @@ def test_samples_that_a_share_for_validation_leaves(most: int, left: bool, proje
     assert "data.validation" in caught.value.where
 
 
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        ({"dataloader_drop_last": True, "per_device_train_batch_size": 9}, "no whole batch of 9"),
+        (
+            {"streaming": True, "max_steps": 9, "dataloader_num_workers": 9},
+            "9 processes cannot share a file of 8 samples",
+        ),
+    ],
+)
+def test_samples_that_are_too_few(args: dict[str, Any], says: str, project: Path) -> None:
+    with pytest.raises(BadInput, match=says):
+        plan(project, "sft", args)
+    assert plan(project, "sft", {key: min(args[key], 8) for key in args}).stages
+
+
 def test_a_reward_model_that_the_engine_could_not_save(project: Path) -> None:
     config = project / "base" / "config.json"
     before = config.read_text()

@@ -16,9 +16,9 @@ from llmops.engines.llamafactory.chaining import Chain, chain
 from llmops.engines.llamafactory.config import render_config
 from llmops.engines.llamafactory.datasets import DataFiles, data_files, info_text
 from llmops.engines.llamafactory.defaults import default_options, in_group, owned_options
+from llmops.engines.llamafactory.enough import check_samples
 from llmops.engines.llamafactory.machine import Machine
 from llmops.engines.llamafactory.optionfiles import FILE_OPTIONS, option_file
-from llmops.engines.llamafactory.share import check_share
 from llmops.engines.llamafactory.tokens import token_parts
 from llmops.engines.llamafactory.words import told
 from llmops.store.files import read_object
@@ -33,7 +33,7 @@ def compile_train(job: TrainJob, environment: Environment, machine: Machine) -> 
     root = job.attempt.root.resolve()
     decided = chain(job.recipe, job.base)
     _check_chat(job)
-    check_share(job)
+    check_samples(job)
     train = data_files(job.train, "train", root)
     sets = job.validation if isinstance(job.validation, Sequence) else ()
     validation = data_files(sets, "validation", root)

@@ -34,7 +34,8 @@ _ENUMS = ("llamafactory/extras/constants.py", "transformers/trainer_utils.py", _
 _TEMPLATES = "llamafactory/data/template.py"
 _TOOLS = "llamafactory/data/tool_utils.py"
 _COMPILERS = "accelerate/utils/dataclasses.py"
-WORDS = (_TOOLS, _COMPILERS)
+_MODES = "torch/_inductor/__init__.py"
+WORDS = (_TOOLS, _COMPILERS, _MODES)
 """Where words stand that options of type text take, and which their declaration does not list."""
 SOURCES = tuple(
     dict.fromkeys([file for group in GROUPS.values() for file, _ in group] + [*_ENUMS, _TEMPLATES])
@@ -92,18 +93,24 @@ def read_templates(site: Path) -> list[str]:
 
 def read_words(site: Path) -> dict[str, tuple[str, ...]]:
     """By option: the words that it takes; none where the source is laid out in another way."""
-    tools, compilers = parsed(site / _TOOLS), parsed(site / _COMPILERS)
-    tables = [
-        node.value
-        for node in (tools.body if tools is not None else ())
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "TOOLS"
-    ]
-    formats = [str(constant(key)) for table in tables for key in getattr(table, "keys", ())]
+    compilers = parsed(site / _COMPILERS)
     backends = members(compilers).get("DynamoBackend", {}) if compilers is not None else {}
     return {
-        "tool_format": tuple(formats),
+        "tool_format": _keys(site / _TOOLS, "TOOLS"),
+        "torch_compile_mode": _keys(site / _MODES, "mode_options"),
         "torch_compile_backend": tuple(name.lower() for name in backends.values()),
     }
+
+
+def _keys(path: Path, table: str) -> tuple[str, ...]:
+    """Of the dictionary that is called `table`; none where there is none."""
+    tree = parsed(path)
+    for node in ast.walk(tree) if tree is not None else ():
+        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Dict):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            if ast.unparse(targets[0]) == table:
+                return tuple(str(constant(key)) for key in node.value.keys)
+    return ()
 
 
 def _parse(path: Path) -> ast.Module:

@@ -75,9 +75,17 @@ def _multiple(case: Case) -> None:
 
 def metric(case: Case) -> None:
     """It is looked up after each evaluation, whether or not anything depends on it."""
-    named = case.args.get("metric_for_best_model")
+    follows = case.args.get("lr_scheduler_type") in ("reduce_lr_on_plateau", "greedy")
+    best = "loss" if follows or case.args.get("load_best_model_at_end") else None
+    named = case.args.get("metric_for_best_model", best)
     if named is None or case.args.get("eval_strategy", "no") == "no":
         return
+    if case.args.get("eval_on_each_dataset") and isinstance(case.recipe.spec.data.validation, list):
+        raise case.bad(
+            "eval_on_each_dataset",
+            f"it measures no `{named}` of all data, which `metric_for_best_model` means",
+            fix="leave one of them out",
+        )
     accuracy = case.stage == "rm" or (case.stage == "sft" and case.args.get("compute_accuracy"))
     there = (*_MEASURED, "accuracy") if accuracy else _MEASURED
     if named.removeprefix("eval_") not in there:

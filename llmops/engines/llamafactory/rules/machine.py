@@ -85,6 +85,12 @@ def attention(case: Case) -> None:
             "`flash_attn: fa3` is listed by the engine and not implemented",
             fix="use `auto`, `sdpa` or `fa2`",
         )
+    if case.args.get("rope_scaling"):
+        raise case.bad(
+            "rope_scaling",
+            "the engine fails to lengthen a base, and passes over `rope_scaling` where it need not",
+            fix="leave it out; a base that is lengthened already keeps its own",
+        )
     if case.args.get("shift_attn"):
         raise case.bad(
             "shift_attn",

@@ -72,8 +72,16 @@ def reference_with_new_tokens(case: Case) -> None:
 
 
 def reference_of_asft(case: Case) -> None:
-    """The engine loads one for weights that are trained in place only."""
-    if case.args.get("use_asft_loss") and case.method == "lora":
+    """The engine loads one for weights that are trained in place only, and knows no evaluation."""
+    if not case.args.get("use_asft_loss"):
+        return
+    if case.recipe.spec.data.validation is not None:
+        raise case.bad(
+            "use_asft_loss",
+            "the engine fails to evaluate with the ASFT loss",
+            fix="leave out `data.validation:`",
+        )
+    if case.method == "lora":
         raise case.bad(
             "use_asft_loss",
             "the ASFT loss needs a reference model, and the engine loads none for LoRA",

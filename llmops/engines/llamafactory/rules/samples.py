@@ -34,7 +34,7 @@ def by_length(case: Case) -> None:
     """The engine looks up the length of `input_ids`, which pairs do not have."""
     if case.args.get("train_sampling_strategy") != "group_by_length":
         return
-    if case.stage in ("dpo", "kto", "rm"):
+    if case.stage in ("dpo", "rm"):
         raise case.bad(
             "train_sampling_strategy",
             f"samples of stage {case.stage} have several lengths, and cannot be grouped by one",

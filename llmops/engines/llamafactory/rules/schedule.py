@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from llmops.engines.llamafactory.optionfiles import option_object
 from llmops.engines.llamafactory.rules.case import Case
 from llmops.engines.llamafactory.values import check_value
 from llmops.spec.suggest import did_you_mean
@@ -14,6 +15,14 @@ _WORDS: dict[str, tuple[str, ...]] = {
     "log_level_replica": _LEVELS,
     "debug": ("underflow_overflow", "tpu_metrics_debug"),
     "include_num_input_tokens_seen": ("all", "non_padding", "no"),
+    "label_names": ("labels",),
+    "gradient_checkpointing_kwargs": (
+        "debug",
+        "determinism_check",
+        "early_stop",
+        "preserve_rng_state",
+        "use_reentrant",
+    ),
     "accelerator_config": (
         "dispatch_batches",
         "even_batches",
@@ -111,8 +120,12 @@ def words(case: Case) -> None:
     """Options with a few words that the engine's own declaration does not list."""
     for key, possible in _WORDS.items():
         given = case.args.get(key)
-        if isinstance(given, str):
-            given = [] if key == "accelerator_config" else given.split()  # a file's name
+        if key == "accelerator_config":
+            given = option_object(case.recipe, key)
+        elif key == "gradient_checkpointing_kwargs":
+            given = case.mapping(key)
+        elif isinstance(given, str):
+            given = given.split()
         for word in given if isinstance(given, list | dict) else ():
             if word not in possible:
                 fix = did_you_mean(word, possible, listing=0)
