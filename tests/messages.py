@@ -8,14 +8,25 @@ it is given, its callers are read. A message that is nothing but a value is not 
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-PACKAGE = ROOT / "llmops"
+from tests.syntax import (
+    PACKAGE,
+    Function,
+    Module,
+    Scope,
+    Texts,
+    argument,
+    assigned,
+    given,
+    name_of,
+    parameters,
+    place_of,
+)
+
 VALUE = "…"
 MOST = 16
 """Texts of one expression; with more it is a value."""
@@ -28,75 +39,6 @@ FUNCTIONS = {"_bad"}
 """That make an answer of a message (gateway/exchange.py)."""
 _OF_BUILTINS = {*dir(dict), *dir(str), *dir(list), *dir(set), *dir(Path)}
 ROOTS = {"Exception", "ValueError", "RuntimeError"}
-
-Function = ast.FunctionDef | ast.AsyncFunctionDef
-Texts = set[str]
-
-
-@dataclass
-class Scope:
-    """A function (None: a module's top), in its module and class; names: what is known of its
-    parameters."""
-
-    module: "Module"
-    function: Function | None = None
-    owner: str = ""
-    names: dict[str, Texts] = field(default_factory=dict)
-
-    @property
-    def id(self) -> tuple[str, str, str]:
-        return str(self.module.path), self.owner, self.function.name if self.function else ""
-
-    @cached_property
-    def nodes(self) -> list[ast.AST]:
-        """Those of a function that are not of one inside it; of a module, those outside all."""
-        found: list[ast.AST] = [self.function or self.module.tree]
-        for node in found:
-            inner = ast.iter_child_nodes(node)
-            found.extend(n for n in inner if not isinstance(n, Function))
-        return found[1:]
-
-    def own(self, *kinds: type) -> Iterator[Any]:
-        return (node for node in self.nodes if isinstance(node, kinds))
-
-
-@dataclass
-class Module:
-    path: Path
-    tree: ast.Module
-
-    def __post_init__(self) -> None:
-        self.scopes = [Scope(self), *self._functions(self.tree, "")]
-        self.constants = {
-            target.id: node.value
-            for node in self.tree.body
-            if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None
-            for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
-            if isinstance(target, ast.Name)
-        }
-
-        self.imported = {
-            alias.asname or alias.name: node.module
-            for node in ast.walk(self.tree)
-            if isinstance(node, ast.ImportFrom) and node.module
-            for alias in node.names
-        }
-
-    @property
-    def name(self) -> str:
-        parts = self.path.relative_to(PACKAGE.parent).with_suffix("").parts
-        return ".".join(parts).removesuffix(".__init__")
-
-    def home(self, name: str) -> str:
-        """The module that a name called here comes from."""
-        return self.imported.get(name, self.name)
-
-    def _functions(self, parent: ast.AST, owner: str) -> Iterator[Scope]:
-        for node in ast.iter_child_nodes(parent):
-            inner = node.name if isinstance(node, ast.ClassDef) else owner
-            if isinstance(node, Function):
-                yield Scope(self, node, owner)
-            yield from self._functions(node, inner)
 
 
 class Messages:
@@ -120,26 +62,26 @@ class Messages:
         self.calls: dict[str, list[tuple[Scope, ast.Call]]] = {}
         for scope in self.scopes:
             for call in scope.own(ast.Call):
-                self.calls.setdefault(_name(call.func), []).append((scope, call))
+                self.calls.setdefault(name_of(call.func), []).append((scope, call))
         self.found: dict[str, set[str]] = {}
         self.values: set[str] = set()
         for calls in list(self.calls.values()):
             for scope, call in calls:
                 if (said := self._made(call, scope.module)) is not None:
-                    self._record(said, scope, _place(scope, call), ())
+                    self._record(said, scope, place_of(scope, call), ())
 
     def _made(self, call: ast.Call, module: Module) -> ast.expr | None:
         """The message of a call that makes an error."""
-        name = _name(call.func)
+        name = name_of(call.func)
         if isinstance(call.func, ast.Call):  # a class that is chosen among several
             chosen = (*call.func.args, call.func.func)
-            name = next((_name(n) for n in chosen if self._is_error(_name(n), module)), "")
+            name = next((name_of(n) for n in chosen if self._is_error(name_of(n), module)), "")
         if any(isinstance(a, ast.Constant) and a.value == "ok" for a in call.args):
             return None  # of a Finding
         if name in FUNCTIONS:
-            return _argument(call, 0, "what")
+            return argument(call, 0, "what")
         if name == "ValueError" or name in MORE or self._is_error(name, module):
-            return _argument(call, *self._said_in(name, module))
+            return argument(call, *self._said_in(name, module))
         return None
 
     def _class(self, name: str, module: Module) -> tuple[Module, ast.ClassDef] | None:
@@ -150,7 +92,7 @@ class Messages:
         if found is None:
             return False
         home, node = found
-        bases = [_name(base) for base in node.bases]
+        bases = [name_of(base) for base in node.bases]
         return any(b in ROOTS or (b != name and self._is_error(b, home)) for b in bases)
 
     def _said_in(self, name: str, module: Module) -> tuple[int, str]:
@@ -168,26 +110,26 @@ class Messages:
             ]
             if fields and node.name in MORE:
                 return fields.index(MORE[node.name]), MORE[node.name]
-            base = _name(node.bases[0]) if node.bases else ""
+            base = name_of(node.bases[0]) if node.bases else ""
             found = self._class(base, module) if base != node.name else None
         return 0, "what"
 
     def _record(self, said: ast.expr, scope: Scope, place: str, seen: tuple[Any, ...]) -> None:
         """What `said` is in `scope`; where it is what the function is given, what callers give."""
-        given = _parameters(scope) & {n.id for n in ast.walk(said) if isinstance(n, ast.Name)}
-        assert scope.function is not None or not given
+        words = {node.id for node in ast.walk(said) if isinstance(node, ast.Name)}
+        passed = parameters(scope) & words if scope.id not in seen else set()
         told, untold = False, False  # by callers
-        if given and scope.function is not None and scope.id not in seen:
-            for caller, call in self._calls(scope):
-                exprs = {p: e for p in given if (e := _given(scope, call, p)) is not None}
-                names = {p: self.texts(e, caller) for p, e in exprs.items()}
-                if any(_told(t) for texts in names.values() for t in texts):
-                    told = True
-                    self._keep(self.texts(said, replace(scope, names=names)), _place(caller, call))
-                elif isinstance(said, ast.Name) and said.id in exprs:
-                    self._record(exprs[said.id], caller, _place(caller, call), (*seen, scope.id))
-                else:
-                    untold = True
+        for caller, call in self._calls(scope) if passed else ():
+            exprs = {p: e for p in passed if (e := given(scope, call, p)) is not None}
+            names = {p: self.texts(e, caller) for p, e in exprs.items()}
+            if any(_told(text) for texts in names.values() for text in texts):
+                told = True
+                texts = self.texts(said, replace(scope, names=names))
+                self._keep(texts, place_of(caller, call))
+            elif isinstance(said, ast.Name) and said.id in exprs:
+                self._record(exprs[said.id], caller, place_of(caller, call), (*seen, scope.id))
+            else:
+                untold = True
         if untold or not told:
             self._keep(self.texts(said, scope), place)
 
@@ -211,12 +153,12 @@ class Messages:
         assert isinstance(call.func, ast.Attribute)
         if call.func.attr in _OF_BUILTINS:
             return False
-        receiver = _name(call.func.value)
+        receiver = name_of(call.func.value)
         if receiver == "self":
             return caller.owner == scope.owner
         arguments = caller.function.args.args if caller.function else []
         typed = next((a.annotation for a in arguments if a.arg == receiver), None)
-        kind = _name(typed.value if isinstance(typed, ast.Subscript) else typed)
+        kind = name_of(typed.value if isinstance(typed, ast.Subscript) else typed)
         return kind == scope.owner or kind not in self.class_names
 
     def texts(
@@ -256,26 +198,26 @@ class Messages:
     def _named(self, name: str, scope: Scope, depth: int) -> Texts:
         if name in scope.names:
             return scope.names[name]
-        if name in _parameters(scope):
+        if name in parameters(scope):
             return {VALUE}
         found: Texts = set()
         if scope.function is not None:
             itself = replace(scope, names={**scope.names, name: {VALUE}})
-            for value in _assigned(scope, name):
+            for value in assigned(scope, name):
                 found |= self.texts(value, itself, depth + 1, False)
         if not found and name in scope.module.constants:
             found = self.texts(scope.module.constants[name], Scope(scope.module), depth + 1, False)
         return found if 0 < len(found) <= MOST else {VALUE}
 
     def _returned(self, call: ast.Call, scope: Scope, depth: int) -> Texts:
-        home = scope.module.home(_name(call.func))
-        here = [s for s in self.functions[_name(call.func)] if s.module.name == home]
+        home = scope.module.home(name_of(call.func))
+        here = [s for s in self.functions[name_of(call.func)] if s.module.name == home]
         found: Texts = set()
         for inner in here:
             names = {
                 p: self.texts(e, scope, depth + 1)
-                for p in _parameters(inner)
-                if (e := _given(inner, call, p)) is not None
+                for p in parameters(inner)
+                if (e := given(inner, call, p)) is not None
             }
             for node in inner.own(ast.Return):
                 found |= self.texts(node.value, replace(inner, names=names), depth + 1)
@@ -291,52 +233,8 @@ class Messages:
             for node in scope.own(ast.Return) if scope.function.name in names else ():
                 first = node.value.elts[0] if isinstance(node.value, ast.Tuple) else node.value
                 if first is not None:
-                    told._record(first, scope, _place(scope, node), ())
+                    told._record(first, scope, place_of(scope, node), ())
         return told.found
-
-
-def _assigned(scope: Scope, name: str) -> Iterator[ast.expr | None]:
-    """What a local name is given."""
-    for node in scope.own(ast.Assign, ast.AnnAssign, ast.NamedExpr, ast.For, ast.comprehension):
-        if isinstance(node, ast.For | ast.comprehension):
-            for row in _rows(node.iter, scope):
-                yield from _matched(node.target, row, name)
-        else:
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            for target in targets:
-                yield from _matched(target, node.value, name)
-
-
-def _matched(target: ast.expr, value: ast.expr | None, name: str) -> Iterator[ast.expr | None]:
-    if isinstance(target, ast.Name) and target.id == name:
-        yield value
-    elif isinstance(target, ast.Tuple):
-        if isinstance(value, ast.IfExp):
-            yield from _matched(target, value.body, name)
-            yield from _matched(target, value.orelse, name)
-        elif isinstance(value, ast.Tuple) and len(value.elts) == len(target.elts):
-            for one, inner in zip(target.elts, value.elts, strict=True):
-                yield from _matched(one, inner, name)
-        elif any(isinstance(n, ast.Name) and n.id == name for n in ast.walk(target)):
-            yield None
-
-
-def _rows(iterated: ast.expr, scope: Scope) -> list[ast.expr | None]:
-    """What a loop over a literal goes through, or over a table of the module."""
-    if isinstance(iterated, ast.Call) and isinstance(iterated.func, ast.Attribute):
-        table = _table(iterated.func.value, scope)
-        if isinstance(table, ast.Dict) and iterated.func.attr == "items":
-            pairs = zip(table.keys, table.values, strict=True)
-            return [ast.Tuple([k, v], ast.Load()) for k, v in pairs if k is not None]
-        return [None]
-    table = _table(iterated, scope)
-    return list(table.elts) if isinstance(table, ast.Tuple | ast.List) else [None]
-
-
-def _table(node: ast.expr, scope: Scope) -> ast.expr | None:
-    if isinstance(node, ast.Name) and node.id in scope.module.constants:
-        return scope.module.constants[node.id]
-    return node
 
 
 def _joined(parts: list[Texts]) -> Texts:
@@ -354,40 +252,5 @@ def _told(text: str) -> bool:
     return any(c.isalpha() for c in text.replace(VALUE, ""))
 
 
-def _name(node: ast.expr | None) -> str:
-    if isinstance(node, ast.Attribute):
-        return node.attr
-    if isinstance(node, ast.Subscript):
-        return _name(node.value)
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return node.value
-    return node.id if isinstance(node, ast.Name) else ""
-
-
 def _position(names: list[str]) -> tuple[int, str]:
     return next(((i, n) for i, n in enumerate(names) if n in SAID_IN), (0, "what"))
-
-
-def _argument(call: ast.Call, position: int, name: str) -> ast.expr | None:
-    for keyword in call.keywords:
-        if keyword.arg == name:
-            return keyword.value
-    return call.args[position] if position < len(call.args) else None
-
-
-def _parameters(scope: Scope) -> set[str]:
-    if scope.function is None:
-        return set()
-    arguments = scope.function.args
-    return {a.arg for a in (*arguments.args, *arguments.kwonlyargs)} - {"self", "cls"}
-
-
-def _given(scope: Scope, call: ast.Call, parameter: str) -> ast.expr | None:
-    assert scope.function is not None
-    names = [a.arg for a in scope.function.args.args if a.arg not in ("self", "cls")]
-    return _argument(call, names.index(parameter) if parameter in names else 999, parameter)
-
-
-def _place(scope: Scope, node: ast.AST) -> str:
-    line = getattr(node, "lineno", 0)
-    return f"{scope.module.path.relative_to(ROOT)}:{line}"

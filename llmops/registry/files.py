@@ -34,6 +34,8 @@ FULL = (
 )
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
 
+_AGAIN = "download or save the model again"
+
 
 def kind_of(source: Path) -> str:
     """`adapter` when the directory holds an adapter_config.json, `full` for a config.json.
@@ -79,15 +81,15 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise BadInput(f"not readable as JSON: {error}", where=display(path)) from error
+        raise BadInput(f"not readable as JSON: {error}", where=display(path), fix=_AGAIN) from error
     if not isinstance(value, dict):
-        raise BadInput("expected a JSON object", where=display(path))
+        raise BadInput("expected a JSON object", where=display(path), fix=_AGAIN)
     return value
 
 
 def _adapter_names(source: Path) -> list[str]:
     if not (source / ADAPTER_CONFIG).is_file():
-        raise BadInput(f"an adapter needs `{ADAPTER_CONFIG}`", where=display(source))
+        raise BadInput(f"an adapter needs `{ADAPTER_CONFIG}`", where=display(source), fix=_AGAIN)
     if not (source / ADAPTER_WEIGHTS).is_file():
         raise _no_weights(source, ADAPTER_WEIGHTS)
     return [ADAPTER_CONFIG, ADAPTER_WEIGHTS, *_value_head(source)]
@@ -100,7 +102,7 @@ def _value_head(source: Path) -> list[str]:
 def _full_names(source: Path) -> list[str]:
     names = [name for name in FULL if (source / name).is_file()] + _value_head(source)
     if "config.json" not in names:
-        raise BadInput("a model needs `config.json`", where=display(source))
+        raise BadInput("a model needs `config.json`", where=display(source), fix=_AGAIN)
     if not any(name in names for name in _TOKENIZERS):
         raise BadInput(
             "the model has no tokenizer",
@@ -120,25 +122,27 @@ def _shards(source: Path) -> list[str]:
     place = source / INDEX
     weight_map = read_json(place).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
-        raise BadInput("it has no `weight_map`", where=display(place))
+        raise BadInput("it has no `weight_map`", where=display(place), fix=_AGAIN)
     shards: dict[str, set[str]] = {}
     for tensor, shard in weight_map.items():
         shards.setdefault(str(shard), set()).add(str(tensor))
     for shard, tensors in shards.items():
         if Path(shard).name != shard or not shard.endswith(".safetensors"):
-            raise BadInput(f"`{shard}` is not the name of a weight file", where=display(place))
+            raise BadInput(
+                f"`{shard}` is not the name of a weight file", where=display(place), fix=_AGAIN
+            )
         if not (source / shard).is_file():
             raise BadInput(
                 f"the weight file `{shard}` is missing",
                 where=display(source),
-                fix="download or save the model again",
+                fix=_AGAIN,
             )
         absent = tensors - read_header(source / shard).keys()
         if absent:
             raise BadInput(
                 f"{len(absent)} tensors are missing, such as `{min(absent)}`",
                 where=display(source / shard),
-                fix="download or save the model again",
+                fix=_AGAIN,
             )
     return sorted(shards)
 
@@ -156,7 +160,7 @@ def _no_weights(source: Path, wanted: str) -> BadInput:
             where=display(source),
             fix="convert it: load it where you trust it, then `save_pretrained(DIR)`",
         )
-    return BadInput(f"`{wanted}` is missing", where=display(source))
+    return BadInput(f"`{wanted}` is missing", where=display(source), fix=_AGAIN)
 
 
 def _stays_inside(source: Path, name: str) -> None:

@@ -93,7 +93,7 @@ class Train(Stage):
         told = command.notes if command is not None else ()
         if not done:
             taken = () if pending else cached(tokens_key(command, files, context), context)
-            told = (*told, *lengths(recipe, length, known), *taken, *training.notes())
+            told = (*told, *lengths(recipe, length, known), *taken)
         return Prepared(
             parts=parts,
             output=Pending(node.name, kind, recipe.output.model, training.made),

@@ -78,7 +78,8 @@ def test_what_is_not_known_is_not_guessed(planned: Path) -> None:
 
 def test_a_card_of_some_size_is_one_gpu(planned: Path) -> None:
     argv = ["plan", "sft.yaml", "--gpu-memory", "1.5"]
-    assert "may not fit: 1.6 GB of GPU are there" in CliRunner().invoke(app, argv).output
+    said = CliRunner().invoke(app, argv).output
+    assert said.count("may not fit: 1.6 GB of GPU are there") == 1
 
 
 def test_a_plan_for_gpus_of_no_known_size_judges_nothing(planned: Path) -> None:
@@ -181,6 +182,12 @@ def test_weights_that_are_shared_can_be_copied_too(planned: Path) -> None:
     code, said = plan(*asked, *tight, *found["overrides"])
     assert code == 0
     assert "may not fit" not in said
+
+
+def test_nothing_is_proposed_that_a_plan_refuses(planned: Path) -> None:
+    # GaLore is for full fine-tunes, and what it takes is not known.
+    said = plan("--gpu-memory", "1.1", "--fit", "args.use_galore=true", "args.cutoff_len=64")[1]
+    assert "no change that is known here fits" in said
 
 
 def test_a_proposal_keeps_what_was_given(planned: Path) -> None:
