@@ -178,8 +178,10 @@ class Training:
         return self.engine.memory(recipe, self.base, self.shape, longest, gpu=gpu)
 
     def _fits(self, recipe: Loaded[TrainRecipe], most: float) -> bool:
-        """Whether it needs so many bytes at most."""
+        """Whether it is a recipe that the engine takes, and needs so many bytes at most."""
         try:
+            if self.environment is not None:
+                self.engine.check(recipe, self.environment)
             found = self._memory(recipe)
         except LlmopsError:
             return False
