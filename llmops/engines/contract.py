@@ -217,8 +217,17 @@ class Engine(Protocol):
         """Raises Failed, with the cause, unless the files prove that the stage finished."""
         ...
 
-    def last_checkpoint(self, attempt: AttemptPaths) -> tuple[Path, int] | None:
-        """The newest whole checkpoint of an attempt that did not finish, and its step."""
+    def checkpoints(self, attempt: AttemptPaths) -> list[tuple[int, Path]]:
+        """Those of an attempt that did not finish, by their steps."""
+        ...
+
+    def damage(self, attempt: AttemptPaths, checkpoint: Path) -> str:
+        """Why training cannot go on from it, in words; empty when it can. Reads all of it."""
+        ...
+
+    def seal(self, attempt: AttemptPaths, *, ended: bool = False) -> None:
+        """Note what the checkpoints that were written since are, for `damage`. ended: nobody writes
+        them any more."""
         ...
 
     def prune(self, attempt: AttemptPaths) -> None:

@@ -20,6 +20,7 @@ from llmops.runner.stage import Attempt, Context
 from llmops.spec.recipe import Resources, Watched
 from llmops.spec.source import display
 from llmops.stages.history import attempts_at
+from llmops.stages.sealing import sealing
 from llmops.store import logs
 from llmops.store.atomic import write_json, write_text
 
@@ -54,15 +55,18 @@ def run_engine(
     _head(attempt, correlation)
     env = {**command.env, logs.CORRELATION: correlation}
     killed = memory_kills()
-    code, signalled = run(command.argv, env=env, log=paths.log, cwd=paths.root, tick=tick)
-    if signalled is not None:
-        raise Interrupted(f"stage {attempt.node.name} was interrupted", where=display(paths.log))
-    if code != 0:
-        raise _failed(attempt, *ended_by(code, killed < memory_kills(), engine.cause(paths)))
-    try:
-        engine.finished(paths)
-    except Failed as error:
-        raise _failed(attempt, error.what) from error
+    with sealing(engine, paths):
+        code, signalled = run(command.argv, env=env, log=paths.log, cwd=paths.root, tick=tick)
+        if signalled is not None:
+            what = f"stage {attempt.node.name} was interrupted"
+            raise Interrupted(what, where=display(paths.log))
+        if code != 0:
+            why = ended_by(code, killed < memory_kills(), engine.cause(paths))
+            raise _failed(attempt, *why)
+        try:
+            engine.finished(paths)
+        except Failed as error:
+            raise _failed(attempt, error.what) from error
 
 
 def write_files(command: Command, root: Path) -> None:
@@ -78,6 +82,8 @@ def _react(alarm: Alarm, progress: Progress, attempt: Attempt) -> None:
     watched: Watched = getattr(attempt.node.spec, "watch", Watched())
     reaction = watched.reaction(alarm.kind)
     told = f"{alarm.kind}: {alarm.text}"
+    if reaction != "off":
+        attempt.alarm(alarm, reaction)
     if reaction in ("stop", "fail"):
         write_json(attempt.paths.stop, asdict(alarm))
     if reaction == "fail":

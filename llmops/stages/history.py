@@ -10,6 +10,7 @@ from llmops.registry.locate import Located, located
 from llmops.registry.manifest import Manifest
 from llmops.runner.fingerprint import fingerprint
 from llmops.runner.stage import Attempt, Context, Node
+from llmops.spec.source import display
 from llmops.stages.differences import differences
 from llmops.store.run_paths import AttemptPaths
 
@@ -35,20 +36,23 @@ def attempts_at(fingerprint: str, context: Context) -> list[AttemptPaths]:
 
 
 def checkpoint_of(engine: Engine, attempt: Attempt, context: Context) -> Path | None:
-    """The furthest checkpoint of the attempts at the same thing that did not finish. What they were
-    made from is the same to the byte, so training can go on from it."""
+    """The furthest checkpoint of the attempts at the same thing that did not finish, of those that
+    are whole. What they were made from is the same to the byte, so training can go on from it."""
     if attempt.forced:
         return None
     found = [
-        (checkpoint[1], checkpoint[0])
+        (step, folder, paths)
         for paths in attempts_at(_fingerprint_in(attempt.paths.record), context)
-        if (checkpoint := engine.last_checkpoint(paths)) is not None
+        for step, folder in engine.checkpoints(paths)
     ]
-    if not found:
-        return None
-    step, folder = max(found)
-    attempt.report(Progress(f"going on from step {step} of an earlier attempt"))
-    return folder
+    for step, folder, paths in sorted(found, key=lambda one: one[:2], reverse=True):
+        why = engine.damage(paths, folder)
+        if not why:
+            attempt.report(Progress(f"going on from step {step} of an earlier attempt"))
+            return folder
+        told = f"{display(folder)} is passed over: {why}"
+        attempt.report(Progress("starting", warning=told))
+    return None
 
 
 def _fingerprint_in(record: Path) -> str:

@@ -82,6 +82,14 @@ class AttemptPaths:
         return self.root / "phases.jsonl"
 
     @property
+    def seals(self) -> Path:
+        """What the files of checkpoints were when they had been written."""
+        return self.root / "seals"
+
+    def seal(self, checkpoint: str) -> Path:
+        return self.seals / f"{checkpoint}.json"
+
+    @property
     def figures(self) -> Path:
         """By step, what the engine's own log leaves out, as lines of JSON."""
         return self.root / "figures.jsonl"

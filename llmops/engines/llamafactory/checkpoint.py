@@ -5,12 +5,14 @@ The engine resumes by itself from whatever lies in its output directory, stale o
 therefore has a fresh one, and the checkpoint is named.
 """
 
+import contextlib
 import re
 import shutil
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
 from llmops.engines.llamafactory.evidence import check_weights
+from llmops.engines.llamafactory.seal import broken, seal
 from llmops.errors import Failed
 from llmops.store.files import read_object
 from llmops.store.run_paths import AttemptPaths
@@ -19,31 +21,45 @@ _WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.pth")
 # Without one of these training would go on silently: with moments of zero (`save_only_model`), at
 # the first learning rate, or with other random numbers.
 _NEEDED = (("optimizer.pt", "optimizer.bin", "optimizer_0"), ("scheduler.pt",))
+_NAME = re.compile(r"checkpoint-([0-9]+)")
 _RANDOM = ("rng_state.pth", "rng_state_0.pth")
 
 
-def last_checkpoint(attempt: AttemptPaths) -> tuple[Path, int] | None:
-    """The newest checkpoint that training can go on from, and its step.
+def checkpoints(attempt: AttemptPaths) -> list[tuple[int, Path]]:
+    """Those that training could go on from, by their steps: none of a training that an alarm ended,
+    for it would only be ended again."""
+    if attempt.stop.exists():
+        return []
+    folders = attempt.output.glob("checkpoint-*")
+    found = ((_NAME.fullmatch(folder.name), folder) for folder in folders)
+    return [(int(match[1]), folder) for match, folder in found if match]
+
+
+def damage(attempt: AttemptPaths, folder: Path) -> str:
+    """Why training cannot go on from it, in words; empty when it can.
 
     The trainer writes trainer_state.json last; but disks forget, and old checkpoints are removed
-    file by file. One that is not whole is passed over for the one before it.
+    file by file. What its files hold is known by their seals, where there are some.
     """
-    if attempt.stop.exists():
-        return None  # what an alarm ended would only be ended again
-    found = []
-    for folder in attempt.output.glob("checkpoint-*"):
-        match = re.fullmatch(r"checkpoint-([0-9]+)", folder.name)
-        if match and _is_whole(folder, int(match[1])):
-            found.append((int(match[1]), folder))
-    if not found:
-        return None
-    step, folder = max(found)
-    return folder, step
+    step = folder.name.rpartition("-")[2]
+    if str(read_object(folder / "trainer_state.json").get("global_step")) != step:
+        return f"trainer_state.json does not tell of step {step}"
+    try:
+        return _lack(folder) or _cut_off(folder) or broken(attempt, folder)
+    except OSError as error:
+        return str(error)  # being removed, or a disk that cannot be read
+
+
+def seal_all(attempt: AttemptPaths, *, ended: bool) -> None:
+    """Those that were written since. What cannot be read, or its seal written, has none."""
+    for _, folder in checkpoints(attempt):
+        with contextlib.suppress(OSError, Failed):
+            seal(attempt, folder, ended=ended)
 
 
 def prune(attempt: AttemptPaths) -> None:
     """Remove the weights of a registered attempt; its log, config and figures stay."""
-    folders = (attempt.result, attempt.datasets, attempt.tokenized)
+    folders = (attempt.result, attempt.datasets, attempt.tokenized, attempt.seals)
     for folder in (*folders, *attempt.output.glob("checkpoint-*")):
         shutil.rmtree(folder, ignore_errors=True)
     for pattern in _WEIGHTS:
@@ -51,42 +67,34 @@ def prune(attempt: AttemptPaths) -> None:
             file.unlink(missing_ok=True)
 
 
-def _is_whole(folder: Path, step: int) -> bool:
-    """By what a file's end tells, not by its content: gigabytes are not read for it."""
-    if read_object(folder / "trainer_state.json").get("global_step") != step:
-        return False
-    try:
-        return _has_all(folder) and all(_is_complete(file) for file in _tensor_files(folder))
-    except OSError:
-        return False  # being removed
-
-
-def _has_all(folder: Path) -> bool:
-    """DeepSpeed has weights, moments and schedule in a folder of its own; `latest` names it."""
+def _lack(folder: Path) -> str:
+    """What is not there. DeepSpeed has weights, moments and schedule in a folder of its own;
+    `latest` names it."""
     if not any((folder / name).exists() for name in _RANDOM):
-        return False
+        return f"{_RANDOM[0]} is missing"
     if (folder / "latest").exists():
         named = folder / (folder / "latest").read_text(encoding="utf-8").strip()
-        return named != folder and any(named.glob("*.pt"))
-    if not all(any((folder / name).exists() for name in names) for names in _NEEDED):
-        return False
+        there = named != folder and any(named.glob("*.pt"))
+        return "" if there else "the folder that `latest` names is empty"
+    for names in _NEEDED:
+        if not any((folder / name).exists() for name in names):
+            return f"{names[0]} is missing"
     if (folder / "optimizer_0").exists():
-        return True  # FSDP has its weights in shards beside it
+        return ""  # FSDP has its weights in shards beside it
+    if not any(folder.glob("*.safetensors")):
+        return "the weights are missing"
     try:
         check_weights(folder)
-    except Failed:
-        return False
-    return True
+    except Failed as error:
+        return f"{Path(error.where).name}: {error.what}"
+    return ""
 
 
-def _tensor_files(folder: Path) -> list[Path]:
-    return [file for end in ("pt", "pth", "bin") for file in folder.rglob(f"*.{end}")]
-
-
-def _is_complete(file: Path) -> bool:
-    """Whether it has the directory of a zip file, as torch writes it, at its end."""
-    try:
-        ZipFile(file).close()
-    except BadZipFile:
-        return False
-    return True
+def _cut_off(folder: Path) -> str:
+    """Which of its files has no directory of a zip file, as torch writes it, at its end."""
+    for file in (file for end in ("pt", "pth", "bin") for file in folder.rglob(f"*.{end}")):
+        try:
+            ZipFile(file).close()
+        except BadZipFile:
+            return f"{file.name} is cut off"
+    return ""

@@ -20,7 +20,7 @@ from llmops.engines.contract import (
 )
 from llmops.engines.llamafactory.cause import cause
 from llmops.engines.llamafactory.chaining import check_chain
-from llmops.engines.llamafactory.checkpoint import last_checkpoint, prune
+from llmops.engines.llamafactory.checkpoint import checkpoints, damage, prune, seal_all
 from llmops.engines.llamafactory.checks import check_options
 from llmops.engines.llamafactory.compile import compile_base, compile_show, compile_train
 from llmops.engines.llamafactory.evidence import finished
@@ -78,8 +78,14 @@ class LlamaFactory:
     def finished(self, attempt: AttemptPaths) -> Finished:
         return finished(attempt)
 
-    def last_checkpoint(self, attempt: AttemptPaths) -> tuple[Path, int] | None:
-        return last_checkpoint(attempt)
+    def checkpoints(self, attempt: AttemptPaths) -> list[tuple[int, Path]]:
+        return checkpoints(attempt)
+
+    def damage(self, attempt: AttemptPaths, checkpoint: Path) -> str:
+        return damage(attempt, checkpoint)
+
+    def seal(self, attempt: AttemptPaths, *, ended: bool = False) -> None:
+        seal_all(attempt, ended=ended)
 
     def prune(self, attempt: AttemptPaths) -> None:
         prune(attempt)
