@@ -137,7 +137,8 @@ class Training:
         that is not known, or no change does."""
         if self.memory is None or self.room is None:
             what = "memory of the machine" if self.memory else "size of the base"
-            fix = "--gpu-memory GB says it" if self.memory else "run what makes the base first"
+            made = "run what makes it first; of one that is quantized, sees or hears nothing is known"
+            fix = "--gpu-memory GB says it" if self.memory else made
             raise self.recipe.bad(f"the {what} is not known", fix=fix)
         if not self.problem:
             return {}
