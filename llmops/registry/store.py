@@ -5,6 +5,7 @@ whole or not at all; nothing here changes or removes one. Aliases are in aliases
 a model for training and serving in locate.py. A remote (the Hugging Face Hub) is not covered.
 """
 
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -63,9 +64,9 @@ class Registry:
 
     def get(self, version: VersionId) -> Manifest:
         """Raises NotFound, naming the versions that exist, when there is no such one."""
-        numbers = self._numbers(version.name)
-        if version.number in numbers:
+        if (self.paths.version(version.name, version.number) / MANIFEST).is_file():
             return self._read(version)
+        numbers = self._numbers(version.name)
         if not numbers:
             raise self._no_model(version.name)
         known = [f"{version.name}:v{number}" for number in numbers]
@@ -263,14 +264,15 @@ class Registry:
 
     def _numbers(self, name: str) -> list[int]:
         """The numbers of the complete versions."""
+        folder = str(self.paths.model(name))
         numbers = self._directories(name)
-        return [n for n in numbers if (self.paths.version(name, n) / MANIFEST).is_file()]
+        return [n for n in numbers if os.path.isfile(f"{folder}/v{n}/{MANIFEST}")]
 
     def _directories(self, name: str) -> list[int]:
         """Their numbers; temporary directories have other names."""
         folder = self.paths.model(name)
-        paths = folder.iterdir() if folder.is_dir() else []
-        found = (re.fullmatch(r"v([1-9][0-9]*)", path.name) for path in paths)
+        names = os.listdir(folder) if folder.is_dir() else []
+        found = (re.fullmatch(r"v([1-9][0-9]*)", one) for one in names)
         return sorted(int(match[1]) for match in found if match)
 
     def _next(self, name: str) -> int:

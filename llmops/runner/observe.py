@@ -64,7 +64,7 @@ def warnings(paths: ProjectPaths, run: str) -> list[str]:
     """What the user should know of a run's stages, as it was told while they trained."""
     found, registry = [], Registry(paths)
     for stage in find_run(paths, run).stages:
-        told = readings(paths, run, stage.name)
+        told = readings(paths, run, stage.name) if stage.attempt is not None else []
         said = [reading.warning for reading in told if reading.warning]
         seen = [f"step {alarm.step}: {alarm.kind}: {alarm.text}" for alarm in alarms(told)]
         made = registry.known(stage.output)
