@@ -97,3 +97,11 @@ def test_a_template_reaches_nothing_outside(base: Path) -> None:
 def test_a_base_without_a_fast_tokenizer_is_not_counted(base: Path) -> None:
     (base / "tokenizer.json").unlink()
     assert count(base, {"text": "a"}) is None
+
+
+def test_data_that_changed_since_it_was_checked_is_not_counted(base: Path) -> None:
+    file = write_rows(base.parent / "data.jsonl", [{"messages": [SAID, MADE]}])
+    data = inspect_data(DataFile(path=str(file)), file)
+    write_rows(file, [{"messages": [SAID]}])
+    counts = TokenCounts(base.parent / "tokens.json", sha256_file)
+    assert counts.count(data, base, 9) is None

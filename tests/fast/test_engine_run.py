@@ -1,9 +1,14 @@
 """What an engine's end is told as."""
 
+from pathlib import Path
+
 import pytest
 
-from llmops.engines.contract import Cause
-from llmops.stages.engine_run import ended_by
+from llmops.data.inspect import inspect_data
+from llmops.engines.contract import Cause, Command
+from llmops.spec.recipe import DataFile
+from llmops.stages.engine_run import ended_by, write_files
+from tests.training_jobs import write_rows
 
 
 @pytest.mark.parametrize(
@@ -22,3 +27,11 @@ def test_the_kernels_word_comes_before_the_logs(
     said, of_kind = ended_by(code, killed, found)
     assert said.startswith(told)
     assert of_kind == kind
+
+
+def test_data_is_converted_on_its_way_to_the_engine(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "a.csv", "text,b\nOne.,1\n")
+    data = inspect_data(DataFile(path=str(path)), path)
+    write_files(Command([], {}, {"config.yaml": "a: 1\n"}, copies={"data/t.jsonl": data}), tmp_path)
+    assert (tmp_path / "config.yaml").read_text() == "a: 1\n"
+    assert (tmp_path / "data/t.jsonl").read_text() == '{"text": "One."}\n'

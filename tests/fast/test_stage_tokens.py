@@ -15,7 +15,7 @@ from llmops.engines.llamafactory.machine import Machine
 from llmops.errors import Failed
 from llmops.runner.stage import Attempt, Context, Node
 from llmops.spec.settings import load_settings
-from llmops.stages.tokens import Tokens
+from llmops.stages.tokens import Tokens, cached, tokens_key
 from tests.fast.models_on_disk import write_full
 from tests.training_jobs import LAYOUT_ROWS, bare_environment, train_job, train_recipe, write_rows
 
@@ -75,6 +75,17 @@ def test_what_one_attempt_makes_the_next_one_takes(training: Training) -> None:
     assert (first.tokenized, first.keep is not None) == (None, True)
     assert (second.tokenized, second.keep) == (second.attempt.tokenized / DATA, None)
     assert training.warned == []
+
+
+def test_a_plan_says_what_will_be_taken(training: Training) -> None:
+    job = training.run(1)
+    command = compile_train(job, training.environment, CPU)
+    key = tokens_key(command, job.base, training.context)
+    assert cached(key, training.context) == ("tokens: cached",)
+    assert key is not None
+    training.context.tokenized.drop(key)
+    assert cached(key, training.context) == ()
+    assert tokens_key(command, ModelFiles(Path("/<sft>")), training.context) is None
 
 
 def test_the_engine_is_told_where(training: Training) -> None:
