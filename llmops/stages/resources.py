@@ -137,8 +137,11 @@ class Training:
         that is not known, or no change does."""
         if self.memory is None or self.room is None:
             what = "memory of the machine" if self.memory else "size of the base"
-            made = "run what makes it first; of one that is quantized, sees or hears nothing is known"
-            fix = "--gpu-memory GB says it" if self.memory else made
+            fix = (
+                "--gpu-memory GB says it"
+                if self.memory
+                else "run what makes it first; nothing is estimated of one that is quantized"
+            )
             raise self.recipe.bad(f"the {what} is not known", fix=fix)
         if not self.problem:
             return {}
