@@ -9,11 +9,9 @@ any time. What the engine writes is read by the engine's own follower.
 import asyncio
 import json
 import math
-import os
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from llmops.engines.catalog import ENGINES, find_engine
@@ -21,14 +19,13 @@ from llmops.engines.contract import Progress, ProgressFollower
 from llmops.errors import NotFound
 from llmops.registry.store import Registry
 from llmops.runner.alarm import alarms
+from llmops.runner.log_part import log_part
 from llmops.runner.record import RunRecord, StageRecord, find_run, read_run
 from llmops.spec.suggest import did_you_mean
 from llmops.store.paths import ProjectPaths
 from llmops.store.run_paths import AttemptPaths
 
 POLL_SECONDS = 0.5
-LOG_BYTES = 65_536
-"""At most so much of a log at once."""
 MORE = ("epoch", "grad_norm", "margin", "chosen", "memory_bytes", "device_memory_bytes")
 """Figures that are told as they are."""
 FIRST_BYTES = 16_384
@@ -80,10 +77,10 @@ def log(paths: ProjectPaths, run: str, stage: str | None, offset: int = 0) -> di
     begins. What cannot be decoded is replaced. Raises BadInput as `metrics`.
     """
     if stage is None:
-        return _part(paths.run_log(run), offset)
+        return log_part(paths.run_log(run), offset)
     record, found = _stage(paths, run, stage)
     attempt = _attempt(paths, record, found)
-    return _part(attempt.log, offset) if attempt is not None else _part(None, 0)
+    return log_part(attempt.log, offset) if attempt is not None else log_part(None, 0)
 
 
 def graph(paths: ProjectPaths, run: str) -> dict[str, Any]:
@@ -231,7 +228,7 @@ class _Stage:
         new = readings[skipped:]
         if items := figures_of(new):
             yield "metrics", {"items": items, "total": new[-1].total, "phase": new[-1].phase}
-        while (part := _part(self.attempt.log, self.offset))["text"]:
+        while (part := log_part(self.attempt.log, self.offset))["text"]:
             self.offset = part["offset"]
             yield "log", part
 
@@ -299,35 +296,3 @@ def _plan(paths: ProjectPaths, run: str) -> list[dict[str, Any]]:
     except (OSError, ValueError, KeyError):
         return []
     return stages
-
-
-def _part(file: Path | None, offset: int) -> dict[str, Any]:
-    try:
-        with (file or Path(os.devnull)).open("rb") as opened:
-            size = opened.seek(0, os.SEEK_END)
-            begin = max(0, size + offset) if offset < 0 else min(offset, size)
-            opened.seek(begin)
-            data = opened.read(LOG_BYTES)
-            if offset < 0:
-                cut = _cut(data)
-                begin, data = begin + cut, data[cut:]
-    except FileNotFoundError:
-        return {"text": "", "offset": 0, "size": 0}
-    whole = _whole(data)
-    text = data[:whole].decode("utf-8", errors="replace")
-    return {"text": text, "offset": begin + whole, "size": size}
-
-
-def _cut(data: bytes) -> int:
-    """How many bytes at its start are the rest of a character."""
-    return next((at for at, byte in enumerate(data[:4]) if byte & 0xC0 != 0x80), 0)
-
-
-def _whole(data: bytes) -> int:
-    """How much of it ends with a whole character: the rest of one may be still to come."""
-    for back in range(1, min(4, len(data)) + 1):
-        byte = data[-back]
-        if byte & 0xC0 != 0x80:  # the first of a character
-            length = 4 if byte >= 0xF0 else 3 if byte >= 0xE0 else 2 if byte >= 0xC0 else 1
-            return len(data) - back if length > back else len(data)
-    return len(data)
