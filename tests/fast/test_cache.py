@@ -177,3 +177,10 @@ def test_what_is_lent_counts_where_it_lies(context: Context) -> None:
     context.tokenized.drop(entry.name)
     (left,) = [one for one in entries(context) if one.name == "busy/sft/1"]
     assert left.size == before["busy/sft/1"] + 1000
+
+
+def test_tokens_that_a_killed_run_left_go_with_its_checkpoints(context: Context) -> None:
+    paths = attempt(context, "killed", 5)
+    (paths.tokenized / "data.begun").mkdir(parents=True)
+    collect(context, 0, print)
+    assert not paths.tokenized.exists()
