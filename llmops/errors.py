@@ -40,7 +40,10 @@ class Passing(Failed):
 
 
 class OutOfMemory(Failed):
-    """It needed more memory than there is, and would again."""
+    """It needed more memory than there is, and would again. less: overrides with which it would
+    need less; empty where none are known."""
+
+    less = ""
 
 
 class BadInput(LlmopsError):

@@ -47,6 +47,8 @@ def event_lines(change: "Change", *, json: bool) -> Iterator[str]:
     if change.event == "stage":
         why = f": {data['error']}" if data["error"] else ""
         yield f"{data['name']}: {data['state']}{why}"
+    elif change.event == "alarm":
+        yield f"{stage}: step {data['step']}: {data['kind']}: {data['text']} ({data['reaction']})"
     elif change.event == "metrics":
         yield from (f"{stage}: {_figures(item)}" for item in data["items"])
     elif change.event == "log":

@@ -7,8 +7,8 @@ missing from the list, and nothing else.
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -24,15 +24,19 @@ from llmops.store.paths import ProjectPaths
 if TYPE_CHECKING:
     from llmops.control.project import Project
     from llmops.scheduling.jobs import Job
+    from llmops.scheduling.queue import Queue, Standing
 
 REMEMBERED = 2_000
 """Runs that have ended whose records are kept in memory; and as many that never began."""
 
 
 class StageBrief(Answer):
+    """alarms: kinds of what was seen of its training."""
+
     name: str
     kind: str
     state: str
+    alarms: list[str] = Field(default_factory=list)
 
 
 class RunBrief(Answer):
@@ -48,14 +52,6 @@ class RunBrief(Answer):
     stages: list[StageBrief] = Field(default_factory=list)
     queue_position: int | None = None
     error: str | None = None
-
-
-@dataclass(frozen=True)
-class Queue:
-    """The jobs that have not ended, by id, and their places in the queue."""
-
-    jobs: dict[str, "Job"] = field(default_factory=dict)
-    positions: dict[str, int] = field(default_factory=dict)
 
 
 class Runs:
@@ -86,17 +82,18 @@ class Runs:
                 if found is not None:
                     yield found
 
-    def queue(self) -> Queue:
-        """Empty while the database is away."""
-        from llmops.scheduling.jobs import in_order, positions
-        from llmops.store.database import reading
+    @cached_property
+    def _queue(self) -> "Queue":
+        from llmops.scheduling.queue import Queue
 
+        return Queue(self._project.paths)
+
+    def queue(self) -> dict[str, "Standing"]:
+        """The jobs that have not ended, by id; none while the database is away."""
         try:
-            with reading(self._project.database) as connection:
-                jobs = {job.id: job for job in in_order(connection)}
-                return Queue(jobs, positions(connection))
+            return {one.job.id: one for one in self._queue.standings(self._project.database)}
         except Failed:
-            return Queue()
+            return {}
 
     def counts(self) -> dict[str, int]:
         """How many runs are in each state."""
@@ -111,16 +108,17 @@ class Runs:
         except FileNotFoundError:
             return []
 
-    def _brief(self, name: str, queue: Queue) -> dict[str, Any] | None:
-        record = self._read(name)
-        job = queue.jobs.get(name)
+    def _brief(self, name: str, queue: dict[str, "Standing"]) -> dict[str, Any] | None:
+        record, standing = self._read(name), queue.get(name)
         if record is not None:
-            return _of_record(record, job, queue)
-        if job is not None:
+            return _of_record(record, standing)
+        if standing is not None:
             self._ended.pop(name, None)
-        elif (job := self._ended.get(name) or self._job(name)) and job.ended is not None:
+            return _of_job(standing.job, standing)
+        job = self._ended.get(name) or self._job(name)
+        if job is not None and job.ended is not None:
             _keep(self._ended, name, job)
-        return _of_job(job, queue)
+        return _of_job(job, None)
 
     def _read(self, name: str) -> RunRecord | None:
         known = self._known.get(name)
@@ -161,24 +159,30 @@ def _keep(known: dict[str, Any], name: str, value: Any) -> None:
         known.pop(min(known.copy()), None)
 
 
-def _of_record(record: RunRecord, job: "Job | None", queue: Queue) -> dict[str, Any]:
+def _of_record(record: RunRecord, standing: "Standing | None") -> dict[str, Any]:
     return {
         "id": record.id,
-        "state": state_of(record, job),
+        "state": state_of(record, standing.job if standing is not None else None),
         "target": record.target,
         "by": record.by,
         "started": record.started,
         "ended": record.ended,
         "seconds": took(record),
         "stages": [
-            {"name": one.name, "kind": one.kind, "state": one.shown} for one in record.stages
+            {
+                "name": one.name,
+                "kind": one.kind,
+                "state": one.shown,
+                "alarms": [alarm.kind for alarm in one.alarms],
+            }
+            for one in record.stages
         ],
-        "queue_position": queue.positions.get(record.id),
+        "queue_position": standing.place if standing is not None else None,
         "error": next((one.error for one in record.stages if one.error), None),
     }
 
 
-def _of_job(job: "Job | None", queue: Queue) -> dict[str, Any] | None:
+def _of_job(job: "Job | None", standing: "Standing | None") -> dict[str, Any] | None:
     if job is None:
         return None
     return {
@@ -190,7 +194,7 @@ def _of_job(job: "Job | None", queue: Queue) -> dict[str, Any] | None:
         "ended": time_of(job.ended),
         "seconds": None,
         "stages": [],
-        "queue_position": queue.positions.get(job.id),
+        "queue_position": standing.place if standing is not None else None,
         "error": job.error,
     }
 
@@ -224,19 +228,19 @@ def time_of(millis: int | None) -> str | None:
 def detail(run: str, project: "Project") -> dict[str, Any]:
     """A run with its job and its graph, as the API's RunShown. Raises BadInput when there is no
     run of that id and no job either."""
-    queue = project.run_list.queue()
     paths = project.paths
     if run == "last":
         newest = next(project.run_list.newest_first(), None)
         run = newest["id"] if newest is not None else run
     record = read_run(paths.run(run))
-    job = queue.jobs.get(run) or project.run_list._job(run)
+    standing = project.run_list.queue().get(run)
+    job = standing.job if standing is not None else project.run_list._job(run)
     if record is None and job is None:
         find_run(paths, run)  # tells what there is
     found = _recorded(record, job, paths) if record is not None else _asked(job)
     return {
         **found,
-        "job": _job_shown(job, queue),
+        "job": _job_shown(job, standing),
         "resumable": _resumable(record, job),
         "stoppable": found["state"] in ("running", "starting", "queued", "approval", "waiting"),
         "tensorboard": _tensorboard(paths),
@@ -278,7 +282,7 @@ def _asked(job: "Job | None") -> dict[str, Any]:
     }
 
 
-def _job_shown(job: "Job | None", queue: Queue) -> dict[str, Any] | None:
+def _job_shown(job: "Job | None", standing: "Standing | None") -> dict[str, Any] | None:
     if job is None:
         return None
     return {
@@ -287,7 +291,8 @@ def _job_shown(job: "Job | None", queue: Queue) -> dict[str, Any] | None:
         "trigger": job.trigger,
         "created": time_of(job.created),
         "tries": job.tries,
-        "queue_position": queue.positions.get(job.id),
+        "queue_position": standing.place if standing is not None else None,
+        "why": standing.why if standing is not None else "",
         "look_at": time_of(job.look_at),
         "device_seconds": job.device_seconds,
         "error": job.error,

@@ -15,7 +15,15 @@ from filelock import FileLock, Timeout
 
 from llmops.engines.contract import Progress
 from llmops.environments.machine import size_text
-from llmops.errors import Failed, GateRefused, Interrupted, LlmopsError, Passing, Waiting
+from llmops.errors import (
+    Failed,
+    GateRefused,
+    Interrupted,
+    LlmopsError,
+    OutOfMemory,
+    Passing,
+    Waiting,
+)
 from llmops.runner.devices import own_gpus
 from llmops.runner.fingerprint import fingerprint
 from llmops.runner.gates import refuse_unheeded
@@ -198,7 +206,8 @@ class _Run:
             raise
         except LlmopsError as error:
             why = error.what.removeprefix(f"stage {node.name} failed: ")
-            self._ended(node, "failed", why, error=why)
+            less = error.less if isinstance(error, OutOfMemory) else ""
+            self._ended(node, "failed", why, error=why, proposal=less)
             raise
         except OSError as error:
             self._ended(node, "failed", str(error), error=str(error))
@@ -210,8 +219,10 @@ class _Run:
             self._ended(node, "failed", why, error=why)
             raise
 
-    def _ended(self, node: Node, state: State, told: str, *, error: str | None) -> None:
-        self.log.stage(node.name, state, error=error)
+    def _ended(
+        self, node: Node, state: State, told: str, *, error: str | None, proposal: str = ""
+    ) -> None:
+        self.log.stage(node.name, state, error=error, proposal=proposal)
         self.reporter.failed(node.name, told)
 
     def _reuse(self, node: Node, planned: PlannedStage) -> None:
@@ -247,7 +258,7 @@ class _Run:
         again = paths.root.exists()  # it has waited
         paths.root.mkdir(parents=True, exist_ok=True)
         write_json(paths.record, {"fingerprint": fingerprint(planned.prepared.parts)})
-        self.log.stage(node.name, "running", attempt=number)
+        self.log.stage(node.name, "running", attempt=number, alarms=[], proposal="")
         if not again:
             self.reporter.started(node.name, planned.prepared.summary, planned.reasons)
         attempt = Attempt(
@@ -257,6 +268,7 @@ class _Run:
             paths,
             lambda progress: self.reporter.progress(node.name, progress),
             forced,
+            lambda alarm, reaction: self.log.alarm(node.name, alarm, reaction),
         )
         made = self.kinds[node.kind].execute(planned.prepared, attempt, self.context)
         self.outputs[node.name] = made

@@ -9,7 +9,6 @@ any time. What the engine writes is read by the engine's own follower.
 import asyncio
 import json
 import math
-import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -107,7 +106,8 @@ def graph(paths: ProjectPaths, run: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Change:
-    """Something new. event: stage, metrics, log or end; id: where one who comes back goes on."""
+    """Something new. event: stage, alarm, metrics, log or end; id: where one who comes back goes
+    on."""
 
     event: str
     data: dict[str, Any]
@@ -123,6 +123,7 @@ class Watch:
     seen: str = ""
     _told: dict[str, dict[str, Any]] = field(default_factory=dict)
     _stages: dict[str, "_Stage"] = field(default_factory=dict)
+    _alarmed: dict[tuple[str, int | None], int] = field(default_factory=dict)
     _stamp: tuple[int, int, int] = (0, 0, 0)
     _record: RunRecord | None = None
     over: bool = False
@@ -156,11 +157,13 @@ class Watch:
         return self._record.now(file) if self._record is not None else None
 
     def _stage(self, record: RunRecord, stage: StageRecord) -> Iterator[Change]:
-        state = {**stage.model_dump(exclude={"declared", "digest"}), "state": stage.shown}
+        kept = stage.model_dump(exclude={"declared", "digest", "alarms"})
+        state = {**kept, "state": stage.shown}
         new = self._told.get(stage.name) != state
         self._told[stage.name] = state
         if new:
             yield Change("stage", state, self.seen)
+        yield from self._alarms(stage)
         attempt = _attempt(self.paths, record, stage)
         if attempt is None or self._is_past(record, stage):
             return
@@ -174,6 +177,12 @@ class Watch:
         for event, data in part.poll():
             self.seen = f"{stage.name}:{stage.attempt}:{part.count}:{part.offset}"
             yield Change(event, {"stage": stage.name, **data}, self.seen)
+
+    def _alarms(self, stage: StageRecord) -> Iterator[Change]:
+        told = self._alarmed.get((stage.name, stage.attempt), 0)
+        self._alarmed[stage.name, stage.attempt] = len(stage.alarms)
+        for alarm in stage.alarms[told:]:
+            yield Change("alarm", {"stage": stage.name, **alarm.model_dump()}, self.seen)
 
     def _position(self, stage: StageRecord) -> tuple[int, int]:
         """How many readings and bytes of the stage's log are known."""
@@ -200,15 +209,6 @@ async def changes(paths: ProjectPaths, run: str, seen: str = "") -> AsyncIterato
         if not found:
             yield None
         await asyncio.sleep(POLL_SECONDS)
-
-
-def follow(paths: ProjectPaths, run: str) -> Iterator[Change]:
-    """The same for a terminal."""
-    watch = Watch(paths, run)
-    while not watch.over:
-        yield from watch.poll()
-        if not watch.over:
-            time.sleep(POLL_SECONDS)
 
 
 @dataclass

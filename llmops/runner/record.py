@@ -12,10 +12,10 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from filelock import FileLock
 from pydantic import Field
@@ -30,13 +30,28 @@ from llmops.store.liveness import BEAT_SECONDS, lives, process_mark
 from llmops.store.paths import ProjectPaths
 from llmops.store.run_paths import RunPaths
 
+if TYPE_CHECKING:
+    from llmops.runner.alarm import Alarm
+
 State = Literal["waiting", "running", "reused", "done", "failed", "refused", "interrupted", "died"]
+
+
+class Alarmed(Spec):
+    """An alarm of a stage's last attempt. kind, step, text: as in runner/alarm.py; reaction: warn,
+    stop or fail; time: ISO 8601, UTC."""
+
+    kind: str
+    step: int
+    text: str
+    reaction: str
+    time: str
 
 
 class StageRecord(Spec):
     """One stage of a run. state: `waiting` also for one that has not begun. attempt: None for one
     that was reused or has not begun. declared: sha256 of its declaration (runner/resume.py);
-    output, digest: what it made."""
+    output, digest: what it made. proposal: overrides with which one that ran out of memory would
+    need less."""
 
     name: str
     kind: str
@@ -48,6 +63,8 @@ class StageRecord(Spec):
     started: str | None = None
     seconds: float | None = None
     error: str | None = None
+    alarms: list[Alarmed] = Field(default_factory=list)
+    proposal: str = ""
 
     @property
     def shown(self) -> str:
@@ -212,6 +229,16 @@ class RunLog:
         finally:
             over.set()
             signs.join()
+
+    def alarm(self, name: str, alarm: "Alarm", reaction: str) -> None:
+        """What was seen of one stage, and what is done about it."""
+        told = Alarmed(**asdict(alarm), reaction=reaction, time=utc_now())
+        stages = [
+            s.model_copy(update={"alarms": [*s.alarms, told]}) if s.name == name else s
+            for s in self.record.stages
+        ]
+        self.record = self.record.model_copy(update={"stages": stages})
+        self._write()
 
     def end(self, state: State) -> None:
         self.record = self.record.model_copy(update={"state": state, "ended": utc_now()})

@@ -19,6 +19,7 @@ from llmops.engines.contract import Command, Engine, Environment, Estimate, Prog
 from llmops.environments import machine
 from llmops.errors import BadInput
 from llmops.registry.store import Registry
+from llmops.runner.alarm import Alarm
 from llmops.spec.load import Loaded
 from llmops.spec.reference import Reference
 from llmops.spec.settings import Settings
@@ -122,7 +123,8 @@ Report = Callable[[Progress], None]
 
 @dataclass(frozen=True)
 class Attempt:
-    """Where and as what a stage runs. forced: from the beginning, whatever was done before."""
+    """Where and as what a stage runs. forced: from the beginning, whatever was done before; alarm:
+    puts on record what was seen, and the reaction."""
 
     run: str
     node: Node
@@ -130,6 +132,7 @@ class Attempt:
     paths: AttemptPaths
     report: Report
     forced: bool = False
+    alarm: Callable[[Alarm, str], None] = lambda _alarm, _reaction: None
 
 
 @dataclass

@@ -58,6 +58,7 @@ class Happenings:
             if record is None:
                 continue
             (self._open.add if record.state in _OPEN else self._open.discard)(name)
+            yield from _alarms(record)
             if record.state in _ENDS:
                 yield _ended(record)
 
@@ -97,6 +98,20 @@ def _names(folder: Path) -> list[str]:
         return sorted(entry.name for entry in os.scandir(folder) if entry.name[0] != ".")
     except FileNotFoundError:
         return []
+
+
+def _alarms(record: RunRecord) -> Iterator[Happening]:
+    for stage in record.stages:
+        for alarm in stage.alarms:
+            what = f"{alarm.kind}: {alarm.text} (step {alarm.step})"
+            yield Happening(
+                f"alarm {record.id} {stage.name} {stage.attempt} {alarm.kind}",
+                "alarm",
+                _millis(alarm.time),
+                f"run {record.id} ({record.target}), stage {stage.name}: {what}; {alarm.reaction}",
+                {"run": record.id, "stage": stage.name, "target": record.target, "by": record.by}
+                | alarm.model_dump(include={"kind", "step", "reaction"}),
+            )
 
 
 def _ended(record: RunRecord) -> Happening:

@@ -1,5 +1,6 @@
 """The queue as people see it: what was asked for and has not ended, its place, and why it waits."""
 
+import threading
 import time
 from dataclasses import dataclass
 
@@ -25,11 +26,12 @@ class Standing:
 
 
 class Queue:
-    """The queue of one project, as told from this machine; it may be asked often."""
+    """The queue of one project, as told from this machine; it may be asked often, by any thread."""
 
     def __init__(self, paths: ProjectPaths) -> None:
         self._paths = paths
         self._turns = Turns(paths)
+        self._telling = threading.Lock()
 
     def standings(self, database: sa.Engine) -> list[Standing]:
         """In the order in which they were asked for. Raises Failed when the database is away."""
@@ -41,7 +43,8 @@ class Queue:
             held = f"halted by {halt['by']}: `llmops schedule unhalt`"
         elif not worked:
             held = "nobody works on the queue: `llmops up`, or `llmops scheduler`"
-        turns = {turn.job.id: turn.why for turn in self._turns.queued(active)}
+        with self._telling:
+            turns = {turn.job.id: turn.why for turn in self._turns.queued(active)}
         places = {run: place for place, run in enumerate(turns, start=1)}
         return [
             Standing(job, places.get(job.id), self._why(job, held, turns.get(job.id, "")))

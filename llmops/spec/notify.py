@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from llmops.spec.grammar import Spec, Url
 
-Event = Literal["failed", "refused", "promoted", "rolled_back", "approval"]
+Event = Literal["failed", "refused", "alarm", "promoted", "rolled_back", "approval"]
 EVENTS: tuple[Event, ...] = get_args(Event)
 
 Variable = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]

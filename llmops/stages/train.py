@@ -136,7 +136,9 @@ class Train(Stage):
             except OutOfMemory as error:
                 less = payload.training.less()
                 what = f"{error.what}; this needs less: {less}" if less else error.what
-                raise OutOfMemory(what, where=error.where, fix=error.fix) from error
+                told = OutOfMemory(what, where=error.where, fix=error.fix)
+                told.less = less
+                raise told from error
         return register(
             attempt,
             context,

@@ -102,8 +102,13 @@ def stage_dots(stages: list[dict[str, Any]]) -> Html:
     ]
     done = sum(one["state"] in ("done", "reused") for one in stages)
     words = tag("span", f"{done} of {len(stages)}", class_="ll-quiet")
+    kinds = dict.fromkeys(kind for one in stages for kind in one.get("alarms") or [])
+    seen = [
+        tag("span", kind.replace("_", " "), class_="ll-badge ll-warn", title="an alarm")
+        for kind in kinds
+    ]
     return (
-        tag("span", tag("span", marks, class_="ll-beads", aria_hidden="true"), words)
+        tag("span", tag("span", marks, class_="ll-beads", aria_hidden="true"), words, seen)
         if stages
         else joined()
     )

@@ -23,6 +23,12 @@ CURVES = (
     ("Learning rate", "learning_rate"),
     ("Tokens per second", "tokens_per_s"),
 )
+REACTIONS = {
+    "warn": "Training goes on.",
+    "stop": "Training ends; the best checkpoint is kept.",
+    "fail": "The stage fails.",
+}
+"""What is done about an alarm, by `watch:` of the recipe."""
 
 
 def the_stage(run: Mapping[str, Any], asked: str) -> dict[str, Any] | None:
@@ -130,8 +136,8 @@ def _asks(run: str, stage: str, words: str) -> Html:
 
 def _position(run: Mapping[str, Any]) -> str:
     job = run.get("job") or {}
-    position = job.get("queue_position") or run.get("queue_position")
-    return f"It is number {position} in the queue." if position else "It waits for a free device."
+    place, why = job.get("queue_position"), job.get("why") or "its turn has come"
+    return f"It is number {place} in the queue: {why}." if place else ""
 
 
 def _stage(run: Mapping[str, Any], stage: Mapping[str, Any]) -> Html:
@@ -148,7 +154,28 @@ def _stage(run: Mapping[str, Any], stage: Mapping[str, Any]) -> Html:
     if error:
         told = tag("div", error, class_=f"ll-note ll-pre {'ll-bad' if bad else 'll-warn'}")
     title = tag("span", stage["name"], " ", badge(str(stage["state"])))
-    return card(title, facts(pairs), told, id="run-stage")
+    seen = [_alarm(one) for one in stage.get("alarms") or []]
+    less = _less(str(stage.get("proposal") or ""))
+    return card(title, facts(pairs), seen, told, less, id="run-stage")
+
+
+def _alarm(alarm: Mapping[str, Any]) -> Html:
+    """What was seen, and what was done about it."""
+    reaction = str(alarm["reaction"])
+    return tag(
+        "div",
+        tag("b", str(alarm["kind"]).replace("_", " ")),
+        f" at step {alarm['step']:,}: {alarm['text']}. {REACTIONS.get(reaction, reaction)}",
+        class_=f"ll-note {'ll-bad' if reaction == 'fail' else 'll-warn'}",
+    )
+
+
+def _less(proposal: str) -> Html | None:
+    """What a stage that ran out of memory would need less with."""
+    if not proposal:
+        return None
+    words = tag("p", "With these overrides of its recipe it needs less memory:")
+    return tag("div", words, code(proposal), id="run-less")
 
 
 def figures(items: Sequence[Mapping[str, Any]], total: int) -> Html | str:

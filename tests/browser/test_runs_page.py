@@ -43,6 +43,14 @@ def test_a_failed_run_says_what_it_said(town: Street, page: Page) -> None:
     panel = open_tab(page, town.ui, "runs", run=run)
     expect(panel.locator("#run-stage")).to_contain_text(HOSTILE[0])
     expect(panel.locator("#run-log")).to_contain_text("out of memory")
+    alarm = panel.locator("#run-stage .ll-note").first
+    expect(alarm).to_contain_text("no preference at step 18: over the last 20 readings")
+    expect(alarm).to_contain_text("Training goes on.")
+    expect(panel.locator("#run-less")).to_contain_text("args.per_device_train_batch_size=1")
+    told = town.api("GET", f"/runs/{run}")["stages"][3]
+    assert told["alarms"][0]["kind"] == "no_preference"
+    open_tab(page, town.ui, "runs", state="failed")
+    expect(page.locator("#runs-table .ll-warn").first).to_have_text("no preference")
     for stage in ("base", "cpt", "sft", "dpo", "release"):
         expect(panel.get_by_text(stage, exact=True).first).to_be_visible()
 

@@ -72,6 +72,29 @@ def test_a_plan_shows_what_would_run(town: Street, page: Page) -> None:
     expect(shown_).to_contain_text("36 steps")
 
 
+def test_a_part_of_a_pipeline_is_planned_and_started(town: Street, page: Page) -> None:
+    panel = open_tab(page, town.ui, "train", file="pipelines/town.yaml")
+    plan(panel)
+    stages = panel.locator(".ll-plan > li")
+    many = stages.count()
+    panel.get_by_role("button", name="only up to cpt").click()
+    expect(stages).to_have_count(2)
+    panel.get_by_role("button", name="make again from cpt").click()
+    expect(panel.locator("#train-scope")).to_contain_text("cpt and what comes of it are made again")
+    town.api("POST", "/schedules/halt", json={"why": "no engine is to run"})
+    panel.locator("#train-start").click()
+    panel = shown(page, "runs")
+    expect(panel).to_contain_text("halted by")
+    run = panel.locator("#run-id").inner_text()
+    told = town.api("GET", f"/runs/{run}")
+    assert (told["begin"], told["until"]) == ("cpt", "cpt")
+    town.api("POST", f"/runs/{run}/stop")
+    town.api("POST", "/schedules/unhalt")
+    panel = open_tab(page, town.ui, "train", file="pipelines/town.yaml")
+    plan(panel)
+    expect(stages).to_have_count(many)
+
+
 def test_a_pipeline_is_started_waits_and_is_agreed_to(town: Street, page: Page) -> None:
     (town.root / "pipelines" / "asked.yaml").write_text(ASKED, encoding="utf-8")
     panel = open_tab(page, town.ui, "train", file="pipelines/asked.yaml")

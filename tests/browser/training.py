@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from llmops.runner.alarm import Alarm
 from llmops.runner.plan import describe, make_plan
 from llmops.runner.record import Asked, RunLog, StageRecord
 from llmops.runner.resume import declared_digest
@@ -126,7 +127,10 @@ class PastRun:
     def failed(self, stage: str, curve: Curve, until: float, seconds: float, error: str) -> None:
         paths = self.log.paths.attempt(stage, 1)
         write_attempt(paths, curve.lines(until), error)
-        self._done(stage, seconds, state="failed", attempt=1, error=error)
+        said = "over the last 20 readings 51% of the chosen answers were preferred"
+        self.log.alarm(stage, Alarm("no_preference", 18, said), "warn")
+        less = "args.per_device_train_batch_size=1 args.gradient_accumulation_steps=8"
+        self._done(stage, seconds, state="failed", attempt=1, error=error, proposal=less)
 
     def end(self, state: Any) -> str:
         self.log.end(state)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from llmops.errors import BadInput, Failed, Interrupted, Passing
+from llmops.errors import BadInput, Failed, Interrupted, OutOfMemory, Passing
 from llmops.registry.locate import Located
 from llmops.registry.manifest import Draft
 from llmops.runner.execute import execute
@@ -141,6 +141,15 @@ def test_a_rerun_that_makes_the_same_bytes_spares_what_follows(
     assert stage.ran == ["first", "second", "r"]
     run(project, stage)
     assert stage.ran == ["first", "second", "r"]
+
+
+def test_what_would_need_less_memory_is_on_record(project: Path, stage: Copying) -> None:
+    stage.error = error = OutOfMemory("out of GPU memory; this needs less: args.cutoff_len=512")
+    error.less = "args.cutoff_len=512"
+    with pytest.raises(OutOfMemory):
+        run(project, stage)
+    record = list_runs(Context(load_settings()).paths)[-1]
+    assert [one.proposal for one in record.stages] == ["", "args.cutoff_len=512", ""]
 
 
 def test_a_failure_ends_the_run_and_keeps_what_was_done(project: Path, stage: Copying) -> None:

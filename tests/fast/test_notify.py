@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from llmops.registry.manifest import Draft
 from llmops.registry.promotion import rollback
 from llmops.registry.store import Registry
+from llmops.runner.alarm import Alarm
 from llmops.runner.record import RunLog, StageRecord
 from llmops.scheduling.jobs import enqueue
 from llmops.scheduling.notify import Notifier
@@ -224,6 +225,23 @@ def test_promotions_and_rollbacks_are_told_wherever_they_were_made(told: Told, h
         ("promoted", "town:v2"),
         ("rolled_back", "town:v1"),
     ]
+
+
+def test_an_alarm_is_told_once_while_the_run_goes_on(told: Told, hook: Hook) -> None:
+    paths = ProjectPaths(told.settings.root)
+    log = RunLog.begin(paths, "p", "p.yaml", [], [StageRecord(name="sft", kind="train")])
+    log.stage("sft", "running", attempt=1)
+    told.turn()
+    log.alarm("sft", Alarm("collapse", 40, "the reward margin fell"), "warn")
+    told.turn()
+    log.end("done")
+    told.turn()
+    (call,) = hook.calls
+    wanted = ("event", "run", "stage", "kind", "step", "reaction")
+    assert [call[key] for key in wanted] == [
+        "alarm", log.record.id, "sft", "collapse", 40, "warn",
+    ]  # fmt: skip
+    assert "collapse: the reward margin fell (step 40)" in call["text"]
 
 
 def test_a_receiver_is_told_only_what_it_asks_for(

@@ -14,6 +14,7 @@ from llmops.engines.llamafactory.engine import LlamaFactory
 from llmops.engines.llamafactory.machine import Machine
 from llmops.engines.llamafactory.watch import check_watch
 from llmops.errors import BadInput, Failed
+from llmops.runner.alarm import Alarm
 from llmops.runner.stage import Attempt, Node
 from llmops.stages.engine_run import run_engine
 from llmops.store.run_paths import AttemptPaths
@@ -32,13 +33,21 @@ sys.exit(7)
 """
 
 
-def diverging(folder: Path, reaction: str, *more: str) -> tuple[list[Progress], AttemptPaths, str]:
-    """What is reported of a training whose loss is no number, and how it failed."""
+def diverging(
+    folder: Path, reaction: str, *more: str, record: list[tuple[str, int, str]] | None = None
+) -> tuple[list[Progress], AttemptPaths, str]:
+    """What is reported of a training whose loss is no number, and how it failed. record: takes
+    what is put on record, and the reaction."""
+    kept = [] if record is None else record
+
+    def alarm(seen: Alarm, reaction: str) -> None:
+        kept.append((seen.kind, seen.step, reaction))
+
     recipe = train_recipe(folder, "sft", watch={"instability": reaction})
     paths, told = AttemptPaths(folder / "attempt"), list[Progress]()
     paths.root.mkdir()
     node = Node("sft", "train", recipe, recipe.spec)
-    attempt = Attempt("run-1", node, 1, paths, told.append)
+    attempt = Attempt("run-1", node, 1, paths, told.append, alarm=alarm)
     command = Command([sys.executable, "-c", DIVERGES, str(paths.root), *more], {}, {})
     with pytest.raises(Failed) as caught:
         run_engine(command, LlamaFactory(), attempt)
@@ -74,6 +83,20 @@ def test_to_fail_is_to_end_it_and_to_say_why(tmp_path: Path) -> None:
         "stage sft failed: instability: the loss is nan at step 5 (`watch: {instability: fail}`)"
     )
     assert paths.stop.exists()
+
+
+@pytest.mark.parametrize("reaction", ["warn", "stop", "fail"])
+def test_what_is_seen_is_put_on_record_with_the_reaction(reaction: str, tmp_path: Path) -> None:
+    record: list[tuple[str, int, str]] = []
+    more = [] if reaction == "warn" else ["wait"]
+    diverging(tmp_path, reaction, *more, record=record)
+    assert record == [("instability", 5, reaction)]
+
+
+def test_what_is_looked_away_from_is_not(tmp_path: Path) -> None:
+    record: list[tuple[str, int, str]] = []
+    diverging(tmp_path, "off", record=record)
+    assert record == []
 
 
 def test_a_stop_needs_an_evaluation(tmp_path: Path) -> None:

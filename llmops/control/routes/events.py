@@ -4,8 +4,9 @@
     id: sft:1:12:4096
     data: {"stage": "sft", "items": [...]}
 
-`stage`, `metrics`, `log` and, last, `end`. Whoever comes back sends `Last-Event-ID` and misses
-nothing. A run that waits its turn says nothing until it begins.
+`stage`, `alarm`, `metrics`, `log` and, last, `end`. Whoever comes back sends `Last-Event-ID` and
+misses nothing; how the stages are, with their alarms, is told again. A run that waits its turn says
+nothing until it begins.
 """
 
 import asyncio

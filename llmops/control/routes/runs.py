@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
+from pydantic import Field
 
 from llmops.control import runs
 from llmops.control.access import may
@@ -22,9 +23,19 @@ StageName = Annotated[
 _FAR = 2**40
 
 
+class AlarmShown(Answer):
+    """What was seen of a training by its figures. kind, reaction: as in a recipe's `watch:`."""
+
+    kind: str
+    step: int
+    text: str
+    reaction: str
+    time: str
+
+
 class StageShown(Answer):
     """output: what it made; attempt: None for one that was reused or has not begun; approval: it
-    waits for a person."""
+    waits for a person; proposal: overrides with which one that ran out of memory needs less."""
 
     name: str
     kind: str
@@ -34,6 +45,8 @@ class StageShown(Answer):
     started: str | None = None
     seconds: float | None = None
     error: str | None = None
+    alarms: list[AlarmShown] = Field(default_factory=list)
+    proposal: str = ""
     approval: bool = False
 
 
