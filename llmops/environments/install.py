@@ -195,6 +195,7 @@ def _check_place(key: str, cache: CachePaths) -> None:
         raise Failed(
             f"the environment does not run where it was moved to: {done.stdout}{done.stderr}",
             where=str(final),
+            fix="set LLMOPS_CACHE to a directory that programs may be run from (no `noexec`)",
         )
 
 

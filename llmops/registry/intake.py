@@ -26,7 +26,7 @@ def completed(draft: Draft, source: Path) -> tuple[Draft, list[str]]:
     if draft.kind == "full":
         return draft.model_copy(update={"dtype": dtype}), names
     if not draft.base:
-        raise BadInput("an adapter needs a base", where=display(source))
+        raise BadInput("an adapter needs a base", where=display(source), fix="name it: --base BASE")
     rank = read_adapter(source).rank
     return draft.model_copy(update={"dtype": dtype, "lora_rank": rank}), names
 

@@ -91,7 +91,10 @@ class Registry:
         if reference.scheme == "version":
             return self.get(VersionId(reference.target, int(reference.part)))
         if reference.scheme != "alias":
-            raise BadInput(f"`{text}` is not in the registry; expected NAME:vN or NAME@alias")
+            raise BadInput(
+                f"`{text}` is not in the registry; expected NAME:vN or NAME@alias",
+                fix="`llmops models list` shows what there is",
+            )
         aliases = self.alias_log.current(reference.target)
         if reference.part in aliases:
             return self.get(aliases[reference.part])
@@ -234,7 +237,10 @@ class Registry:
                 fix=f"its own base is {base.base}",
             )
         if draft.base_digest not in (None, base.digest):
-            raise BadInput(f"the adapter was trained on another state of {base.id}")
+            raise BadInput(
+                f"the adapter was trained on another state of {base.id}",
+                fix="name the version that it was trained on",
+            )
         return draft.model_copy(update={"base_digest": base.digest})
 
     def _known(self) -> list[str]:

@@ -156,7 +156,11 @@ class _Builder:
         """The stage that makes what `reference` names; None when it exists already."""
         if reference.scheme == "stage":
             if siblings is None:
-                raise declared.bad("`stage:` has a meaning only inside a pipeline", key)
+                raise declared.bad(
+                    "`stage:` has a meaning only inside a pipeline",
+                    key,
+                    fix="write `recipe:FILE`, or run the pipeline",
+                )
             if reference.target not in siblings:
                 fix = did_you_mean(reference.target, siblings)
                 raise declared.bad(f"no stage `{reference.target}`", key, fix=fix)
@@ -190,7 +194,11 @@ class _Builder:
         if path == here or path in trail:
             chain = [*trail[trail.index(path) if path in trail else len(trail) :], here, path]
             shown = " -> ".join(display(p) for p in chain)
-            raise declared.bad(f"the recipes refer to each other in a circle: {shown}", key)
+            raise declared.bad(
+                f"the recipes refer to each other in a circle: {shown}",
+                key,
+                fix="let one of them start from a version, an alias or a path",
+            )
         if path in self.files:
             return self.files[path]
         name = _free_name(path.stem, self.nodes)

@@ -150,7 +150,8 @@ def _prepare(source: Source, overrides: Sequence[str | Override]) -> Source:
                 OmegaConf.update(config, key, override.value, merge=False, force_add=True)
             except (IndexError, TypeError) as error:
                 what = f"`{key}` names nothing that can be set"
-                raise BadInput(what, where=override.origin) from error
+                fix = "it is of keys, and of places in lists, counted from 0"
+                raise BadInput(what, where=override.origin, fix=fix) from error
         data = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         key = str(getattr(error, "full_key", "") or "")

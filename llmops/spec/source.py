@@ -172,7 +172,8 @@ def _index(node: Any, key: Key, lines: dict[Key, int], path: Path) -> None:
             name = str(name_node.value)
             line = name_node.start_mark.line + 1
             if name in seen:
-                raise BadInput(f"the key `{name}` is given twice", where=f"{display(path)}:{line}")
+                place = f"{display(path)}:{line}"
+                raise BadInput(f"the key `{name}` is given twice", where=place, fix="leave one out")
             seen.add(name)
             lines[(*key, name)] = line
             _index(value_node, (*key, name), lines, path)

@@ -69,7 +69,11 @@ def inspect_all(
     for position, file in enumerate(files):
         if file.preferences is not None:
             where = node.declared.source.where((*key, position, "preferences"))
-            raise BadInput("preferences are data for `kind: train` only", where=where)
+            raise BadInput(
+                "preferences are data for `kind: train` only",
+                where=where,
+                fix="name a file: path:FILE",
+            )
         found.append(inspect_file(node, file, (*key, position), wanted, context))
     return found
 
@@ -89,7 +93,8 @@ def _check_plain(node: Node, file: DataFile, key: Key) -> None:
     for name in ("layout", "columns"):
         if getattr(file, name) is not None:
             where = node.declared.source.where((*key, name))
-            raise BadInput(f"`{name}` has a meaning for files, not for preferences", where=where)
+            what = f"`{name}` has a meaning for files, not for preferences"
+            raise BadInput(what, where=where, fix="leave it out")
 
 
 def _of_snapshot(

@@ -206,7 +206,11 @@ def _suites(node: Node, context: Context) -> tuple["Asked", ...]:
         asked = read_suite(path, context.settings.root)
         name = asked.suite.name
         if name in found:
-            raise node.declared.bad(f"two suites are called `{name}`", ("suites", position))
+            raise node.declared.bad(
+                f"two suites are called `{name}`",
+                ("suites", position),
+                fix="give one another `name:`",
+            )
         found[name] = asked
     return tuple(found.values())
 

@@ -20,7 +20,9 @@ def proposals(plan: Plan, given: Sequence[str] = ()) -> list[dict[str, Any]]:
     training = [one for one in plan.stages if one.node.kind == Train.kind]
     if not training:
         where = display(plan.graph.target.path)
-        raise BadInput("it trains nothing, so there is nothing to fit", where=where)
+        raise BadInput(
+            "it trains nothing, so there is nothing to fit", where=where, fix="leave out --fit"
+        )
     target = plan.graph.target
     found = []
     for one in training:

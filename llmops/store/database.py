@@ -142,6 +142,9 @@ def _advice(text: str) -> str:
     return "check `database` in llmops.toml or LLMOPS_DATABASE, and that the server runs"
 
 
+_ELSEWHERE = "look at what lies there, or name another file in `database`"
+
+
 def _sqlite(url: sa.URL) -> sa.Engine:
     path = Path(str(url.database))
     try:
@@ -153,9 +156,13 @@ def _sqlite(url: sa.URL) -> sa.Engine:
     except FileExistsError as error:
         if not path.is_file():
             place = path if path.exists() else path.parent
-            raise Failed("cannot be made: there is something else", where=str(place)) from error
+            raise Failed(
+                "cannot be made: there is something else", where=str(place), fix=_ELSEWHERE
+            ) from error
     except OSError as error:
-        raise Failed(f"cannot be made: {error.strerror}", where=str(path)) from error
+        raise Failed(
+            f"cannot be made: {error.strerror}", where=str(path), fix=_ELSEWHERE
+        ) from error
     engine = sa.create_engine(
         url, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS, "uri": False}
     )

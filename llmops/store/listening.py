@@ -27,7 +27,10 @@ def bound(host: str, port: int) -> socket.socket:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind(address)
     except (socket.gaierror, OverflowError) as error:
-        raise BadInput(f"{host}:{port} is no address to listen at") from error
+        raise BadInput(
+            f"{host}:{port} is no address to listen at",
+            fix="name this machine, by a name or an address of its own: 127.0.0.1, 0.0.0.0",
+        ) from error
     except OSError as error:
         if found is not None:
             found.close()

@@ -72,7 +72,9 @@ def check_chain(recipe: Loaded[TrainRecipe]) -> None:
     if method == "lora":
         if recipe.spec.args.get("lora_rank", 8) > _LARGEST_RANK:
             raise recipe.bad(
-                f"vLLM serves adapters up to rank {_LARGEST_RANK}", ("args", "lora_rank")
+                f"vLLM serves adapters up to rank {_LARGEST_RANK}",
+                ("args", "lora_rank"),
+                fix="write a smaller one",
             )
         for key, reason in _NOT_AN_ADAPTER.items():
             if recipe.spec.args.get(key):

@@ -42,7 +42,11 @@ def quantization(case: Case) -> None:
         )
     if bits not in allowed:
         possible = " or ".join(map(str, allowed))
-        raise case.bad("quantization_bit", f"{method} quantizes to {possible} bits, not {bits}")
+        raise case.bad(
+            "quantization_bit",
+            f"{method} quantizes to {possible} bits, not {bits}",
+            fix=f"write {possible}",
+        )
     if case.machine.cpu_only:
         raise case.bad("quantization_bit", "quantized training needs a GPU", fix="leave it out")
     if case.method not in ("lora", "oft"):
@@ -129,9 +133,11 @@ def devices(case: Case) -> None:
     asked, there = case.devices, len(case.machine.accelerators)
     place = ("resources", "devices")
     if there and asked > there:
-        raise case.recipe.bad(f"{asked} devices, and this machine has {there}", place)
+        raise case.recipe.bad(
+            f"{asked} devices, and this machine has {there}", place, fix=f"write {there}"
+        )
     if asked > 1 and case.args.get("use_unsloth"):
-        raise case.recipe.bad("unsloth trains on one device", place)
+        raise case.recipe.bad("unsloth trains on one device", place, fix="write 1")
     if case.args.get("ddp_backend") and case.machine.cpu_only and not case.distributed:
         raise case.bad(
             "ddp_backend", "there is one process, and no group of several", fix="leave it out"

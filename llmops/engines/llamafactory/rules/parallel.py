@@ -37,7 +37,11 @@ def sharding(case: Case) -> None:
     if words == ["offload"]:
         raise case.bad("fsdp", "`offload` does not shard", fix='write `fsdp: "full_shard offload"`')
     if {"full_shard", "shard_grad_op"} <= set(words):
-        raise case.bad("fsdp", "`full_shard` and `shard_grad_op` exclude each other")
+        raise case.bad(
+            "fsdp",
+            "`full_shard` and `shard_grad_op` exclude each other",
+            fix="leave one of them out",
+        )
     _whole_checkpoints(case, "FSDP")
 
 
@@ -46,7 +50,11 @@ def deepspeed(case: Case) -> None:
     if config is None:
         return
     if not config:
-        raise case.bad("deepspeed", "DeepSpeed's config is not a JSON object, or empty")
+        raise case.bad(
+            "deepspeed",
+            "DeepSpeed's config is not a JSON object, or empty",
+            fix="LLaMA-Factory has some in examples/deepspeed",
+        )
     for theirs, ours, default in _SAME:
         there, here = config.get(theirs, "auto"), case.args.get(ours, default)
         if there not in ("auto", here):
@@ -91,6 +99,14 @@ def layerwise(case: Case) -> None:
             )
     if case.args.get("use_badam") and case.distributed:
         if case.args.get("badam_mode", "layer") == "ratio":
-            raise case.bad("badam_mode", "BAdam by ratio runs in one process only")
+            raise case.bad(
+                "badam_mode",
+                "BAdam by ratio runs in one process only",
+                fix="write `badam_mode: layer`",
+            )
         if not case.zero3:
-            raise case.bad("use_badam", "in several processes BAdam needs DeepSpeed ZeRO-3")
+            raise case.bad(
+                "use_badam",
+                "in several processes BAdam needs DeepSpeed ZeRO-3",
+                fix="write `deepspeed: FILE`",
+            )

@@ -10,9 +10,15 @@ def streaming(case: Case) -> None:
     if not args.get("streaming"):
         return
     if args.get("max_steps", -1) <= 0:
-        raise case.bad("streaming", "`streaming` needs `max_steps`")
+        raise case.bad(
+            "streaming",
+            "`streaming` needs `max_steps`",
+            fix="write it: data that is streamed has no end that is known",
+        )
     if args.get("dataloader_num_workers", 0) < 1:
-        raise case.bad("streaming", "`streaming` needs `dataloader_num_workers: 1`")
+        raise case.bad(
+            "streaming", "`streaming` needs `dataloader_num_workers: 1`", fix="write that, or more"
+        )
     data = case.recipe.spec.data
     if isinstance(data.validation, float):
         raise case.recipe.bad(
@@ -58,8 +64,12 @@ def mixing(case: Case) -> None:
         raise case.bad(
             "interleave_probs", f"`{probabilities}` is not a list of numbers", fix='"0.7,0.3"'
         ) from None
-    if min(shares) < 0 or not isclose(sum(shares), 1.0, abs_tol=1e-8):
-        raise case.bad("interleave_probs", f"the shares {probabilities} do not sum up to 1")
+    if len(shares) > 1 and not isclose(sum(shares), 1.0, abs_tol=1e-8):
+        raise case.bad(
+            "interleave_probs",
+            f"the shares {probabilities} do not sum up to 1",
+            fix="one for each file",
+        )
     data = case.recipe.spec.data
     held = data.validation if isinstance(data.validation, list) else data.train
     for name, files in (("data.train", data.train), ("data.validation", held)):
