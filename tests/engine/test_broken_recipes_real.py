@@ -11,7 +11,8 @@ import pytest
 import llmops
 from llmops.engines.contract import Environment
 from llmops.engines.llamafactory.options import as_json, option_set
-from tests.broken_recipes import BROKEN, Broken
+from tests.broken import Broken
+from tests.broken_recipes import BROKEN
 from tests.fast.test_broken_recipes import OPTIONS
 from tests.training_jobs import write_rows
 

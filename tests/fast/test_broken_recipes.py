@@ -13,7 +13,8 @@ from llmops.runner.plan import Plan, make_plan
 from llmops.runner.stage import Context
 from llmops.spec.settings import Settings
 from llmops.stages.catalog import KINDS
-from tests.broken_recipes import BROKEN, EVAL, SHARE, Broken
+from tests.broken import EVAL, SHARE, Broken
+from tests.broken_recipes import BROKEN
 from tests.fast.models_on_disk import write_full
 from tests.training_jobs import LAYOUT_ROWS, bare_environment, train_recipe, write_rows
 

@@ -1,5 +1,6 @@
 """Options that do not fit are refused with file, line, key and what to write instead."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from llmops.engines.llamafactory.options import OptionSet
 from llmops.engines.llamafactory.owned import OWNED
 from llmops.engines.llamafactory.signatures import Option
 from llmops.errors import BadInput
-from llmops.spec.load import Loaded
+from llmops.spec.load import Loaded, load_recipe
 from llmops.spec.recipe import TrainRecipe
 from tests.training_jobs import train_recipe
 
@@ -24,7 +25,8 @@ TYPES: dict[str, tuple[str, ...]] = {
     "quantization_bit": ("int", "None"),
     "max_steps": ("int",),
     "warmup_ratio": ("float", "None"),
-    "fsdp_config": ("dict", "str", "None"),
+    **dict.fromkeys(("fsdp_config", "accelerator_config"), ("dict", "str", "None")),
+    **dict.fromkeys(("mix_strategy", "interleave_probs"), ("str", "None")),
     "lr_scheduler_kwargs": ("dict", "str", "None"),
     "dataloader_num_workers": ("int",),
     **dict.fromkeys(("fp16", "bf16", "packing", "neat_packing", "streaming"), ("bool",)),
@@ -140,6 +142,28 @@ def test_bf16_works_without_a_gpu(tmp_path: Path) -> None:
 def test_more_devices_than_there_are(tmp_path: Path) -> None:
     error = refused(tmp_path, "sft", {}, GPU, resources={"devices": 2})
     assert error.what == "2 devices, and this machine has 1"
+
+
+@pytest.mark.parametrize(("shares", "told"), [("0.5,0.6", "do not sum up to 1"), ("0.5,0.5", "")])
+def test_shares_of_mixed_files(tmp_path: Path, shares: str, told: str) -> None:
+    args = {"mix_strategy": "interleave_under", "interleave_probs": shares}
+    data = {"train": [{"path": "a.jsonl"}, {"path": "b.jsonl"}]}
+    path = train_recipe(tmp_path, "sft", args).path
+    text = path.read_text().replace(
+        'data: {"train": [{"path": "a.jsonl"}]}', f"data: {json.dumps(data)}"
+    )
+    path.write_text(text)
+    recipe = load_recipe(path)
+    if not told:
+        check_options(recipe, KNOWN, CPU)
+        return
+    with pytest.raises(BadInput, match=told):
+        check_options(recipe, KNOWN, CPU)
+
+
+def test_a_state_that_is_configured_elsewhere(tmp_path: Path) -> None:
+    args = {"accelerator_config": {"use_configured_state": True}}
+    assert "is not one of dispatch_batches" in refused(tmp_path, "sft", args).what
 
 
 def test_streaming_knows_no_limit(tmp_path: Path) -> None:

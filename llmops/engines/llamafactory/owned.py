@@ -77,6 +77,7 @@ OWNED: dict[str, str] = {
     "swanlab_api_key": "secrets come from the environment (SWANLAB_API_KEY)",
     "swanlab_lark_secret": "secrets come from the environment",
     "infer_backend": _SERVING,
+    "parallelism_config": "it is an object of Python, which no file can hold",
     "use_mca": "Megatron needs an environment that llmops does not build",
 }
 

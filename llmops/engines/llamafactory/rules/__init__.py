@@ -15,6 +15,7 @@ from llmops.engines.llamafactory.rules import (
     samples,
     schedule,
     together,
+    words,
 )
 from llmops.engines.llamafactory.rules.ranges import in_range
 
@@ -48,7 +49,8 @@ RULES = (
     schedule.steps,
     schedule.scheduler,
     schedule.workers,
-    schedule.words,
+    words.listed,
+    words.accumulation,
     parallel.sharding,
     parallel.deepspeed,
     parallel.layerwise,

@@ -86,7 +86,7 @@ def metric(case: Case) -> None:
             f"it measures no `{named}` of all data, which `metric_for_best_model` means",
             fix="leave one of them out",
         )
-    accuracy = case.stage == "rm" or (case.stage == "sft" and case.args.get("compute_accuracy"))
+    accuracy = _measures_accuracy(case) and not case.args.get("prediction_loss_only")
     there = (*_MEASURED, "accuracy") if accuracy else _MEASURED
     if named.removeprefix("eval_") not in there:
         raise case.bad(
@@ -96,10 +96,13 @@ def metric(case: Case) -> None:
         )
 
 
+def _measures_accuracy(case: Case) -> bool:
+    return case.stage == "rm" or bool(case.args.get("compute_accuracy"))
+
+
 def measured_together(case: Case) -> None:
     """What the engine measures besides the loss it takes from all batches in one."""
-    measures = case.stage == "rm" or case.args.get("compute_accuracy")
-    if case.args.get("eval_do_concat_batches") is False and measures:
+    if case.args.get("eval_do_concat_batches") is False and _measures_accuracy(case):
         raise case.bad(
             "eval_do_concat_batches", "accuracy is measured over all batches", fix="leave it out"
         )

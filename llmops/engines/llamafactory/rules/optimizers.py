@@ -16,6 +16,7 @@ _PROJECTED = {
 _OWN = ("use_galore", "use_apollo", "use_adam_mini", "use_muon")
 """The engine's own optimizers, which look at `optim` at most."""
 _LOW_RANK = ("galore_", "apollo_")
+_TRUE = ("true", "1", "yes")
 _TRUTH = ("y", "yes", "t", "true", "on", "1", "n", "no", "f", "false", "off", "0")
 
 
@@ -52,6 +53,10 @@ def optimizer_arguments(case: Case) -> None:
         raise case.bad("optim_args", f"`{own}` takes none", fix="leave it out")
     for name, _, value in pairs:
         _taken(case, name, value)
+    said = {name: value for name, _, value in pairs}
+    asked = case.args.get("optim") == "sgd" and said.get("nesterov", "").lower() in _TRUE
+    if asked and (float(said.get("momentum", 0)) <= 0 or float(said.get("dampening", 0))):
+        raise case.bad("optim_args", "`nesterov` needs a momentum, and no dampening")
 
 
 def _taken(case: Case, name: str, value: str) -> None:

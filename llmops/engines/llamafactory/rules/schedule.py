@@ -1,37 +1,19 @@
 """Steps, learning rates and the processes that load data."""
 
+from collections.abc import Callable
 from typing import Any
 
-from llmops.engines.llamafactory.optionfiles import option_object
 from llmops.engines.llamafactory.rules.case import Case
 from llmops.engines.llamafactory.values import check_value
 from llmops.spec.suggest import did_you_mean
 
 _STEPS = (("logging_strategy", "logging_steps"), ("eval_strategy", "eval_steps"))
 _BY_EVALUATION = ("reduce_lr_on_plateau", "greedy")
-_LEVELS = ("debug", "info", "warning", "error", "critical", "detail", "passive")
-_WORDS: dict[str, tuple[str, ...]] = {
-    "log_level": _LEVELS,
-    "log_level_replica": _LEVELS,
-    "debug": ("underflow_overflow", "tpu_metrics_debug"),
-    "include_num_input_tokens_seen": ("all", "non_padding", "no"),
-    "label_names": ("labels",),
-    "gradient_checkpointing_kwargs": (
-        "debug",
-        "determinism_check",
-        "early_stop",
-        "preserve_rng_state",
-        "use_reentrant",
-    ),
-    "accelerator_config": (
-        "dispatch_batches",
-        "even_batches",
-        "gradient_accumulation_kwargs",
-        "non_blocking",
-        "split_batches",
-        "use_seedable_sampler",
-    ),
+_LIMITS: dict[str, tuple[Callable[[float], bool], str]] = {
+    "factor": (lambda value: 0 < value < 1, "above 0 and below 1"),
+    "timescale": (lambda value: value > 0, "above 0"),
 }
+"""Of arguments of schedules."""
 
 
 def deprecated(case: Case) -> None:
@@ -88,6 +70,9 @@ def _taken(case: Case, name: str, given: dict[str, Any]) -> None:
             fix = did_you_mean(word, options) or "leave it out"
             raise case.recipe.bad(f"the schedule `{name}` takes no `{word}`", place, fix=fix)
         check_value(case.recipe, options[word], value, place)
+        fits, words = _LIMITS.get(word, (None, ""))
+        if fits is not None and value is not None and not fits(value):
+            raise case.recipe.bad(f"`{word}: {value}` is out of range", place, fix=f"it is {words}")
     rate = case.args.get("learning_rate", case.default("learning_rate"))
     last = given.get("lr_end", options["lr_end"].default) if "lr_end" in options else None
     if last is not None and rate is not None and rate <= last:
@@ -114,19 +99,3 @@ def workers(case: Case) -> None:
             "there are no workers to keep",
             fix="write `dataloader_num_workers: 1` or more",
         )
-
-
-def words(case: Case) -> None:
-    """Options with a few words that the engine's own declaration does not list."""
-    for key, possible in _WORDS.items():
-        given = case.args.get(key)
-        if key == "accelerator_config":
-            given = option_object(case.recipe, key)
-        elif key == "gradient_checkpointing_kwargs":
-            given = case.mapping(key)
-        elif isinstance(given, str):
-            given = given.split()
-        for word in given if isinstance(given, list | dict) else ():
-            if word not in possible:
-                fix = did_you_mean(word, possible, listing=0)
-                raise case.bad(key, f"`{word}` is not one of {', '.join(possible)}", fix=fix)
