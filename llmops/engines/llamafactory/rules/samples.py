@@ -64,7 +64,7 @@ def mixing(case: Case) -> None:
         raise case.bad(
             "interleave_probs", f"`{probabilities}` is not a list of numbers", fix='"0.7,0.3"'
         ) from None
-    if len(shares) > 1 and not isclose(sum(shares), 1.0, abs_tol=1e-8):
+    if len(shares) > 1 and (min(shares) < 0 or not isclose(sum(shares), 1.0, abs_tol=1e-8)):
         raise case.bad(
             "interleave_probs",
             f"the shares {probabilities} do not sum up to 1",
