@@ -19,7 +19,7 @@ from typing import Any
 from llmops.engines.contract import DataSet
 from llmops.store.atomic import sync_directory, sync_file, write_json
 from llmops.store.digest import sha256_file, sha256_json
-from llmops.store.files import read_object
+from llmops.store.files import mark_of, read_object
 
 Digest = Callable[[Path], str]
 
@@ -59,15 +59,20 @@ class Tokenized:
 
     def __iter__(self) -> Iterator[str]:
         """The keys of all entries, also of damaged ones."""
-        return iter(sorted(path.name for path in self._folder.glob("*")))
+        return iter(sorted(path.name for path in self._folder.glob("*") if path.is_dir()))
 
     def place(self, key: str) -> Path:
         return self._folder / key
 
     def is_sound(self, key: str, digest: Digest | None = None) -> bool:
-        """Whether every file is what it was. digest: to read them anew rather than remember."""
-        data = self.place(key) / DATA
-        return _is_sound(data, self._files(key), digest or self._digest)
+        """Whether every file is what it was. Those that nobody wrote to since are believed, unless
+        a digest is given, which reads them all."""
+        data, files = self.place(key) / DATA, self._files(key)
+        if digest is None and files:
+            marks = self._manifest(key).get("marks")
+            if {name: _mark(data / name) for name in files} == marks:
+                return True
+        return _is_sound(data, files, digest or self._digest)
 
     def lend(self, key: str, to: Path) -> bool:
         """Whether `to` holds the entry's data now. Of a damaged one, which is removed, it does not.
@@ -105,6 +110,7 @@ class Tokenized:
             "key": key,
             "sources": [{"path": str(one.path), "sha256": one.sha256} for one in sources],
             "files": {path.relative_to(data).as_posix(): sha256_file(path) for path in files},
+            "marks": {path.relative_to(data).as_posix(): _mark(path) for path in files},
         }
         write_json(made / MANIFEST, manifest)
         if self.place(key).exists():
@@ -125,10 +131,15 @@ class Tokenized:
         """Remove what was made of files in `directory`, or of these contents wherever they lay; and
         what nobody can tell the sources of."""
         for key in self:
-            sources = self._manifest(key).get("sources")
-            if not isinstance(sources, list) or any(
-                one["sha256"] in digests or Path(one["path"]).parent == directory for one in sources
-            ):
+            try:
+                made_of = self._manifest(key)["sources"]
+                gone = any(
+                    one["sha256"] in digests or Path(one["path"]).parent == directory
+                    for one in made_of
+                )
+            except (KeyError, TypeError):
+                gone = True
+            if gone:
                 self.drop(key)
 
     def _manifest(self, key: str) -> dict[str, Any]:
@@ -145,6 +156,10 @@ def _is_sound(data: Path, files: Mapping[str, str], digest: Digest) -> bool:
         return bool(files) and all(digest(data / name) == sha for name, sha in files.items())
     except OSError:
         return False
+
+
+def _mark(file: Path) -> list[int]:
+    return [*(mark_of(file) or ())]
 
 
 def _link(file: Path, to: Path) -> None:

@@ -89,9 +89,9 @@ class Tokens:
     def _lent(self, key: str) -> bool:
         if not self._context.tokenized.place(key).exists():
             return False
+        self._attempt.report(Progress("taking tokenized data from the cache"))
         try:
             if self._context.tokenized.lend(key, self._folder / DATA):
-                self._attempt.report(Progress("taking tokenized data from the cache"))
                 return True
         except OSError as error:
             self._warn(f"cached tokens cannot be used: {error}")

@@ -91,7 +91,17 @@ def test_a_file_that_changed_under_its_time_is_not_lent(
     flip(cache.place(KEY))
     os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     remembered = Tokenized(tmp_path / "cache", digest=lambda _: pytest.fail("remembered"))
+    assert remembered.is_sound(KEY)  # as far as a plan looks
+    assert not remembered.is_sound(KEY, sha256_file)
     assert not remembered.lend(KEY, tmp_path / "lent")
+
+
+def test_a_copy_of_a_project_has_its_tokens(
+    cache: Tokenized, source: DataSet, tmp_path: Path
+) -> None:
+    cache.keep(KEY, made(tmp_path / "made"), [source])
+    shutil.copytree(tmp_path / "cache", tmp_path / "copy")
+    assert Tokenized(tmp_path / "copy").is_sound(KEY)
 
 
 def test_of_two_that_make_the_same_the_first_stays(
@@ -128,9 +138,12 @@ def test_what_was_made_of_a_text_is_found_wherever_it_lay(
     cache: Tokenized, source: DataSet, tmp_path: Path
 ) -> None:
     other = replace(source, path=Path("/elsewhere/b.txt"), sha256="b" * 64)
-    for key, one in (("1", source), ("2", other), ("3", other)):
+    for key, one in (("1", source), ("2", other), ("3", other), ("4", other)):
         cache.keep(key, made(tmp_path / key), [one])
     (cache.place("3") / "manifest.json").unlink()
+    text = (cache.place("4") / "manifest.json").read_text()
+    (cache.place("4") / "manifest.json").write_text(text.replace("sha256", "sha257"))
+    (tmp_path / "cache" / "a file").write_text("of somebody's")
     cache.forget(Path("/nowhere"), {source.sha256})
     assert list(cache) == ["2"]
     cache.forget(Path("/elsewhere"), set())
