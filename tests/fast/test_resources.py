@@ -242,6 +242,17 @@ def test_the_best_checkpoint_is_kept_beside_the_newest(planned: Path) -> None:
     assert stage["estimate"]["disk_bytes"] > 2 * weights + 3 * 3 * weights
 
 
+def test_data_that_is_converted_lies_there_twice(planned: Path) -> None:
+    file = planned / "data.csv"
+    file.write_text("instruction,output\nAdd.,2\n")
+    plain, converted = (
+        json.loads(plan(f"data.train.0.path={name}", "--json")[1])["stages"][0]["estimate"]
+        for name in ("data.jsonl", "data.csv")
+    )
+    more = 2 * file.stat().st_size - (planned / "data.jsonl").stat().st_size
+    assert converted["disk_bytes"] - plain["disk_bytes"] == more
+
+
 def test_a_time_that_is_not_known_is_not_passed_over(planned: Path) -> None:
     assert "MB disk, its time is not known before it ran once" in plan()[1]
 
