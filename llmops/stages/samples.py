@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from llmops.errors import BadInput, Failed
+from llmops.errors import BadInput, Failed, Interrupted
 from llmops.runner.plan import PlannedStage, make_plan
 from llmops.runner.process import run, tail
 from llmops.runner.stage import Context
@@ -31,7 +31,7 @@ def samples(
     rows: the object that engines/llamafactory/worker/show.py describes, with `name`.
 
     Raises BadInput when it trains nothing, or on something that has yet to be made; Failed when
-    the engine cannot read the data.
+    the engine cannot read the data; Interrupted when the user stopped it.
     """
     planned = _chosen(make_plan(target, overrides, context=context, kinds=KINDS).stages, stage)
     kind = KINDS[planned.node.kind]
@@ -40,9 +40,11 @@ def samples(
         paths = AttemptPaths(Path(folder))
         command = kind.show(planned.node, planned.prepared, paths, count, context)
         write_files(command, paths.root)
-        code, _ = run(
+        code, signalled = run(
             command.argv, env=command.env, log=paths.log, cwd=paths.root, tick=lambda _: None
         )
+        if signalled is not None:
+            raise Interrupted("interrupted")
         if code != 0:
             told = "\n".join(f"    {line}" for line in tail(paths.log).splitlines()[-20:])
             where = display(planned.node.declared.path)

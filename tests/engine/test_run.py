@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -19,6 +19,7 @@ from llmops.registry.store import Registry
 from llmops.store.paths import ProjectPaths
 from tests.conftest import SHARED_DATA, run_llmops
 from tests.processes import end_of
+from tests.waiting import until
 
 pytestmark = pytest.mark.engine
 
@@ -176,6 +177,24 @@ def test_a_signal_ends_the_run_and_all_its_processes(
     assert training.returncode == 130, told
     assert "interrupted" in told
     assert nothing_is_left(starter)
+
+
+def test_showing_data_can_be_interrupted(starter: Path, tiny_base: Path) -> None:
+    with watched(starter, "data", "show", "recipes/sft.yaml", "base=town-base:v1") as process:
+        until(lambda: "show.py" in str(below(process.pid)), 60, process)
+        process.send_signal(signal.SIGINT)
+        told = rest_of(process)
+    assert process.returncode == 130, told
+    assert "the engine cannot show" not in told
+
+
+def below(pid: int) -> list[list[str]]:
+    """The commands of a process's descendants."""
+    found = []
+    for one in psutil.Process(pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            found.append(one.cmdline())
+    return found
 
 
 def test_killing_llmops_ends_its_engine(training: "subprocess.Popen[str]", starter: Path) -> None:
