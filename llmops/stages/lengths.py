@@ -6,6 +6,7 @@ from llmops.data.tokens import ROWS, Lengths
 from llmops.engines.contract import DataSet
 from llmops.registry.locate import Located
 from llmops.runner.stage import Context, Pending
+from llmops.spec.load import Loaded
 from llmops.spec.recipe import TrainRecipe
 
 CUTOFF = 2048
@@ -21,6 +22,27 @@ def counted(
     cutoff = int(recipe.args.get("cutoff_len", CUTOFF))
     found = [context.tokens.count(one, base.files.directory, cutoff) for one in data]
     return [one for one in found if one is not None]
+
+
+def check_enough(
+    recipe: Loaded[TrainRecipe], known: Sequence[Lengths], data: Sequence[DataSet]
+) -> None:
+    """Raises BadInput where texts that are packed do not fill one sample: the engine drops what is
+    left over, and ends without any. Nothing is said of files that were not counted whole."""
+    spec = recipe.spec
+    packing = spec.args.get("packing")
+    whole = all(max(one.samples, one.limit or 0) <= min(ROWS, one.samples) for one in data)
+    if spec.stage != "cpt" or packing is False or not whole or len(known) < len(spec.data.train):
+        return
+    # An explicit `packing` takes one token off the cutoff (hparams/data_args.py).
+    length = int(spec.args.get("cutoff_len", CUTOFF)) - bool(packing)
+    tokens = sum(one.tokens for one in known)
+    if tokens < length:
+        raise recipe.bad(
+            f"{tokens:,} tokens in all do not fill one sample of {length:,}",
+            ("args", "cutoff_len") if "cutoff_len" in spec.args else ("data", "train"),
+            fix="write a smaller `cutoff_len:`, or `packing: false`",
+        )
 
 
 def lengths(

@@ -25,7 +25,7 @@ from llmops.spec.source import display
 from llmops.stages.datasets import Item, data_parts, promised, snapshot_inputs, training_data
 from llmops.stages.engine_run import register, run_engine
 from llmops.stages.history import checkpoint_of, looked_up, planning_environment
-from llmops.stages.lengths import counted, lengths
+from llmops.stages.lengths import check_enough, counted, lengths
 from llmops.stages.parts import base_parts, option_parts, validation_parts
 from llmops.stages.resources import Training, steps_of
 from llmops.stages.tokens import Tokens, cached, tokens_key
@@ -77,6 +77,7 @@ class Train(Stage):
         shape = _shape(base)
         known = [item for item in train if isinstance(item, DataSet)]
         length = [] if done else counted(recipe, base, known, context)
+        check_enough(node.declared, length, known)
         files = _files(base)
         training = Training(
             node.declared, engine, environment, files, shape, known, length, context

@@ -17,7 +17,6 @@ _RANGES: dict[str, _Range] = {
         (
             "apollo_rank",
             "buffer_size",
-            "cutoff_len",
             "dataloader_prefetch_factor",
             "ddp_timeout",
             "early_stopping_steps",
@@ -37,7 +36,6 @@ _RANGES: dict[str, _Range] = {
     ),
     **dict.fromkeys(
         (
-            "adam_epsilon",
             "dataloader_num_workers",
             "kto_chosen_weight",
             "kto_rejected_weight",
@@ -53,10 +51,17 @@ _RANGES: dict[str, _Range] = {
         _NOT_NEGATIVE,
     ),
     **dict.fromkeys(
-        ("badam_update_ratio", "logging_steps", "loraplus_lr_ratio", "num_train_epochs"),
+        (
+            "adam_epsilon",
+            "badam_update_ratio",
+            "logging_steps",
+            "loraplus_lr_ratio",
+            "num_train_epochs",
+        ),
         _POSITIVE,
     ),
     **dict.fromkeys(("adam_beta1", "adam_beta2", "label_smoothing_factor", "lora_dropout"), _SHARE),
+    "cutoff_len": (lambda value: value >= 2, "2 or more: nothing is predicted of one token"),
     "seed": (lambda value: 0 <= value < 2**32, "0 to 4294967295"),
     "dpo_label_smoothing": (lambda value: 0 <= value < 0.5, "0 or more and below 0.5"),
     "freeze_trainable_layers": (lambda value: value != 0, "other than 0: it trains no layer"),
