@@ -136,18 +136,22 @@ def test_a_flipped_byte_is_found_and_the_entry_made_anew(town: Path) -> None:
 
 
 def test_what_is_killed_while_it_saves_leaves_nothing_that_is_used(town: Path) -> None:
-    file = recipe(town, "sft")
-    write_rows(town / "sft.jsonl", [chat(number) for number in range(60_000)])
-    with watched(town, "run", str(file)) as process:
+    argv = ("run", str(recipe(town, "sft")), "args.cutoff_len=1024")
+    long = {"role": "assistant", "content": said(5)["content"] * 40}
+    write_rows(town / "sft.jsonl", [{"messages": [*asked(n), long]} for n in range(20_000)])
+    with watched(town, *argv) as process:
         until(lambda: list(town.glob(".llmops/runs/*/*/*/tokenized/data.begun/*")), 120, process)
-        process.kill()
+        everything = [process, *engine_processes(town)]
+        for one in everything:
+            one.kill()
         rest_of(process)
-    assert end_of([p.pid for p in engine_processes(town)]) == []
+    assert end_of([one.pid for one in engine_processes(town)]) == []
     assert list(town.glob(".llmops/runs/*/*/*/tokenized/data.begun"))
     assert entries(town) == []
-    done = run_llmops("run", file, cwd=town)
+    done = run_llmops(*argv, cwd=town)
     assert done.returncode == 0, done.stderr
     assert TOOK not in max(town.glob(".llmops/runs/*/*/*/log.txt")).read_text()
+    assert not list(town.glob(".llmops/runs/*/*/*/tokenized"))
     assert len(entries(town)) == 1
 
 
