@@ -131,11 +131,15 @@ def no_preference(figures: Figures) -> str:
     next to nothing: the accuracy counts the sign of a margin, however small that is."""
     accuracies, margins = _later_half(figures, "accuracy"), _later_half(figures, "margin")
     if accuracies and _is_below(accuracies, PREFERRED):
-        told = f"{fmean(accuracies):.0%} of the chosen answers were preferred"
-        return f"over the last {len(accuracies)} readings {told}"
-    if margins and fmean(margins) > -NOTHING and _is_below(margins, NOTHING):
-        told = f"the reward margin was {fmean(margins):.1g}, which is next to nothing"
-        return f"over the last {len(margins)} readings {told}"
+        return (
+            f"over the last {len(accuracies)} readings {fmean(accuracies):.0%} "
+            "of the chosen answers were preferred"
+        )
+    if margins and _is_below(margins, NOTHING):
+        return (
+            f"over the last {len(margins)} readings the reward margin was {fmean(margins):.1g}, "
+            f"where {NOTHING} is next to nothing"
+        )
     return ""
 
 

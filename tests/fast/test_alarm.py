@@ -136,6 +136,15 @@ def test_a_training_that_diverges_at_once_is_seen_at_once() -> None:
     assert (alarm.kind, alarm.step) == ("instability", 20)
 
 
+def test_what_is_usual_is_what_was_lately() -> None:
+    assert kinds(losses([8.0] * 30 + [1.0] * 20 + [3.0] * 3)) == ["instability"]
+
+
+def test_a_rise_is_held_against_the_loss() -> None:
+    assert kinds(losses([8.0] * 30 + [9.5] * 30)) == []
+    assert kinds(losses([4.0] * 30 + [5.5] * 30)) == ["instability"]
+
+
 def test_a_loss_that_creeps_up_is_unstable_and_noise_is_not() -> None:
     chance = random.Random(3)
     steady = [chance.gauss(2, 0.1) for _ in range(30)]
@@ -171,7 +180,8 @@ def test_a_margin_of_next_to_nothing_is_no_preference_whatever_its_sign() -> Non
     rows = [{"accuracy": 1.0, "margin": at * 1e-7} for at in range(60)]
     (alarm,) = alarms(readings(rows))
     assert (alarm.kind, alarm.step) == ("no_preference", 150)
-    assert "the reward margin was 2e-06, which is next to nothing" in alarm.text
+    assert "the reward margin was 2e-06, where 0.01 is next to nothing" in alarm.text
+    assert kinds([{"margin": -0.5}] * 60) == ["no_preference"]
     assert kinds([{"accuracy": 1.0, "margin": at * 1e-3} for at in range(60)]) == []
 
 

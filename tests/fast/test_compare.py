@@ -1,5 +1,6 @@
 """How two runs differ, by the files that they left."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +71,9 @@ def test_of_a_run_that_failed_its_end_and_last_loss(tmp_path: Path) -> None:
     other.stage("sft", "running", attempt=1)
     output = other.paths.attempt("sft", 1).output
     output.mkdir(parents=True)
-    line = '{"current_steps": 7, "total_steps": 20, "loss": 3.5}\n'
-    (output / "trainer_log.jsonl").write_text(line, encoding="utf-8")
+    lines = [{"current_steps": at, "total_steps": 20, "loss": at / 2} for at in (6, 7)]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    (output / "trainer_log.jsonl").write_text(text, encoding="utf-8")
     other.stage("sft", "failed", error="out of memory")
     found = differences(tmp_path, one, other)
     assert found["sft.error"] == (None, "out of memory")

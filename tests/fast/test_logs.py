@@ -78,6 +78,21 @@ def test_a_run_is_told_as_json(as_json: None) -> None:
     assert (last["stage"], last["level"], last["why"]) == ("sft", "error", "the disk is full")
 
 
+def test_a_stage_is_told_as_json_now_and_then(as_json: None) -> None:
+    stream = io.StringIO()
+    shown = reporter(stream)
+    shown.started("sft", "sft full", [])
+    for step in (5, 6):
+        shown.progress("sft", Progress("training", step, 10, 1.5))
+    shown.progress("sft", Progress("training", 6, 10, warning="the loss is nan"))
+    shown.progress("sft", Progress("done"))
+    shown.done("sft", "town:v1")
+    begun, told, warned, ended = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert (begun["message"], told["step"], told["total"]) == ("stage begins", 5, 10)
+    assert (warned["level"], warned["message"]) == ("warning", "the loss is nan")
+    assert (ended["output"], ended["seconds"] < 60) == ("town:v1", True)
+
+
 def test_a_loss_that_is_no_number_makes_no_line_that_is_no_json(as_json: None) -> None:
     stream = io.StringIO()
     values = {"eval_loss": 1.5, "memory_bytes": 6e8}

@@ -65,6 +65,19 @@ def test_only_what_is_new(attempt: AttemptPaths) -> None:
     assert [reading.step for reading in follower.poll()] == [6]
 
 
+def test_a_log_that_was_replaced_is_read_from_its_start(attempt: AttemptPaths) -> None:
+    follower, log = Follower(attempt), attempt.output / "trainer_log.jsonl"
+    add(log, STEP, {**STEP, "current_steps": 10})
+    follower.poll()
+    log.write_text(json.dumps({**STEP, "current_steps": 1}) + "\n")
+    assert [reading.step for reading in follower.poll()] == [1]
+
+
+def test_how_many_steps_there_are_is_remembered(attempt: AttemptPaths) -> None:
+    add(attempt.output / "trainer_log.jsonl", STEP, {"current_steps": 6, "loss": 2.0})
+    assert Follower(attempt).poll()[-1].total == 20
+
+
 def test_torn_line_is_read_when_it_is_whole(attempt: AttemptPaths) -> None:
     follower, text = Follower(attempt), json.dumps(STEP) + "\n"
     log = attempt.output / "trainer_log.jsonl"

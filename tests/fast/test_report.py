@@ -20,11 +20,17 @@ from tests.fast.models_on_disk import write_full
 from tests.fast.test_observe import Run, step
 
 
-def made(run: Run, fill: int, **metrics: float) -> str:
+def made(
+    run: Run, fill: int, *, recipe: str = "sft.yaml", stopped: str = "", **metrics: float
+) -> str:
     """A version of `town` by the recipe, and its name."""
     data = [DataUsed(path="data/town.jsonl", sha256="ab" * 32, samples=3456)]
     lineage = Lineage(
-        run=run.id, recipe="sft.yaml", data=data, resolved={"args": {"learning_rate": 1e-3}}
+        run=run.id,
+        recipe=recipe,
+        data=data,
+        stopped=stopped,
+        resolved={"args": {"learning_rate": 1e-3}},
     )
     draft = Draft(
         name="town", kind="full", stage="sft", metrics=metrics, lineage=lineage,
@@ -70,6 +76,25 @@ def test_what_the_watch_saw_and_what_to_try(run: Run) -> None:
     told = words(page(run))
     assert "step 14: overfitting: validation loss rose from 1 at step 8 to 1.67" in told
     assert "<code>max_steps: 8</code>) or more data" in page(run)
+
+
+def test_why_it_failed_what_it_took_and_where_it_was_stopped(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.attempt.figures.write_text('{"step": 1, "memory_bytes": 2500000000}\n', encoding="utf-8")
+    run.writes(step(1), step(2))
+    run.log.stage("sft", "failed", error="out of paper")
+    html = page(run)
+    assert '<p class="bad">out of paper</p>' in html
+    assert "2 of 20 steps; at most 2.5 GB of memory" in words(html)
+    run.log.stage("sft", "done", output=made(run, 1, stopped="training stopped at step 2 of 20"))
+    assert "training stopped at step 2 of 20; at most" in words(page(run))
+
+
+def test_the_version_before_is_the_last_of_the_same_recipe(run: Run) -> None:
+    made(run, 3, recipe="other.yaml")
+    run.log.stage("sft", "done", output=made(run, 4))
+    told = words(page(run))
+    assert "Against town:v2" in told
 
 
 def test_a_loss_that_is_no_number_leaves_its_place_on_the_axis(tmp_path: Path) -> None:

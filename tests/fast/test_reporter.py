@@ -53,6 +53,26 @@ def test_work_that_is_counted_shows_how_far_it_is() -> None:
         assert "visits 120/1,500" in stream.getvalue()
 
 
+def test_what_is_shown_is_no_markup() -> None:
+    stream = io.StringIO()
+    live = RichReporter(stream)
+    live.begin("r1", ["sft"])
+    live.started("sft", "sft full [8 samples]", [])
+    live.end()
+    assert "sft full [8 samples]" in stream.getvalue()
+
+
+def test_that_it_is_through_is_told_with_what_was_made() -> None:
+    stream = io.StringIO()
+    reporter = PlainReporter(stream)
+    reporter.begin("r1", ["sft"])
+    reporter.started("sft", "sft full", [])
+    reporter.progress("sft", Progress("done"))
+    reporter.done("sft", "town:v1")
+    (told,) = stream.getvalue().splitlines()[2:]
+    assert told.startswith("[1/1] sft: done: town:v1 in ")
+
+
 def test_lines_do_not_come_faster_than_anyone_reads() -> None:
     stream = io.StringIO()
     reporter = PlainReporter(stream)

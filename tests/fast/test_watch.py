@@ -12,7 +12,7 @@ from llmops.engines.contract import Command, ModelFiles, Progress
 from llmops.engines.llamafactory.defaults import default_options
 from llmops.engines.llamafactory.engine import LlamaFactory
 from llmops.engines.llamafactory.machine import Machine
-from llmops.engines.llamafactory.watch import check_watch
+from llmops.engines.llamafactory.watch import BEST, check_watch
 from llmops.errors import BadInput, Failed
 from llmops.runner.alarm import Alarm
 from llmops.runner.stage import Attempt, Node
@@ -104,6 +104,37 @@ def test_a_stop_needs_an_evaluation(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="which only an evaluation tells") as caught:
         check_watch(recipe)
     assert "sft.yaml:6" in str(caught.value.where)
+    silent = train_recipe(tmp_path, "sft", validation=0.1, watch={"collapse": "stop"})
+    with pytest.raises(BadInput, match="which only an evaluation tells"):
+        check_watch(silent)
+    check_watch(
+        train_recipe(tmp_path, "sft", EVALUATED, validation=0.1, watch={"collapse": "stop"})
+    )
+
+
+def test_a_reward_model_has_no_best_checkpoint(tmp_path: Path) -> None:
+    watch = {"instability": "stop"}
+    recipe = train_recipe(tmp_path, "rm", EVALUATED, validation=0.1, watch=watch)
+    with pytest.raises(BadInput, match="which stage rm cannot load"):
+        check_watch(recipe)
+
+
+def test_a_stop_needs_more_than_weights_under_deepspeed(tmp_path: Path) -> None:
+    asked = {**EVALUATED, "save_only_model": True}
+    watch = {"instability": "stop"}
+    check_watch(train_recipe(tmp_path, "sft", asked, validation=0.1, watch=watch))
+    asked["deepspeed"] = "zero.json"
+    with pytest.raises(BadInput, match="do not load from weights alone"):
+        check_watch(train_recipe(tmp_path, "sft", asked, validation=0.1, watch=watch))
+
+
+def test_a_stop_needs_one_loss_of_all_validation_data(tmp_path: Path) -> None:
+    asked = {**EVALUATED, "eval_on_each_dataset": True}
+    files = [{"path": "b.jsonl"}]
+    recipe = train_recipe(tmp_path, "sft", asked, validation=files, watch={"collapse": "stop"})
+    with pytest.raises(BadInput, match="`eval_on_each_dataset` measures none of all"):
+        check_watch(recipe)
+    check_watch(train_recipe(tmp_path, "sft", asked, validation=0.1, watch={"collapse": "stop"}))
 
 
 @pytest.mark.parametrize("saving", [{"save_steps": 10}, {"save_strategy": "no"}])
@@ -122,4 +153,7 @@ def test_what_may_be_stopped_saves_the_best(tmp_path: Path) -> None:
     for reaction, strategy in (("warn", "no"), ("stop", "best")):
         recipe = train_recipe(tmp_path, data=data, watch={"overfitting": reaction})
         job = train_job(recipe, ModelFiles(tmp_path), tmp_path / "attempt")
-        assert default_options(job, Machine(2))["save_strategy"] == strategy
+        options = default_options(job, Machine(2))
+        assert options["save_strategy"] == strategy
+        assert (BEST.items() <= options.items()) is (reaction == "stop")
+    assert (BEST["save_total_limit"], BEST["metric_for_best_model"]) == (1, "eval_loss")
