@@ -118,8 +118,11 @@ def main() -> None:
 
 
 def _refused(error: OSError) -> "Failed | None":
+    import errno
     from pathlib import Path
 
     from llmops.store.atomic import refused
 
-    return refused(error, Path(error.filename)) if isinstance(error.filename, str) else None
+    # A read that fails does not name its file.
+    name = error.filename if error.errno != errno.EIO else error.filename or "."
+    return refused(error, Path(name)) if isinstance(name, str) else None

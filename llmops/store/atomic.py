@@ -137,4 +137,10 @@ def refused(error: OSError, path: Path) -> Failed | None:
             where=display(path),
             fix="check what lies there, and the permissions of the project's directory",
         )
+    if error.errno in (errno.EIO, errno.ESTALE):
+        return Failed(
+            f"the disk failed: {error.strerror}",
+            where=display(path),
+            fix="look at the disk, or at the share that it is (`dmesg`), and run it again",
+        )
     return None

@@ -31,7 +31,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed"),
 ]
-FEW = 6
+FEW = 5
 """So many of the points are tried; with SWEEP=all every one."""
 
 Projects = Callable[[str], Path]
@@ -118,6 +118,15 @@ def test_a_signal(projects: Projects, llmops: Llmops, name: str) -> None:
         return done.returncode == 130 and states in ([], ["interrupted"], ["died"], ["done"])
 
     sweep(projects, llmops, CHANGES, f"signal={name}", ended)
+
+
+def test_a_disk_that_cannot_be_read(projects: Projects, llmops: Llmops) -> None:
+    def ended(done: "subprocess.CompletedProcess[str]", states: list[str]) -> bool:
+        if done.returncode == 0:  # what was only remembered is found out again
+            return states == ["done"]
+        return "error: " in done.stderr and states in ([], ["failed"], ["died"])
+
+    sweep(projects, llmops, ("read",), "error=EIO", ended)
 
 
 def test_a_full_disk(projects: Projects, llmops: Llmops) -> None:
