@@ -3,9 +3,11 @@ damaged or half written is never among them."""
 
 import json
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from llmops.engines.contract import Environment
@@ -141,9 +143,9 @@ def test_what_is_killed_while_it_saves_leaves_nothing_that_is_used(town: Path) -
     write_rows(town / "sft.jsonl", [{"messages": [*asked(n), long]} for n in range(20_000)])
     with watched(town, *argv) as process:
         until(lambda: list(town.glob(".llmops/runs/*/*/*/tokenized/data.begun/*")), 120, process)
-        everything = [process, *engine_processes(town)]
-        for one in everything:
-            one.kill()
+        for one in [*engine_processes(town), process]:
+            with suppress(psutil.NoSuchProcess):
+                one.kill()
         rest_of(process)
     assert end_of([one.pid for one in engine_processes(town)]) == []
     assert list(town.glob(".llmops/runs/*/*/*/tokenized/data.begun"))
