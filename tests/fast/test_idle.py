@@ -34,6 +34,10 @@ def told(folder: Path, args: dict[str, Any]) -> list[str]:
             "`use_reentrant_gc` does nothing: `disable_gradient_checkpointing` is true",
         ),
         ({"eval_steps": 5}, "`eval_steps` does nothing: `eval_strategy` is no"),
+        (
+            {"lr_scheduler_type": "constant", "warmup_steps": 9},
+            "`warmup_steps` does nothing: `lr_scheduler_type` is constant",
+        ),
     ],
 )
 def test_what_does_nothing_is_told(tmp_path: Path, args: dict[str, Any], line: str) -> None:
@@ -44,7 +48,7 @@ def test_what_does_nothing_is_told(tmp_path: Path, args: dict[str, Any], line: s
     "args",
     [
         {"use_galore": True, "galore_rank": 4},
-        {"num_train_epochs": 2},
+        {"num_train_epochs": 2, "warmup_steps": 9},
         {"lora_rank": 4, "save_steps": 5, "logging_steps": 1, "optim": "sgd"},
         {"eval_strategy": "steps", "eval_steps": 5},
     ],
@@ -58,6 +62,8 @@ def test_every_name_is_an_option_of_the_engine() -> None:
     assert known is not None
     for row in _IDLE:
         assert row.needs in known.options
+        choices = known.options[row.needs].choices
+        assert not choices or set(row.values) <= set(choices)
         assert all(any(key.startswith(name) for key in known.options) for name in row.names)
 
 

@@ -19,6 +19,17 @@ class _Idle(NamedTuple):
     default: Any = None
 
 
+_WARMED = (
+    "constant_with_warmup",
+    "cosine",
+    "cosine_warmup_with_min_lr",
+    "cosine_with_min_lr",
+    "cosine_with_restarts",
+    "inverse_sqrt",
+    "linear",
+    "polynomial",
+    "warmup_stable_decay",
+)
 _IDLE = (
     _Idle(("apollo_",), "use_apollo"),
     _Idle(("asft_",), "use_asft_loss"),
@@ -48,6 +59,7 @@ _IDLE = (
     _Idle(("simpo_gamma",), "pref_loss", ("simpo",), "sigmoid"),
     _Idle(("swanlab_",), "use_swanlab"),
     _Idle(("use_reentrant_gc",), "disable_gradient_checkpointing", (False,), False),
+    _Idle(("warmup_steps",), "lr_scheduler_type", _WARMED, "linear"),
 )
 
 
