@@ -36,7 +36,7 @@ OWNED: dict[str, str] = {
     "val_size": _VALIDATION,
     "do_eval": _VALIDATION,
     "template": "write `template:` at the top of the recipe, or better leave it out",
-    "tokenized_path": "the engine would ignore every other data key",
+    "tokenized_path": "tokenized data is kept and taken without it; `data.train:` is what counts",
     "overwrite_cache": "each attempt has a data cache of its own",
     "output_dir": _OUTPUT,
     "overwrite_output_dir": _OUTPUT,
