@@ -209,7 +209,7 @@ def _suites(node: Node, context: Context) -> tuple["Asked", ...]:
             raise node.declared.bad(
                 f"two suites are called `{name}`",
                 ("suites", position),
-                fix="give one another `name:`",
+                fix="leave one out, or give it another `name:`",
             )
         found[name] = asked
     return tuple(found.values())
