@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterator
 from llmops.runner.devices import needed
 from llmops.runner.record import RunRecord, read_run
 from llmops.store.paths import ProjectPaths
-from llmops.store.run_paths import RunPaths
 
 _Stamp = tuple[int, int, int]
 
@@ -21,7 +20,7 @@ class Records:
     def get(self, run: str) -> RunRecord | None:
         """None for one that has not begun."""
         paths = self._paths.run(run)
-        stamp = _stamp(paths)
+        stamp = _stamp(str(paths.record))
         known = self._known.get(run)
         if known is None or known[0] != stamp:
             record = read_run(paths) if stamp is not None else None
@@ -36,29 +35,30 @@ class Records:
 
 
 class Running:
-    """The runs of a project that run on this host, whoever began them."""
+    """The running runs of a project, whoever began them."""
 
     def __init__(self, paths: ProjectPaths) -> None:
         self._paths = paths
-        self._over: dict[str, _Stamp] = {}
-        """The records that say that their run has ended, by what they were when they said so."""
+        self._over: dict[str, tuple[_Stamp, str]] = {}
+        """The records that say that their run has ended, by what they were when they said so, and
+        their files: to make ten thousand names anew takes longer than to look at them."""
         self._lately: set[str] = set()
 
     def records(self) -> Iterator[RunRecord]:
         """Those that ran when it was asked before come first; whoever has enough may stop."""
-        for name in sorted(self._names(), key=lambda name: name not in self._lately):
+        others = (name for name in self._names() if name not in self._lately)
+        for name in [*self._lately, *others]:
             self._lately.discard(name)
-            paths = self._paths.run(name)
-            stamp = _stamp(paths)
-            if stamp is None or self._over.get(name) == stamp:
+            known, file = self._over.get(name) or (None, str(self._paths.run(name).record))
+            stamp = _stamp(file)
+            if stamp is None or known == stamp:
                 continue
-            record = read_run(paths)
+            record = read_run(self._paths.run(name))
             if record is not None and record.state == "running":
-                if record.is_here:
-                    self._lately.add(name)
-                    yield record
+                self._lately.add(name)
+                yield record
             else:
-                self._over[name] = stamp
+                self._over[name] = stamp, file
 
     def _names(self) -> list[str]:
         try:
@@ -75,9 +75,9 @@ class Running:
         ]
 
 
-def _stamp(paths: RunPaths) -> _Stamp | None:
+def _stamp(file: str) -> _Stamp | None:
     try:
-        stat = paths.record.stat()
+        stat = os.stat(file)
     except (FileNotFoundError, NotADirectoryError):
         return None
     return stat.st_mtime_ns, stat.st_ino, stat.st_size

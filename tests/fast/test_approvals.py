@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from llmops.control.project import Project
-from llmops.control.runs import detail
+from llmops.control.run_detail import detail
 from llmops.errors import BadInput, GateRefused
 from llmops.registry.store import Registry
 from llmops.runner.record import RunRecord, find_run

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from llmops.control.project import Project
-from llmops.control.runs import detail
+from llmops.control.run_detail import detail
 from llmops.errors import BadInput
 from llmops.runner.record import RunLog, StageRecord
 from llmops.spec.settings import load_settings

@@ -19,7 +19,7 @@ from fastapi import APIRouter, Header
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from llmops.control import runs
+from llmops.control import run_detail
 from llmops.control.access import may
 from llmops.control.project import Project, ProjectHeld
 from llmops.control.routes.runs import RunId
@@ -53,7 +53,7 @@ async def events(
     last_event_id: Annotated[str, Header(max_length=512)] = "",
 ) -> EventStream:
     """Ends with the event `end` once the run has ended, or waits for evidence or a person."""
-    known = await run_in_threadpool(runs.detail, run, project)
+    known = await run_in_threadpool(run_detail.detail, run, project)
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
     return EventStream(_told(project, known["id"], last_event_id), headers=headers)
 
@@ -81,7 +81,7 @@ async def _begun(project: Project, run: str) -> AsyncIterator[bytes]:
     """Until the run is under way: signs of life; the event `end` for one that never will be."""
     said = time.monotonic()
     while not project.ending.is_set():
-        found = await run_in_threadpool(runs.detail, run, project)
+        found = await run_in_threadpool(run_detail.detail, run, project)
         begun = project.paths.run(run).record.exists()
         if found["state"] not in _TO_COME and (begun or found["state"] != "running"):
             if not begun:

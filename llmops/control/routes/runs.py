@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query
 from pydantic import Field
 
-from llmops.control import runs
+from llmops.control import run_detail
 from llmops.control.access import may
 from llmops.control.pages import PlaceAsked
 from llmops.control.project import ProjectHeld
@@ -133,7 +133,7 @@ def listed(
 
 @router.get("/runs/{run}", response_model=RunShown, summary="One run; `last` is the newest")
 def shown(run: RunId, project: ProjectHeld) -> dict[str, Any]:
-    return runs.detail(run, project)
+    return run_detail.detail(run, project)
 
 
 @router.get(
@@ -147,7 +147,7 @@ def run_log(
     """Planning, and why it ended; what engines say is in the stages' logs."""
     from llmops.runner.observe import log
 
-    return log(project.paths, runs.detail(run, project)["id"], None, offset)
+    return log(project.paths, run_detail.detail(run, project)["id"], None, offset)
 
 
 @router.get(
