@@ -99,10 +99,16 @@ def sweep(
 
 
 def chosen(found: list[Point]) -> list[Point]:
-    """Spread over the run, the last one included."""
+    """Spread over the run, the last one included; some of them before what was written is given
+    its name."""
     if os.environ.get("SWEEP") == "all":
         return found
-    return [found[len(found) * (at + 1) // FEW - 1] for at in range(FEW)]
+    named = [point for point in found if point.call == "rename"] or found
+    return [*_spread(named, 2), *_spread(found, FEW - 2)]
+
+
+def _spread(found: list[Point], number: int) -> list[Point]:
+    return [found[len(found) * (at + 1) // number - 1] for at in range(number)]
 
 
 def test_kill_9(projects: Projects, llmops: Llmops) -> None:
