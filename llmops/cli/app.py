@@ -115,6 +115,8 @@ def main() -> None:
             raise
         logs.say_error(told)
         sys.exit(told.exit_code)
+    finally:
+        gc.freeze()  # else the interpreter looks through all of it as it ends: a sixth of a plan
 
 
 def _refused(error: OSError) -> "Failed | None":

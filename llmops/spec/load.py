@@ -202,7 +202,7 @@ def resolve_path(text: str, *, beside: Path, root: Path) -> Path | None:
     """The file that a declaration in `beside` means by `text`: absolute, beside it, or from the
     project's root. None when there is none."""
     text = os.path.expanduser(text)
-    for folder in (beside.parent, root):
+    for folder in (os.path.dirname(beside), root):
         candidate = os.path.realpath(os.path.join(folder, text))
         if os.path.exists(candidate):
             return Path(candidate)

@@ -17,7 +17,7 @@ from llmops.data.inspect import inspect_data
 from llmops.engines.contract import BaseJob, Command, Environment, ModelFiles
 from llmops.engines.llamafactory.compile import compile_base, compile_train
 from llmops.engines.llamafactory.config import render_config
-from llmops.engines.llamafactory.datasets import data_files
+from llmops.engines.llamafactory.datasets import data_files, info_text
 from llmops.engines.llamafactory.machine import Machine, this_machine
 from llmops.errors import BadInput
 from llmops.spec.load import load_recipe
@@ -272,3 +272,11 @@ def test_cpu_build_of_torch_sees_no_accelerator(tmp_path: Path) -> None:
     (tmp_path / "torch").mkdir()
     (tmp_path / "torch/version.py").write_text("cuda: Optional[str] = None\nhip = None\n")
     assert this_machine(tmp_path).cpu_only
+
+
+def test_a_description_of_data_is_ascii_whatever_the_names_of_files() -> None:
+    """The engine opens it in the locale's encoding."""
+    for name in ("a.jsonl", "größe 😀.jsonl"):
+        text = info_text({"train-0": {"file_name": name, "columns": {"prompt": None}}})
+        assert text == json.dumps(json.loads(text), indent=2) + "\n"
+        assert json.loads(text)["train-0"]["file_name"] == name

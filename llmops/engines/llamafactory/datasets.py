@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from llmops.engines.contract import DataSet
 
 # The layout's column -> the engine's.
@@ -79,7 +81,8 @@ def data_files(sets: Sequence[DataSet], role: str, root: Path) -> DataFiles:
 
 def info_text(entries: dict[str, Any]) -> str:
     """ASCII, because the engine opens the file in the locale's encoding."""
-    return json.dumps(entries, indent=2, ensure_ascii=True) + "\n"
+    text = orjson.dumps(entries, option=orjson.OPT_INDENT_2).decode()  # of thousands of files, too
+    return (text if text.isascii() else json.dumps(entries, indent=2)) + "\n"
 
 
 def _entry(data: DataSet, path: Path) -> dict[str, Any]:
