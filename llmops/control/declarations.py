@@ -14,7 +14,8 @@ from typing import Any
 
 from llmops.control.problems import Refused
 from llmops.errors import BadInput, NotFound
-from llmops.spec.load import Loaded, Mistakes, load_text
+from llmops.spec.load import Loaded, load_text
+from llmops.spec.mistakes import Mistakes
 from llmops.spec.source import display, parse_source, unread
 from llmops.store.paths import ProjectPaths
 
