@@ -1,5 +1,5 @@
-"""What is wrong with a declaration, in the user's words: pydantic's errors by key and line, with what
-was expected and the nearest valid name."""
+"""What is wrong with a declaration, in the user's words: pydantic's errors by key and line, with
+what was expected and the nearest valid name."""
 
 from collections.abc import Sequence
 from typing import Any, get_args
