@@ -52,12 +52,13 @@ class Process:
                 os.killpg(self.pid, number)
 
     def poll(self) -> int | None:
-        """The exit code once it has ended; the guard gives 128 + N when signal N killed it."""
+        """The exit code once it has ended; 128 + N when signal N killed it, or its guard, with
+        which it dies."""
         code = self.popen.poll()
         if code is None and self.deadline is not None and time.monotonic() > self.deadline:
             self.deadline = None
             self.kill()
-        return code
+        return code if code is None or code >= 0 else 128 - code
 
     def wait(self, seconds: float) -> int | None:
         """As `poll`, but waits so long for the end."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from llmops.runner import process
+from tests.processes import end_of
 
 SLEEPER = (
     "import signal, time\n"
@@ -68,6 +69,20 @@ def test_a_kill_asks_nobody_first(tmp_path: Path) -> None:
     code, _ = process.run(script(SLEEPER), env={}, log=log, cwd=tmp_path, tick=when_up)
     assert code == 128 + signal.SIGKILL
     assert log.read_text(encoding="utf-8").split() == ["up"]
+
+
+def test_it_dies_with_its_guard(tmp_path: Path) -> None:
+    log = tmp_path / "log.txt"
+    told = "import os; print(os.getpid(), flush=True);"
+
+    def when_up(job: process.Process) -> None:
+        if log.exists() and log.read_text(encoding="utf-8").endswith("\n"):
+            job.popen.kill()
+
+    argv = script(told + SLEEPER.replace("print('up', flush=True)", "pass"))
+    code, _ = process.run(argv, env={}, log=log, cwd=tmp_path, tick=when_up)
+    assert code == 128 + signal.SIGKILL
+    assert end_of([int(log.read_text(encoding="utf-8"))]) == []
 
 
 def test_a_command_that_does_not_exist_fails(tmp_path: Path) -> None:
