@@ -57,9 +57,9 @@ def test_what_is_shown_is_no_markup() -> None:
     stream = io.StringIO()
     live = RichReporter(stream)
     live.begin("r1", ["sft"])
-    live.started("sft", "sft full [8 samples]", [])
+    live.started("sft", "data [bold].jsonl", [])
     live.end()
-    assert "sft full [8 samples]" in stream.getvalue()
+    assert "data [bold].jsonl" in stream.getvalue()
 
 
 def test_that_it_is_through_is_told_with_what_was_made() -> None:
