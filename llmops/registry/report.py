@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from llmops.environments.machine import size_text
-from llmops.errors import Failed, NotFound
+from llmops.errors import Failed
 from llmops.registry.evidence import Evidence, EvidenceLog
 from llmops.registry.manifest import Golden, Manifest
 from llmops.registry.store import Registry
@@ -128,7 +128,7 @@ def verify_all(registry: Registry, name: str | None, report: Callable[[str], Non
     for one in names:
         versions = registry.versions(one)
         if not versions:
-            raise NotFound(f"there is no model `{one}`", fix="see `llmops models list`")
+            raise registry.no_model(one)
         for manifest in versions:
             try:
                 registry.verify(manifest)

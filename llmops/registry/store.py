@@ -68,7 +68,7 @@ class Registry:
             return self._read(version)
         numbers = self._numbers(version.name)
         if not numbers:
-            raise self._no_model(version.name)
+            raise self.no_model(version.name)
         known = [f"{version.name}:v{number}" for number in numbers]
         listed = ", ".join(f"`{one}`" for one in known[-8:])
         raise NotFound(
@@ -115,7 +115,7 @@ class Registry:
     def history(self, name: str) -> list[Move]:
         """Every move of every alias of a model, oldest first. BadInput for no such model."""
         if not self._numbers(name):
-            raise self._no_model(name)
+            raise self.no_model(name)
         return self.alias_log.history(name)
 
     def known(self, version: str | None) -> Manifest | None:
@@ -248,7 +248,8 @@ class Registry:
             f"{name}@{alias}" for name in self.names() for alias in self.aliases(name)
         ]
 
-    def _no_model(self, name: str) -> NotFound:
+    def no_model(self, name: str) -> NotFound:
+        """The error for a model that has no version."""
         return NotFound(
             f"there is no model `{name}` in the registry",
             where=display(self.paths.models),
@@ -259,7 +260,7 @@ class Registry:
     def _no_alias(self, name: str, alias: str, known: dict[str, VersionId]) -> BadInput:
         numbers = self._numbers(name)
         if not numbers:
-            return self._no_model(name)
+            return self.no_model(name)
         if re.fullmatch(r"v[0-9]+", alias):
             fix = f"a version is written `{name}:{alias}`"
         else:
