@@ -23,6 +23,7 @@ class ModelArguments(Base):
 class DataArguments:
     cutoff_len: int = field(default=2048)
     mix: Literal["concat", "under"] | None = field(default="concat")
+    tool_format: str | None = field(default=None)
 """,
     "llamafactory/hparams/training_args.py": """
 class Ray:
@@ -40,6 +41,10 @@ class FinetuningArguments:
     "llamafactory/hparams/generating_args.py": """
 class GeneratingArguments:
     top_p: float = field(default=0.7)
+""",
+    "llamafactory/data/tool_utils.py": """
+OTHER = {"a": 1}
+TOOLS = {"default": Default(), "qwen": Qwen()}
 """,
     "transformers/training_args_seq2seq.py": """
 class Seq2SeqTrainingArguments(TrainingArguments):
@@ -110,6 +115,12 @@ def test_literal_gives_choices(environment: Environment) -> None:
         ("concat", "under"),
         "concat",
     )
+
+
+def test_words_that_stand_elsewhere(environment: Environment) -> None:
+    assert option_set(environment).options["tool_format"].choices == ("default", "qwen")
+    (environment.site / "llamafactory/data/tool_utils.py").unlink()
+    assert option_set(environment).options["tool_format"].choices == ()
 
 
 def test_help_tells_that_a_list_is_joined(environment: Environment) -> None:

@@ -27,7 +27,13 @@ TYPES: dict[str, tuple[str, ...]] = {
     "warmup_ratio": ("float", "None"),
     **dict.fromkeys(("fsdp_config", "accelerator_config"), ("dict", "str", "None")),
     **dict.fromkeys(("mix_strategy", "interleave_probs"), ("str", "None")),
-    "lr_scheduler_kwargs": ("dict", "str", "None"),
+    **dict.fromkeys(
+        ("lr_scheduler_kwargs", "gradient_checkpointing_kwargs"), ("dict", "str", "None")
+    ),
+    **dict.fromkeys(("eval_on_each_dataset", "load_best_model_at_end"), ("bool",)),
+    **dict.fromkeys(
+        ("lr_scheduler_type", "metric_for_best_model", "save_strategy"), ("str", "None")
+    ),
     "dataloader_num_workers": ("int",),
     **dict.fromkeys(("fp16", "bf16", "packing", "neat_packing", "streaming"), ("bool",)),
     **dict.fromkeys(("use_unsloth", "use_dora", "resize_vocab"), ("bool",)),
@@ -159,6 +165,32 @@ def test_shares_of_mixed_files(tmp_path: Path, shares: str, told: str) -> None:
         return
     with pytest.raises(BadInput, match=told):
         check_options(recipe, KNOWN, CPU)
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        {"load_best_model_at_end": True, "save_strategy": "epoch"},
+        {"lr_scheduler_type": "greedy"},
+        {"metric_for_best_model": "loss"},
+    ],
+)
+def test_data_sets_of_metrics_of_their_own(tmp_path: Path, args: dict[str, Any]) -> None:
+    args = {**args, "eval_strategy": "epoch", "eval_on_each_dataset": True}
+    error = refused(tmp_path, "sft", args, validation=[{"path": "b.jsonl"}])
+    assert error.what.startswith("it measures no `loss` of all data")
+    accepted(tmp_path, "sft", args, validation=0.2)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"), [('{"use_reentrant": false}', ""), ('{"reentrant": 1}', "`reentrant`")]
+)
+def test_words_in_a_mapping_that_is_text(tmp_path: Path, text: str, told: str) -> None:
+    args = {"gradient_checkpointing_kwargs": text}
+    if told:
+        assert told in refused(tmp_path, "sft", args).what
+    else:
+        accepted(tmp_path, "sft", args)
 
 
 def test_a_state_that_is_configured_elsewhere(tmp_path: Path) -> None:
