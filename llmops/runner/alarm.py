@@ -1,7 +1,8 @@
 """What goes wrong in a training, seen from its figures while it runs.
 
 Each detector is a pure function over figures by step, oldest first: what it sees, in words, or
-nothing. They are slow to call: three readings must agree, so that one odd batch ends no run.
+nothing. They are slow to call: at least three readings must agree, so that one odd batch ends no
+run.
 """
 
 import math
@@ -160,9 +161,10 @@ DETECTORS: dict[str, Callable[[Figures], str]] = {
 def _later_half(figures: Figures, name: str) -> list[float]:
     """The later half of the readings, once half of all steps are done and they are enough."""
     found = figures.of(name)
-    if len(found) < 2 * FEW or found[-1][0] < figures.total / 2:
+    half = found[len(found) // 2 :]
+    if len(half) < FEW or half[-1][0] < figures.total / 2:
         return []
-    return [value for _, value in found[len(found) // 2 :] if math.isfinite(value)]
+    return [value for _, value in half if math.isfinite(value)]
 
 
 def _is_below(values: Sequence[float], limit: float) -> bool:

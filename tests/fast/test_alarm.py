@@ -167,6 +167,7 @@ def test_accuracy_at_chance_is_told_after_half_of_the_steps() -> None:
     (alarm,) = alarms(readings(rows))
     assert (alarm.kind, alarm.step) == ("no_preference", 500)
     assert alarms(readings(rows[:18])) == []  # too few to say
+    assert len(alarms(readings(rows[:19]))) == 1  # as many as recipes/dpo.yaml has
 
 
 def test_readings_of_single_pairs_scatter_and_prove_little() -> None:
