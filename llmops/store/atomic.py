@@ -133,7 +133,7 @@ def refused(error: OSError, path: Path) -> Failed | None:
         )
     if error.errno in (errno.EROFS, errno.EACCES, errno.ENOTDIR):
         return Failed(
-            f"cannot be written: {error.strerror}",
+            f"cannot be read or written: {error.strerror}",
             where=display(path),
             fix="check what lies there, and the permissions of the project's directory",
         )

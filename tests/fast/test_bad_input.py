@@ -123,7 +123,7 @@ def test_a_file_where_the_project_keeps_its_state(llmops: Llmops, project: Path)
     (project / ".llmops").write_text("", encoding="utf-8")
     done = llmops("keys", "create", "a")
     assert done.returncode == 1
-    assert "cannot be written: Not a directory" in done.stderr
+    assert "cannot be read or written: Not a directory" in done.stderr
 
 
 def test_a_cyclic_pipeline(llmops: Llmops, project: Path, recipe: Path) -> None:
