@@ -7,7 +7,8 @@ import typer
 
 def command(
     run: Annotated[
-        str | None, typer.Argument(help="The run's id; what waits is listed when left out.")
+        str | None,
+        typer.Argument(help="The run's id, or `last`; what waits is listed when left out."),
     ] = None,
     stage: Annotated[
         str | None, typer.Argument(help="The stage; the only one that waits when left out.")
@@ -28,13 +29,18 @@ def command(
     from llmops.cli.person import person
     from llmops.runner.approval import Decision
     from llmops.scheduling.approvals import approvals, approve
+    from llmops.scheduling.interim import ensure
     from llmops.scheduling.runs import opened
 
     with opened() as runs:
         if run is not None:
             decision: Decision = "reject" if reject else "approve"
-            what = approve(runs, run, stage, by=person(), decision=decision, note=note)
+            name = runs.named(run)
+            queued = runs.job(name) is not None
+            what = approve(runs, name, stage, by=person(), decision=decision, note=note)
             print(f"{decision}: {what}")
+            if queued:  # whoever began it at a terminal goes on there
+                ensure(runs.settings, runs.database)
             return
         found = approvals(runs)
     if json:

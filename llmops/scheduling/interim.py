@@ -23,25 +23,27 @@ from llmops.store import logs
 from llmops.store.database import open_database, reading
 from llmops.store.paths import ProjectPaths
 
+HANDOVER_SECONDS = 5.0
+"""In which one that is about to end has ended."""
+
 
 def ensure(settings: Settings, database: sa.Engine) -> bool:
-    """See to it that what is queued starts. Whether a scheduler does it; without one, a process of
-    its own does from now on, unless the queue is halted."""
+    """See to it that what is queued starts, and what was answered goes on. Whether a scheduler does
+    it; without one, a process of its own does from now on."""
     with reading(database) as connection:
         if at_work(connection, time.time(), "scheduler"):
             return True
-    if _wanted(database):
-        log = ProjectPaths(settings.root).part_log("queue")
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as output:
-            subprocess.Popen(
-                [sys.executable, "-P", "-m", "llmops.scheduling.interim"],
-                cwd=settings.root,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            ).returncode = 0  # or Popen warns of what still runs
+    log = ProjectPaths(settings.root).part_log("queue")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        subprocess.Popen(
+            [sys.executable, "-P", "-m", "llmops.scheduling.interim"],
+            cwd=settings.root,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        ).returncode = 0  # or Popen warns of what still runs
     return False
 
 
@@ -51,15 +53,16 @@ def main() -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     database = open_database(settings)
     try:
-        # Whoever queued something while the lock was given back relies on this process.
-        while _wanted(database):
-            with FileLock(path).acquire(timeout=0):
+        while True:
+            with FileLock(path).acquire(timeout=HANDOVER_SECONDS):
                 _work(settings, database)
+            # Whoever queued something while the lock was given back relies on this process.
+            if not _wanted(database):
+                return 0
     except Timeout:
-        pass  # another one works, and looks again when it is done
+        return 0  # another one works
     finally:
         database.dispose()
-    return 0
 
 
 def _work(settings: Settings, database: sa.Engine) -> None:

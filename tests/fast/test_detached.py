@@ -181,3 +181,14 @@ def test_a_queued_run_is_shown_stopped_and_asked_for_again(queue: Queue, llmops:
     assert llmops("runs", "events", run).returncode == 130
     assert llmops("runs", "resume", run).stdout.strip() == run
     assert queue.job(run).state == "queued"
+
+
+@pytest.mark.slow
+def test_what_a_person_agrees_to_goes_on_without_a_scheduler(queue: Queue) -> None:
+    asked = MOVE.replace("candidate}", "candidate, approval: true}")
+    (queue.root / "p.yaml").write_text(asked, encoding="utf-8")
+    run = run_llmops("run", "p.yaml", "-d", cwd=queue.root).stdout.strip()
+    until(lambda: queue.job(run).state == "waiting", 60)
+    assert run_llmops("approve", "last", "offer", cwd=queue.root).returncode == 0
+    until(lambda: queue.job(run).state == "done", 60)
+    assert queue.moves() == 1
