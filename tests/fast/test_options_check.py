@@ -1,6 +1,7 @@
 """Options that do not fit are refused with file, line, key and what to write instead."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ TYPES: dict[str, tuple[str, ...]] = {
     "max_steps": ("int",),
     "warmup_ratio": ("float", "None"),
     **dict.fromkeys(("fsdp_config", "accelerator_config"), ("dict", "str", "None")),
+    **dict.fromkeys(("optim", "optim_args"), ("str", "None")),
     **dict.fromkeys(("mix_strategy", "interleave_probs"), ("str", "None")),
     **dict.fromkeys(
         ("lr_scheduler_kwargs", "gradient_checkpointing_kwargs"), ("dict", "str", "None")
@@ -191,6 +193,19 @@ def test_words_in_a_mapping_that_is_text(tmp_path: Path, text: str, told: str) -
         assert told in refused(tmp_path, "sft", args).what
     else:
         accepted(tmp_path, "sft", args)
+
+
+@pytest.mark.parametrize("key", ["lr_scheduler_kwargs", "accelerator_config"])
+def test_a_name_that_is_a_number(tmp_path: Path, key: str) -> None:
+    path = train_recipe(tmp_path, "sft", {key: {"x": 1}}).path
+    path.write_text(path.read_text().replace('"x"', "1"))
+    known = replace(KNOWN, schedules={"linear": ()})
+    with pytest.raises(BadInput, match="`1`"):
+        check_options(load_recipe(path), known, CPU)
+
+
+def test_optimizers_of_another_layout_are_not_known(tmp_path: Path) -> None:
+    accepted(tmp_path, "sft", {"optim": "sgd", "optim_args": "nesterov=true, momentum=high"})
 
 
 def test_a_state_that_is_configured_elsewhere(tmp_path: Path) -> None:

@@ -27,7 +27,8 @@ def check_samples(job: TrainJob) -> None:
             fix="name files for it, or add samples",
         )
     batch = args.get("per_device_train_batch_size", 8) * job.recipe.spec.resources.devices
-    if args.get("dataloader_drop_last") and samples - held < batch:
+    concat = args.get("mix_strategy", "concat") == "concat"
+    if args.get("dataloader_drop_last") and concat and samples - held < batch:
         raise job.recipe.bad(
             f"{samples - held} samples make no whole batch of {batch}, so all are dropped",
             ("args", "dataloader_drop_last"),

@@ -51,25 +51,33 @@ def optimizer_arguments(case: Case) -> None:
     own = next((key for key in _OWN if case.args.get(key)), None)
     if pairs and own is not None:
         raise case.bad("optim_args", f"`{own}` takes none", fix="leave it out")
-    for name, _, value in pairs:
-        _taken(case, name, value)
-    said = {name: value for name, _, value in pairs}
-    asked = case.args.get("optim") == "sgd" and said.get("nesterov", "").lower() in _TRUE
-    if asked and (float(said.get("momentum", 0)) <= 0 or float(said.get("dampening", 0))):
-        raise case.bad("optim_args", "`nesterov` needs a momentum, and no dampening")
-
-
-def _taken(case: Case, name: str, value: str) -> None:
     # The engine's default is one of the AdamWs of torch.
     named = case.args.get("optim", "adamw_torch")
     known = case.known.optimizers.get(named)
     if known is None or known.takes is None:
         return
-    if name not in known.takes:
-        fix = did_you_mean(name, known.takes) or "leave it out"
+    said = {name: value for name, _, value in pairs}
+    for name, value in said.items():
+        _taken(case, named, known.takes, name, value)
+    if named == "sgd" and said.get("nesterov", "").lower() in _TRUE:
+        _momentum(case, said)
+
+
+def _taken(case: Case, named: str, takes: dict[str, str], name: str, value: str) -> None:
+    if name not in takes:
+        fix = did_you_mean(name, takes) or "leave it out"
         raise case.bad("optim_args", f"`optim: {named}` takes no `{name}`", fix=fix)
-    if not _fits(value, known.takes[name]):
+    if not _fits(value, takes[name]):
         raise case.bad("optim_args", f"`{name}={value}` is not what `optim: {named}` takes")
+
+
+def _momentum(case: Case, said: dict[str, str]) -> None:
+    if float(said.get("momentum", 0)) <= 0 or float(said.get("dampening", 0)) != 0:
+        raise case.bad(
+            "optim_args",
+            "`nesterov` needs a momentum, and no dampening",
+            fix='write "momentum=0.9, nesterov=true"',
+        )
 
 
 def _fits(value: str, made_into: str) -> bool:

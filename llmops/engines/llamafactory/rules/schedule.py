@@ -67,7 +67,7 @@ def _taken(case: Case, name: str, given: dict[str, Any]) -> None:
     for word, value in given.items():
         place = ("args", "lr_scheduler_kwargs", word)
         if word not in options:
-            fix = did_you_mean(word, options) or "leave it out"
+            fix = did_you_mean(str(word), options) or "leave it out"
             raise case.recipe.bad(f"the schedule `{name}` takes no `{word}`", place, fix=fix)
         check_value(case.recipe, options[word], value, place)
         fits, words = _LIMITS.get(word, (None, ""))

@@ -42,7 +42,7 @@ def listed(case: Case) -> None:
             given = given.split()
         for word in given if isinstance(given, list | dict) else ():
             if word not in possible:
-                fix = did_you_mean(word, possible, listing=0)
+                fix = did_you_mean(str(word), possible, listing=0)
                 raise case.bad(key, f"`{word}` is not one of {', '.join(possible)}", fix=fix)
 
 
