@@ -44,6 +44,10 @@ RETURNED = {
     "runner/limits.py": ("broken",),
     "stages/engine_run.py": ("ended_by",),
     "stages/resources.py": ("problem",),
+    "evaluation/requirements.py": ("_problem",),
+    "evaluation/power.py": ("_impossible",),
+    "gateway/transcript.py": ("problem",),
+    "up/parts.py": ("missing",),
 }
 """Functions that tell what is wrong by what they return."""
 
