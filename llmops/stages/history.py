@@ -37,12 +37,12 @@ def attempts_at(fingerprint: str, context: Context) -> list[AttemptPaths]:
 
 def checkpoint_of(engine: Engine, attempt: Attempt, context: Context) -> Path | None:
     """The furthest checkpoint of the attempts at the same thing that did not finish, of those that
-    are whole. What they were made from is the same to the byte, so training can go on from it."""
-    if attempt.forced:
-        return None
+    are whole. What they were made from is the same to the byte, so training can go on from it. A
+    forced run goes on from its own alone."""
     found = [
         (step, folder, paths)
         for paths in attempts_at(_fingerprint_in(attempt.paths.record), context)
+        if not attempt.forced or paths.root.is_relative_to(context.paths.run(attempt.run).root)
         for step, folder in engine.checkpoints(paths)
     ]
     for step, folder, paths in sorted(found, key=lambda one: one[:2], reverse=True):

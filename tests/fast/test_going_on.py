@@ -25,9 +25,9 @@ def context(project: Path) -> Context:
     return Context(load_settings())
 
 
-def attempt(context: Context, run: str, *steps: int) -> AttemptPaths:
+def attempt(context: Context, run: str, *steps: int, number: int = 1) -> AttemptPaths:
     """At the one thing that is made here, with checkpoints of these steps."""
-    paths = context.paths.run(run).attempt("sft", 1)
+    paths = context.paths.run(run).attempt("sft", number)
     write_json(paths.record, {"fingerprint": "f" * 64})
     for step in steps:
         checkpoint(paths, step)
@@ -37,10 +37,10 @@ def attempt(context: Context, run: str, *steps: int) -> AttemptPaths:
 def goes_on(context: Context, *, forced: bool = False) -> tuple[Path | None, list[str]]:
     """From where, and what was said."""
     said: list[Progress] = []
-    paths = attempt(context, "now")
+    paths = attempt(context, "now", number=2)
     node = cast(Any, None)
     found = checkpoint_of(
-        LlamaFactory(), Attempt("now", node, 1, paths, said.append, forced), context
+        LlamaFactory(), Attempt("now", node, 2, paths, said.append, forced), context
     )
     return found, [one.warning or one.phase for one in said]
 
@@ -52,7 +52,13 @@ def test_the_furthest_of_all_attempts(context: Context) -> None:
     assert folder is not None
     assert folder.name == "checkpoint-30"
     assert said == ["going on from step 30 of an earlier attempt"]
+
+
+def test_a_forced_run_goes_on_from_its_own_attempts_alone(context: Context) -> None:
+    attempt(context, "a", 10)
     assert goes_on(context, forced=True) == (None, [])
+    own = attempt(context, "now", 5)
+    assert goes_on(context, forced=True)[0] == own.output / "checkpoint-5"
 
 
 def test_what_is_damaged_is_passed_over_by_name(context: Context) -> None:

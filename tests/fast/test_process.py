@@ -71,6 +71,19 @@ def test_a_kill_asks_nobody_first(tmp_path: Path) -> None:
     assert log.read_text(encoding="utf-8").split() == ["up"]
 
 
+def test_a_second_ctrl_c_kills_what_did_not_heed_the_first(tmp_path: Path) -> None:
+    log = tmp_path / "log.txt"
+    deaf = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN);"
+
+    def when_up(job: process.Process) -> None:
+        if log.exists() and log.read_text(encoding="utf-8") and job.popen.poll() is None:
+            signal.raise_signal(signal.SIGINT)
+
+    text = deaf + "print('up', flush=True); time.sleep(600)"
+    code, signalled = process.run(script(text), env={}, log=log, cwd=tmp_path, tick=when_up)
+    assert (code, signalled) == (128 + signal.SIGKILL, signal.SIGINT)
+
+
 def test_it_dies_with_its_guard(tmp_path: Path) -> None:
     log = tmp_path / "log.txt"
     told = "import os; print(os.getpid(), flush=True);"
