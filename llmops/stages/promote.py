@@ -154,7 +154,8 @@ def _move(node: Node, inputs: Mapping[str, Any], alias: str, context: Context) -
 def _manifest(version: Located, node: Node) -> Manifest:
     if version.manifest is None:
         what = f"`{version.id}` is not a registered version"
-        raise BadInput(what, where=_where(node, "promote"))
+        fix = "register it first: `llmops models add NAME PATH`"
+        raise BadInput(what, where=_where(node, "promote"), fix=fix)
     return version.manifest
 
 
