@@ -97,6 +97,27 @@ def test_what_the_engine_accepts(args: dict[str, Any], more: Any, project: Path)
 
 
 @pytest.mark.parametrize(
+    ("stage", "named", "there"),
+    [
+        ("dpo", "rewards/accuracies", True),
+        ("dpo", "eval_rewards/margins", True),
+        ("kto", "rewards/margins", True),
+        ("kto", "rewards/accuracies", False),
+        ("dpo", "odds_ratio_loss", False),
+        ("rm", "accuracy", True),
+        ("dpo", "accuracy", False),
+    ],
+)
+def test_what_a_stage_measures(stage: str, named: str, there: bool, project: Path) -> None:
+    args = {**EVAL, "metric_for_best_model": named}
+    if there:
+        assert plan(project, stage, args, **SHARE).stages
+        return
+    with pytest.raises(BadInput, match=f"measures no `{named}`"):
+        plan(project, stage, args, **SHARE)
+
+
+@pytest.mark.parametrize(
     ("args", "says"),
     [
         ({"lora_target": "q_prj"}, "did you mean `q_proj`"),

@@ -11,6 +11,10 @@ _NEEDS_DATA: tuple[tuple[str, object], ...] = (
     ("early_stopping_steps", None),
 )
 _MEASURED = ("loss", "runtime", "samples_per_second", "steps_per_second")
+_COMPARED = tuple(
+    f"{what}/{which}" for what in ("rewards", "logps", "logits") for which in ("chosen", "rejected")
+)
+"""Of pairs and rated answers, besides (train/dpo/trainer.py, train/kto/trainer.py)."""
 
 
 def has_data(case: Case) -> None:
@@ -86,14 +90,22 @@ def metric(case: Case) -> None:
             f"it measures no `{named}` of all data, which `metric_for_best_model` means",
             fix="leave one of them out",
         )
-    accuracy = _measures_accuracy(case) and not case.args.get("prediction_loss_only")
-    there = (*_MEASURED, "accuracy") if accuracy else _MEASURED
+    there = _measured(case)
     if named.removeprefix("eval_") not in there:
         raise case.bad(
             "metric_for_best_model",
             f"an evaluation of stage {case.stage} measures no `{named}`",
             fix=did_you_mean(named.removeprefix("eval_"), there),
         )
+
+
+def _measured(case: Case) -> tuple[str, ...]:
+    if case.stage in ("dpo", "kto"):
+        pairs = ("rewards/accuracies",) if case.stage == "dpo" else ()
+        odds = ("sft_loss", "odds_ratio_loss") if case.args.get("pref_loss") == "orpo" else ()
+        return (*_MEASURED, *_COMPARED, "rewards/margins", *pairs, *odds)
+    accuracy = _measures_accuracy(case) and not case.args.get("prediction_loss_only")
+    return (*_MEASURED, "accuracy") if accuracy else _MEASURED
 
 
 def _measures_accuracy(case: Case) -> bool:
