@@ -26,10 +26,7 @@ def unfit(item: Any) -> str:
     """What is wrong with a value, of an error that pydantic lists."""
     if item["type"] == "value_error":
         return str(item["ctx"]["error"])
-    shown = {None: "nothing", True: "true", False: "false"}.get(_hashable(item["input"]))
-    shown = shown or repr(item["input"])
-    shown = shown if len(shown) <= 60 else shown[:57] + "..."
-    return f"expected {_expected(item)}, found {shown}"
+    return f"expected {_expected(item)}, found {_shown(item['input'])}"
 
 
 def _expected(item: Any) -> str:
@@ -40,8 +37,11 @@ def _expected(item: Any) -> str:
     return str(item["msg"]).replace("Input should be ", "")
 
 
-def _hashable(value: Any) -> Any:
-    return value if value is None or isinstance(value, bool) else ""
+def _shown(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "nothing", True: "true", False: "false"}[value]
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 _KINDS = {
