@@ -166,6 +166,14 @@ def test_samples_that_are_too_few(args: dict[str, Any], says: str, project: Path
     assert plan(project, "sft", {key: min(args[key], 8) for key in args}).stages
 
 
+@pytest.mark.parametrize("validation", [0.5, [{"path": "sft.jsonl", "limit": 7}]])
+def test_samples_that_are_too_few_to_evaluate(validation: Any, project: Path) -> None:
+    args = {"dataloader_drop_last": True, "per_device_train_batch_size": 2}
+    with pytest.raises(BadInput, match="make no whole batch of 8"):
+        plan(project, "sft", args, validation=validation)
+    assert plan(project, "sft", args | {"per_device_eval_batch_size": 4}, validation=0.5).stages
+
+
 def test_a_reward_model_that_the_engine_could_not_save(project: Path) -> None:
     config = project / "base" / "config.json"
     before = config.read_text()

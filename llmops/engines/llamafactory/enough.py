@@ -5,6 +5,7 @@ Sources: datasets 4.0, `Dataset.train_test_split` and `to_iterable_dataset`; LLa
 data/loader.py; torch's DataLoader.
 """
 
+from collections.abc import Sequence
 from math import ceil
 
 from llmops.engines.contract import TrainJob
@@ -26,13 +27,22 @@ def check_samples(job: TrainJob) -> None:
             ("data", "validation"),
             fix="name files for it, or add samples",
         )
-    batch = args.get("per_device_train_batch_size", 8) * job.recipe.spec.resources.devices
-    concat = args.get("mix_strategy", "concat") == "concat"
-    if args.get("dataloader_drop_last") and concat and samples - held < batch:
+    if args.get("dataloader_drop_last") and args.get("mix_strategy", "concat") == "concat":
+        _check_batch(job, "train", samples - held)
+        if isinstance(job.validation, Sequence):
+            held = sum(data.limit or data.samples for data in job.validation)
+        if held:
+            _check_batch(job, "eval", held)
+
+
+def _check_batch(job: TrainJob, which: str, samples: int) -> None:
+    size = job.recipe.spec.args.get(f"per_device_{which}_batch_size", 8)
+    batch = size * job.recipe.spec.resources.devices
+    if samples < batch:
         raise job.recipe.bad(
-            f"{samples - held} samples make no whole batch of {batch}, so all are dropped",
+            f"{samples} samples make no whole batch of {batch}, so all are dropped",
             ("args", "dataloader_drop_last"),
-            fix="leave it out",
+            fix=f"leave it out, or write a smaller `per_device_{which}_batch_size:`",
         )
 
 
