@@ -33,9 +33,10 @@ from llmops.runner.progress import Reporter
 from llmops.runner.record import Asked, RunLog, RunRecord, StageRecord, State
 from llmops.runner.resume import Resumed, declared_digest, take_over
 from llmops.runner.stage import Attempt, Context, Node, Stage
+from llmops.runner.termination import heed
 from llmops.spec.source import display
 from llmops.store import logs
-from llmops.store.atomic import write_json
+from llmops.store.atomic import refused, write_json
 
 TELL_SECONDS = 30.0
 
@@ -128,6 +129,7 @@ class _Run:
 
     def stage(self, node: Node) -> None:
         """Do one stage, waiting for its evidence as long as there is patience."""
+        heed()
         if node.name in self.outputs:
             made = self.outputs[node.name]
             self.reporter.reused(node.name, made.id if made else "done before")
@@ -173,6 +175,7 @@ class _Run:
                 self._looked = time.monotonic()
                 # Another run may have made it while this one waited for the lock.
                 planned = self._planned(node, forced=forced)
+                heed()
                 if planned.state == "reuse":
                     self._reuse(node, planned)
                 else:
@@ -210,10 +213,12 @@ class _Run:
             self._ended(node, "failed", why, error=why, proposal=less)
             raise
         except OSError as error:
-            self._ended(node, "failed", str(error), error=str(error))
             place = self.log.paths.attempt(node.name, number).root
-            where = display(place if place.exists() else self.log.paths.root)
-            raise Failed(f"stage {node.name}: {error}", where=where) from error
+            place = place if place.exists() else self.log.paths.root
+            told = refused(error, place) or Failed(str(error), where=display(place))
+            self._ended(node, "failed", told.what, error=told.what)
+            what = f"stage {node.name}: {told.what}"
+            raise Failed(what, where=told.where, fix=told.fix) from error
         except Exception as error:
             why = f"a defect of llmops: {type(error).__name__}: {error}"
             self._ended(node, "failed", why, error=why)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from llmops.errors import BadInput, Interrupted
+from llmops.errors import BadInput
 from llmops.runner.devices import is_light, own_gpus
 from llmops.runner.execute import execute
 from llmops.runner.patience import Patience
@@ -15,8 +15,8 @@ from llmops.runner.resume import resume
 from llmops.runner.running import Running
 from llmops.runner.scope import EVERYTHING, Scope
 from llmops.runner.stage import Context, Stage
+from llmops.runner.termination import heed, termination_as_interrupt
 from llmops.store import logs
-from llmops.store.signals import endings, handling
 
 
 def start_run(
@@ -38,6 +38,7 @@ def start_run(
     """
     with termination_as_interrupt():
         plan = make_plan(target, overrides, context=context, kinds=kinds, scope=scope)
+        heed()
         with _admitted(plan, context):
             return execute(
                 plan,
@@ -62,6 +63,7 @@ def resume_run(
     with termination_as_interrupt():
         resumed = resume(run, context=context, kinds=kinds)
         plan = plan_graph(resumed.graph, context=context, kinds=kinds, made=resumed.made)
+        heed()
         with _admitted(plan, context):
             return execute(
                 plan,
@@ -126,14 +128,3 @@ def refuse_beside_servers(plan: Plan, context: Context) -> None:
         if resources is not None and stage.state != "reuse":
             where = stage.node.declared.source.where(("resources", "while_serving"))
             refuse(resources.while_serving, context.paths, stage=stage.node.name, where=where)
-
-
-@contextmanager
-def termination_as_interrupt() -> Iterator[None]:
-    """SIGTERM and a closed terminal end a run as Ctrl-C does: in order, and on record."""
-
-    def interrupt(_number: int, _frame: object) -> None:
-        raise Interrupted("terminated; the stages that were done are kept")
-
-    with handling(interrupt, *endings()):
-        yield

@@ -16,7 +16,8 @@ from llmops.runner.devices import needed
 from llmops.runner.progress import reporter
 from llmops.runner.record import Asked, RunRecord, read_run
 from llmops.runner.stage import Context
-from llmops.runner.start import resume_run, start_run, termination_as_interrupt
+from llmops.runner.start import resume_run, start_run
+from llmops.runner.termination import termination_as_interrupt
 from llmops.scheduling.holder import Hold, holding
 from llmops.scheduling.jobs import Job
 from llmops.spec.settings import Settings, load_settings

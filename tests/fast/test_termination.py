@@ -1,0 +1,64 @@
+"""A run that is told to end, and the garbage collector that swallows what a handler raises."""
+
+import io
+import os
+import signal
+import weakref
+from pathlib import Path
+
+import pytest
+
+from llmops.errors import Interrupted
+from llmops.runner.execute import execute
+from llmops.runner.plan import make_plan
+from llmops.runner.progress import PlainReporter
+from llmops.runner.record import find_run
+from llmops.runner.stage import Context, Stage
+from llmops.runner.termination import heed, termination_as_interrupt
+from llmops.spec.settings import load_settings
+from llmops.stages.catalog import KINDS
+from llmops.store.paths import ProjectPaths
+from tests.fast.copying_stage import RECIPE, Copying, tiny_model
+
+
+class Thing:
+    """Something that a callback waits for the end of."""
+
+
+def told_within_a_callback() -> None:
+    """The process is told to end just then: Python drops what the handler raises."""
+    thing = Thing()
+    reference = weakref.ref(thing, lambda _: os.kill(os.getpid(), signal.SIGTERM))
+    del thing
+    assert reference() is None
+
+
+def test_being_told_to_end_raises() -> None:
+    with termination_as_interrupt(), pytest.raises(Interrupted, match="terminated"):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_what_was_dropped_is_heeded_later() -> None:
+    with termination_as_interrupt():
+        told_within_a_callback()
+        with pytest.raises(Interrupted, match="terminated"):
+            heed()
+    heed()  # it was told to end what is over now
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_run_begins_nothing_after_it(project: Path) -> None:
+    """It was told while it was planned."""
+    tiny_model(project / "seed", "seed")
+    (project / "a.jsonl").write_text('{"text": "a"}\n', encoding="utf-8")
+    (project / "r.yaml").write_text(RECIPE, encoding="utf-8")
+    stage, context = Copying(), Context(load_settings())
+    kinds: dict[str, Stage] = {**KINDS, "train": stage}
+    planned = make_plan(Path("r.yaml"), [], context=context, kinds=kinds)
+    with termination_as_interrupt():
+        told_within_a_callback()
+        with pytest.raises(Interrupted):
+            execute(planned, context=context, kinds=kinds, reporter=PlainReporter(io.StringIO()))
+    assert stage.ran == []
+    assert find_run(ProjectPaths(project), "last").state == "interrupted"
