@@ -1,5 +1,6 @@
 """Executing plans with kinds of stage that need no engine: `promote`, and one of the tests' own."""
 
+import errno
 import io
 import subprocess
 import sys
@@ -268,6 +269,12 @@ def test_a_full_disk_is_on_the_record_of_the_stage(project: Path, stage: Copying
     [
         (BadInput("no data"), "failed", "no data"),
         (KeyboardInterrupt(), "interrupted", ""),
+        (
+            OSError(errno.ENOSPC, "x"),
+            "failed",
+            "no space left on the disk; what was there is as it was",
+        ),
+        (OSError(errno.EMFILE, "too many"), "failed", f"[Errno {errno.EMFILE}] too many"),
         (TypeError("no defect"), "failed", "a defect of llmops: TypeError: no defect"),
     ],
 )
@@ -282,7 +289,7 @@ def test_a_stage_that_cannot_be_planned_any_more_is_on_record(
         return prepare(node, *args)
 
     stage.prepare = spoilt  # type: ignore[method-assign, assignment]
-    with pytest.raises((BadInput, Interrupted, TypeError)):
+    with pytest.raises((BadInput, Failed, Interrupted, TypeError)):
         run(project, stage)
     second = list_runs(Context(load_settings()).paths)[-1].stages[1]
     assert (second.state, second.error or "") == (state, why)
