@@ -100,8 +100,9 @@ def test_the_version_before_is_the_last_of_the_same_recipe(run: Run) -> None:
 def test_a_loss_that_is_no_number_leaves_its_place_on_the_axis(tmp_path: Path) -> None:
     run = Run(tmp_path)
     run.writes(step(1), step(2), *(step(at, loss=math.nan) for at in range(3, 12)))
+    run.attempt.figures.write_text('{"step": 1, "grad_norm": 0.5}\n', encoding="utf-8")
     run.log.stage("sft", "failed", error="diverged")
-    assert words(page(run)).count("step 11") == 2  # of loss and learning rate
+    assert words(page(run)).count("step 11") == 3  # of loss, gradients and learning rate
 
 
 def test_inputs_output_and_the_version_before(run: Run) -> None:
@@ -148,6 +149,17 @@ def test_without_a_browser_the_page_is_written_and_the_picture_refused(
     assert done.returncode == 2
     assert "needs Chromium or Chrome" in done.stderr
     assert (tmp_path / "r.html").exists()
+
+
+def test_a_browser_that_fails_makes_no_picture(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "chromium").symlink_to("/bin/false")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    done = run_llmops("runs", "report", "last", "-o", "r.html", "--png", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "chromium made no picture" in done.stderr
 
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="Chromium is not installed")
