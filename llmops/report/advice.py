@@ -42,11 +42,9 @@ def _overfit(stage: Trained) -> Advice | None:
         return None
     if stage.keeps_best:
         return Advice("more data, or other: the best step is kept, and more steps do not help", why)
-    return Advice(
-        f"fewer steps (`max_steps: {best[0]:.0f}`) or more data; "
-        "`watch: {overfitting: stop}` keeps the best checkpoint by itself",
-        why,
-    )
+    stop = "; `watch: {overfitting: stop}` keeps the best checkpoint by itself"
+    fewer = f"fewer steps (`max_steps: {best[0]:.0f}`) or more data"
+    return Advice(fewer + (stop if stage.can_keep_best else ""), why)
 
 
 def _no_preference(stage: Trained) -> Advice | None:
@@ -80,8 +78,9 @@ def _not_the_best(stage: Trained) -> Advice | None:
         return None
     if stage.made is None or found[-1][1] <= best[1] + abs(best[1]) * 0.02:
         return None
+    how = "load_best_model_at_end: true" if stage.can_keep_best else f"max_steps: {best[0]:.0f}"
     return Advice(
-        "`load_best_model_at_end: true`: what was registered is the last step, not the best",
+        f"`{how}`: what was registered is the last step, not the best",
         f"validation loss was {best[1]:.3g} at step {best[0]:.0f}, {found[-1][1]:.3g} at the end",
     )
 

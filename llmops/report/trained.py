@@ -38,6 +38,11 @@ class Trained:
         return dict(self.made.lineage.resolved.get("args") or {}) if self.made else {}
 
     @property
+    def can_keep_best(self) -> bool:
+        """The engine loads no best checkpoint of a reward model."""
+        return self.made is None or self.made.stage != "rm"
+
+    @property
     def keeps_best(self) -> bool:
         """Whether what was registered is the best checkpoint, not the last step."""
         stopped = self.made is not None and bool(self.made.lineage.stopped)

@@ -235,6 +235,13 @@ def test_the_last_step_may_not_be_the_best(registered: Manifest) -> None:
     assert advised(items, version=best) == []
 
 
+def test_a_reward_model_is_told_what_it_can_do(registered: Manifest) -> None:
+    reward = registered.model_copy(update={"stage": "rm"})
+    (told,) = advised(series("eval_loss", 2.0, 1.0, 1.2), version=reward)
+    assert told.startswith("`max_steps: 2`")
+    assert "watch" not in advised(ITEMS, "overfitting", version=reward)[0]
+
+
 def test_what_was_stopped_at_its_best_is_not_told_to_stop(registered: Manifest) -> None:
     stopped = lined(registered, stopped="training stopped at step 7 of 20")
     (told,) = advised(ITEMS, "overfitting", version=stopped)
