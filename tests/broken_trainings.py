@@ -214,6 +214,24 @@ TRAININGS = (
     ),
     Broken("sft", {"use_muon": True, "optim_args": "eps=1e-6"}, "`use_muon` takes none"),
     # Several processes.
+    Broken(
+        "sft",
+        {
+            "fsdp": "full_shard",
+            "fsdp_config": {"min_num_params": 1, "fsdp_transformer_layer_cls_to_wrap": "Layer"},
+        },
+        "`transformer_layer_cls_to_wrap` exclude each other",
+        real="mutually exclusive",
+    ),
+    Broken(
+        "sft",
+        {
+            "fsdp": "full_shard",
+            "fsdp_config": {"sync_module_states": False, "cpu_ram_efficient_loading": True},
+        },
+        "no weights but what is synced",
+        real="`sync_module_states` must be",
+    ),
     Broken("sft", {"fsdp": "offload"}, "does not shard", real="can't work on its own"),
     Broken("sft", {"fsdp": "full_shard shard_grad_op"}, "exclude", real="not compatible"),
     Broken("sft", {"fsdp": "shards"}, "`shards` is not one of", real="not a valid"),

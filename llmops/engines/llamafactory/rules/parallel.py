@@ -1,6 +1,6 @@
 """DeepSpeed and FSDP, and what does not go with several processes."""
 
-from llmops.engines.llamafactory.optionfiles import zero_of
+from llmops.engines.llamafactory.optionfiles import option_object, zero_of
 from llmops.engines.llamafactory.rules.case import Case
 
 _FSDP = (
@@ -42,7 +42,29 @@ def sharding(case: Case) -> None:
             "`full_shard` and `shard_grad_op` exclude each other",
             fix="leave one of them out",
         )
+    _shards(case)
     _whole_checkpoints(case, "FSDP")
+
+
+def _shards(case: Case) -> None:
+    given = option_object(case.recipe, "fsdp_config")
+    config = {str(key).removeprefix("fsdp_"): value for key, value in given.items()}
+    if config.get("min_num_params") and config.get("transformer_layer_cls_to_wrap") is not None:
+        raise case.bad(
+            "fsdp_config",
+            "`min_num_params` and `transformer_layer_cls_to_wrap` exclude each other",
+            fix="leave one of them out",
+        )
+    synced, lean = (
+        str(config.get(key, default)).lower()
+        for key, default in (("sync_module_states", True), ("cpu_ram_efficient_loading", False))
+    )
+    if (synced, lean) == ("false", "true"):
+        raise case.bad(
+            "fsdp_config",
+            "with `cpu_ram_efficient_loading` other processes have no weights but what is synced",
+            fix="write `sync_module_states: true`",
+        )
 
 
 def deepspeed(case: Case) -> None:
