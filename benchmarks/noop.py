@@ -58,6 +58,7 @@ def bench_noop(rounds: int) -> None:
             f"`llmops plan`, {STAGES:,} stages, up to date": command(
                 LLMOPS, "plan", "long.yaml", cwd=long
             ),
+            "`llmops run`, the same": command(LLMOPS, "run", "long.yaml", cwd=long),
         }
         if dvc:
             make_dvc(folder / "dvc", stages, dvc)

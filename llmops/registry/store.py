@@ -143,8 +143,11 @@ class Registry:
         mark = mark_of(self.paths.model(name))
         known = self._listed.get(name)
         if known is None or known[0] != mark:
+            listed = [one for found in known[1].values() for one in found] if known else []
+            there = {one.number: one for one in listed}  # a version does not change
             known = mark, {}
-            for one in self.versions(name):
+            for n in self._numbers(name):
+                one = there.get(n) or self._read(VersionId(name, n))
                 known[1].setdefault(one.fingerprint, []).append(one)
             self._listed[name] = known
         return known[1]

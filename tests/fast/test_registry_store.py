@@ -1,6 +1,7 @@
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -192,6 +193,17 @@ def test_find_gives_the_newest_version_of_that_fingerprint(registry: Registry, f
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut off"])
+def test_find_sees_versions_that_came_and_went_since(registry: Registry, full: Path) -> None:
+    other = Registry(registry.paths)
+    for number, fingerprint in enumerate(("a", "b", "c"), start=1):
+        assert registry.find("town", fingerprint) is None
+        other.add(draft(fingerprint=fingerprint), full)
+        assert registry.find("town", fingerprint) == other.get(VersionId("town", number))
+    shutil.rmtree(registry.paths.version("town", 2))
+    assert registry.find("town", "b") is None
+    assert registry.find("town", "a") is not None
+
+
 def test_find_passes_over_a_version_that_is_not_whole(
     registry: Registry, full: Path, damage: str
 ) -> None:
