@@ -46,6 +46,7 @@ def checkpoint_of(engine: Engine, attempt: Attempt, context: Context) -> Path | 
         for step, folder in engine.checkpoints(paths)
     ]
     for step, folder, paths in sorted(found, key=lambda one: one[:2], reverse=True):
+        attempt.report(Progress(f"reading {folder.name}"))  # gigabytes, perhaps
         why = engine.damage(paths, folder)
         if not why:
             attempt.report(Progress(f"going on from step {step} of an earlier attempt"))

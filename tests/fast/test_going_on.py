@@ -51,7 +51,7 @@ def test_the_furthest_of_all_attempts(context: Context) -> None:
     folder, said = goes_on(context)
     assert folder is not None
     assert folder.name == "checkpoint-30"
-    assert said == ["going on from step 30 of an earlier attempt"]
+    assert said == ["reading checkpoint-30", "going on from step 30 of an earlier attempt"]
 
 
 def test_a_forced_run_goes_on_from_its_own_attempts_alone(context: Context) -> None:
@@ -66,11 +66,11 @@ def test_what_is_damaged_is_passed_over_by_name(context: Context) -> None:
     (second.output / "checkpoint-20" / "optimizer.pt").unlink()
     folder, said = goes_on(context)
     assert folder == first.output / "checkpoint-10"
-    assert said[0].endswith("b/sft/1/output/checkpoint-20 is passed over: optimizer.pt is missing")
+    assert said[1].endswith("b/sft/1/output/checkpoint-20 is passed over: optimizer.pt is missing")
     (first.output / "checkpoint-10" / "scheduler.pt").write_bytes(b"x")
     folder, said = goes_on(context)
     assert folder is None
-    assert said[1].endswith("checkpoint-10 is passed over: scheduler.pt is cut off")
+    assert said[3].endswith("checkpoint-10 is passed over: scheduler.pt is cut off")
 
 
 def test_checkpoints_are_sealed_beside_the_engine(
