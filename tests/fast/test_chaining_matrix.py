@@ -22,7 +22,7 @@ MATRIX: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "lora": ({}, OFF, OFF, TWICE),
     "rslora": ({"use_rslora": True}, OFF, OFF, TWICE),
     "qlora": ({"quantization_bit": 4}, OFF, TWICE, "quantized already"),
-    "zero3": (ZERO3, OFF, TWICE, TWICE),
+    "zero3": (ZERO3, OFF, TWICE, "cannot be divided among devices"),
     "unsloth": ({"use_unsloth": True}, OFF, TWICE, TWICE),
     "full": (FULL, TWICE, ADAPTER, PACKED),
     "full, zero3": ({**FULL, **ZERO3}, TWICE, ADAPTER, PACKED),

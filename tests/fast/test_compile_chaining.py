@@ -159,6 +159,21 @@ def test_quantized_base_is_not_trained_in_full(on_adapter: ModelFiles) -> None:
         decide(ModelFiles(on_adapter.directory), "sft", {"finetuning_type": "full"})
 
 
+@pytest.mark.parametrize(
+    "args", [{"fsdp": "full_shard"}, {"deepspeed": {"zero_optimization": {"stage": 3}}}]
+)
+def test_quantized_base_is_not_divided(args: dict[str, Any], on_adapter: ModelFiles) -> None:
+    base = ModelFiles(on_adapter.directory)
+    for method, refused in (("gptq", True), ("mxfp4", False)):
+        config = {"quantization_config": {"quant_method": method}}
+        (base.directory / "config.json").write_text(json.dumps(config))
+        if refused:
+            with pytest.raises(BadInput, match="cannot be divided among devices"):
+                decide(base, "sft", args)
+        else:
+            decide(base, "sft", args)
+
+
 def test_blocks_that_do_not_divide_the_layers(on_adapter: ModelFiles) -> None:
     (on_adapter.directory / "config.json").write_text('{"num_hidden_layers": 5}')
     with pytest.raises(BadInput, match="the base has 5 layers"):

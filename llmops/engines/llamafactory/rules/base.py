@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from llmops.engines.contract import ModelFiles
+from llmops.engines.llamafactory.optionfiles import zero_of
 from llmops.errors import LlmopsError
 from llmops.registry.files import headers, model_files
 from llmops.spec.load import Loaded
@@ -43,12 +44,21 @@ def _quantized(recipe: Loaded[TrainRecipe], config: dict[str, Any]) -> None:
             ("args", "quantization_bit"),
             fix="leave it out",
         )
+    if found.get("quant_method") in _UNPACKED:
+        return
     method = args.get("finetuning_type", "lora")
-    if method != "lora" and found.get("quant_method") not in _UNPACKED:
+    if method != "lora":
         raise recipe.bad(
             f"the base is quantized: `{method}` cannot train it",
             ("args", "finetuning_type"),
             fix="use `lora`, or a base that is not quantized",
+        )
+    key = "fsdp" if args.get("fsdp") else "deepspeed"
+    if args.get("fsdp") or zero_of(recipe).get("stage") == 3:
+        raise recipe.bad(
+            "the base is quantized, and its weights cannot be divided among devices",
+            ("args", key),
+            fix="use ZeRO-2, or a base that is not quantized",
         )
 
 
