@@ -6,9 +6,41 @@ from llmops.cli.output import note, print_table
 
 if TYPE_CHECKING:
     from llmops.runner.record import RunRecord
+    from llmops.scheduling.jobs import Job
     from llmops.scheduling.queue import Standing
     from llmops.scheduling.runs import Runs
     from llmops.store.paths import ProjectPaths
+
+
+def found(run: str) -> "tuple[RunRecord | None, Standing | None]":
+    """The record of a run, by its id or `last`, and its place in the queue; one of both is there.
+    While the database is away, its files tell. Raises NotFound."""
+    from llmops.errors import Failed
+    from llmops.runner.record import find_run, read_run
+    from llmops.scheduling.runs import opened
+    from llmops.spec.settings import load_settings
+    from llmops.store.paths import ProjectPaths
+
+    try:
+        with opened() as runs:
+            name = runs.named(run)
+            return read_run(runs.paths.run(name)), runs.standing(name)
+    except Failed as error:
+        note(f"warning: {error.line}; what is queued is not known")
+        return find_run(ProjectPaths(load_settings().root), run), None
+
+
+def unbegun() -> "list[Job]":
+    """Runs that have no record yet, or ended without; none while the database is away."""
+    from llmops.errors import Failed
+    from llmops.scheduling.runs import opened
+
+    try:
+        with opened() as runs:
+            return runs.unbegun()
+    except Failed as error:
+        note(f"warning: {error.line}; what is queued is not known")
+        return []
 
 
 def print_run(paths: "ProjectPaths", record: "RunRecord", standing: "Standing | None") -> None:

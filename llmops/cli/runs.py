@@ -19,11 +19,12 @@ def list_(json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False
     Example: llmops runs list
     """
     from llmops.cli.output import note, print_json, print_table
+    from llmops.cli.run_text import unbegun
     from llmops.runner.record import list_runs
-    from llmops.scheduling.runs import opened
+    from llmops.spec.settings import load_settings
+    from llmops.store.paths import ProjectPaths
 
-    with opened() as runs:
-        jobs, records = runs.unbegun(), list_runs(runs.paths)
+    jobs, records = unbegun(), list_runs(ProjectPaths(load_settings().root))
     if json:
         found = [asdict(job) for job in jobs] + [record.model_dump() for record in records]
         print_json(sorted(found, key=lambda one: str(one["id"])))
@@ -48,14 +49,13 @@ def show(
     Example: llmops runs show last
     """
     from llmops.cli.output import print_json
-    from llmops.cli.run_text import print_job, print_run
+    from llmops.cli.run_text import found, print_job, print_run
     from llmops.runner.observe import warnings
-    from llmops.runner.record import read_run
-    from llmops.scheduling.runs import opened
+    from llmops.spec.settings import load_settings
+    from llmops.store.paths import ProjectPaths
 
-    with opened() as runs:
-        name = runs.named(run)
-        record, standing = read_run(runs.paths.run(name)), runs.standing(name)
+    paths = ProjectPaths(load_settings().root)
+    record, standing = found(run)
     if record is None:
         assert standing is not None
         if json:
@@ -63,9 +63,9 @@ def show(
         else:
             print_job(standing)
     elif json:
-        print_json({**record.model_dump(), "warnings": warnings(runs.paths, record.id)})
+        print_json({**record.model_dump(), "warnings": warnings(paths, record.id)})
     else:
-        print_run(runs.paths, record, standing)
+        print_run(paths, record, standing)
 
 
 @app.command("logs")
@@ -88,15 +88,22 @@ def logs(
     """
     from llmops.cli.output import note
     from llmops.cli.run_events import follow_logs
+    from llmops.cli.run_text import found
     from llmops.runner.record import find_log
     from llmops.scheduling.runs import opened
+    from llmops.spec.settings import load_settings
     from llmops.spec.source import display
+    from llmops.store.paths import ProjectPaths
 
-    with opened() as runs:
-        name = runs.named(run)
-        if follow:
-            raise typer.Exit(follow_logs(runs, name, stage))
-    path, text = find_log(runs.paths, name, stage, lines)
+    if follow:
+        with opened() as runs:
+            raise typer.Exit(follow_logs(runs, runs.named(run), stage))
+    record, standing = found(run)
+    if record is None:
+        assert standing is not None
+        note(f"{standing.job.id} has not begun; with -f it is waited for")
+        return
+    path, text = find_log(ProjectPaths(load_settings().root), record.id, stage, lines)
     note(display(path))
     print(text)
 

@@ -15,7 +15,7 @@ def queue(json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False
     """
     from dataclasses import asdict
 
-    from llmops.cli.output import print_json, print_table
+    from llmops.cli.output import note, print_json, print_table
     from llmops.scheduling.queue import Queue
     from llmops.scheduling.runs import opened
 
@@ -23,6 +23,9 @@ def queue(json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False
         found = Queue(runs.paths).standings(runs.database)
     if json:
         print_json([{**asdict(s.job), "queue_position": s.place, "why": s.why} for s in found])
+        return
+    if not found:
+        note("the queue is empty; llmops run -d RECIPE puts something into it")
         return
     rows = [(str(s.place or ""), s.job.id, s.job.state, s.why, s.job.by) for s in found]
     print_table("", ("place", "run", "state", "why", "by"), rows)
@@ -72,4 +75,3 @@ def resume(run: Annotated[str, typer.Argument(help=RUN)]) -> None:
         job = runs.resume(runs.named(run), person())
         print(job.id)
         note_queued(runs, job.id)
-

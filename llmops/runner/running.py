@@ -35,7 +35,7 @@ class Records:
 
 
 class Running:
-    """The running runs of a project, whoever began them."""
+    """The runs of a project that run on this host, whoever began them."""
 
     def __init__(self, paths: ProjectPaths) -> None:
         self._paths = paths
@@ -55,8 +55,9 @@ class Running:
                 continue
             record = read_run(self._paths.run(name))
             if record is not None and record.state == "running":
-                self._lately.add(name)
-                yield record
+                if record.is_here:
+                    self._lately.add(name)
+                    yield record
             else:
                 self._over[name] = stamp, file
 

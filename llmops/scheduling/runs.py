@@ -23,6 +23,7 @@ from llmops.scheduling.holder import forgive, read_holder
 from llmops.scheduling.jobs import Job
 from llmops.scheduling.queue import Queue, Standing
 from llmops.spec.settings import Settings, load_settings
+from llmops.spec.suggest import did_you_mean
 from llmops.stages.catalog import KINDS
 from llmops.store.atomic import write_json
 from llmops.store.database import open_database, reading, writing
@@ -103,11 +104,12 @@ class Runs:
     def named(self, run: str) -> str:
         """The id of a run or a job; `last`: of the newest one. Raises NotFound when there is
         none."""
+        names = os.listdir(self.paths.runs) if self.paths.runs.is_dir() else []
         if run != "last":
             if read_run(self.paths.run(run)) is None and self.job(run) is None:
-                raise jobs.unknown(run)
+                fix = did_you_mean(run, names) or "llmops runs list"
+                raise NotFound(f"no run `{run}`", fix=fix)
             return run
-        names = os.listdir(self.paths.runs) if self.paths.runs.is_dir() else []
         for name in sorted(names, reverse=True):
             if self.paths.run(name).record.exists() or self.job(name) is not None:
                 return name

@@ -192,3 +192,20 @@ def test_what_a_person_agrees_to_goes_on_without_a_scheduler(queue: Queue) -> No
     assert run_llmops("approve", "last", "offer", cwd=queue.root).returncode == 0
     until(lambda: queue.job(run).state == "done", 60)
     assert queue.moves() == 1
+
+
+def test_runs_are_told_by_their_files_while_the_database_is_away(
+    queue: Queue, llmops: Llmops, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = queue.ask().id
+    queue.ended(run)
+    monkeypatch.setenv("LLMOPS_DATABASE", "postgresql://me@127.0.0.1:1/none")
+    for command in ("list", "show"):
+        told = llmops("runs", command)
+        assert (told.returncode, run in told.stdout) == (0, True)
+        assert "what is queued is not known" in told.stderr
+
+
+def test_a_run_that_is_not_there_is_told_with_the_nearest(queue: Queue, llmops: Llmops) -> None:
+    run = queue.ask().id
+    assert f"`{run}`" in llmops("runs", "show", f"{run}x").stderr
