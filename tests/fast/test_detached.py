@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from llmops.runner.record import read_run
 from llmops.scheduling.following import followed
 from llmops.scheduling.halt import set_halt
 from llmops.scheduling.holder import read_holder
 from llmops.scheduling.queue import Queue as Standings
-from llmops.scheduling.signs import Sign, at_work
+from llmops.scheduling.signs import SILENT_SECONDS, Sign, at_work
 from llmops.store.database import reading, writing
+from llmops.store.tables import marks
 from tests.conftest import Llmops, run_llmops
 from tests.fast.job_queue import MOVE, PAIRS, Queue
 from tests.fast.town_project import rated, write_log
@@ -209,3 +211,18 @@ def test_runs_are_told_by_their_files_while_the_database_is_away(
 def test_a_run_that_is_not_there_is_told_with_the_nearest(queue: Queue, llmops: Llmops) -> None:
     run = queue.ask().id
     assert f"`{run}`" in llmops("runs", "show", f"{run}x").stderr
+
+
+def test_a_scheduler_elsewhere_lives_while_it_gives_signs(queue: Queue) -> None:
+    now = time.time()
+    value = json.dumps({"host": "other", "pid": 1, "process_started": "1"})
+    row = {"name": "scheduler 1 other", "time": int((now - 30) * 1000), "value": value}
+    with writing(queue.database) as connection:
+        connection.execute(marks.insert().values(row))
+        assert at_work(connection, now, "scheduler")
+        assert not at_work(connection, now, "interim")
+        assert not at_work(connection, now + SILENT_SECONDS)
+    Sign("interim").give(queue.database, now + SILENT_SECONDS)
+    with reading(queue.database) as connection:
+        names = connection.execute(sa.select(marks.c.name)).scalars().all()
+    assert [name.partition(" ")[0] for name in names] == ["interim"]
