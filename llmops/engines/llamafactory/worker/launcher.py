@@ -38,6 +38,7 @@ def main() -> None:
     die_with_torchrun()
     use_one_device()
     stand_in_for_torchaudio()
+    load_onto_numbered_cpus()
     config = read_config(options.config)
     warn_of_template(config, finish, phases)
     observer = train(options.config, finish, phases)
@@ -107,6 +108,19 @@ def train(config: str, finish: dict[str, Any], phases: Phases) -> "Observer":
     sys.argv = [sys.argv[0], config]
     run_exp(callbacks=[observer])
     return observer
+
+
+def load_onto_numbered_cpus() -> None:
+    """Of several processes on CPUs transformers loads each one's checkpoint onto `cpu:N`, a place
+    that torch does not know: none of them could go on from one."""
+    if "LOCAL_RANK" not in os.environ:
+        return
+    from torch.serialization import register_package
+
+    def restore(storage: Any, location: str) -> Any:
+        return storage if location.startswith("cpu:") else None
+
+    register_package(5, lambda storage: None, restore)
 
 
 def read_config(path: str) -> dict[str, Any]:
