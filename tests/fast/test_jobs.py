@@ -20,6 +20,7 @@ from llmops.scheduling.halt import set_halt
 from llmops.scheduling.runs import Request, Runs
 from llmops.scheduling.signs import Sign
 from llmops.spec.settings import Settings
+from llmops.store.atomic import write_json
 from llmops.store.database import reading, writing
 from llmops.store.paths import ProjectPaths
 from tests.conftest import Llmops
@@ -108,6 +109,15 @@ def test_an_id_that_a_terminal_took_is_not_given(runs: Runs) -> None:
     first = runs.submit(Request("p.yaml"))
     assert ProjectPaths(runs.settings.root).run(first.id).root.is_dir()
     assert runs.submit(Request("p.yaml")).id != first.id
+
+
+def test_a_terminal_of_another_host_is_not_stopped_from_here(runs: Runs) -> None:
+    paths = ProjectPaths(runs.settings.root)
+    begun = RunLog.begin(paths, "p", "p.yaml", [], [])
+    elsewhere = begun.record.model_copy(update={"host": "other"})
+    write_json(begun.paths.record, elsewhere.model_dump())
+    with pytest.raises(BadInput, match="at a terminal of the host other"):
+        runs.stop(elsewhere.id, "cli:test")
 
 
 def test_what_was_asked_first_comes_first(runs: Runs) -> None:
