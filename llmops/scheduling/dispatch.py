@@ -78,23 +78,30 @@ class Dispatcher:
 
     def _start(self, database: "sa.Engine", active: list[Job], now: float) -> None:
         for turn in self._turns.queued(active):
-            if not turn.why:
-                self._claim(database, turn, now)
+            if not turn.why and (mine := self._claimed(database, turn.job, now)) is not None:
+                self._begin(database, mine)
 
-    def _claim(self, database: "sa.Engine", turn: Turn, now: float) -> None:
-        """Start it, unless another dispatcher does."""
-        job = turn.job
-        values = {
-            "state": "starting",
-            "tries": job.tries + 1,
-            "host": socket.gethostname(),
-            "pid": None,
-            "gpus": ",".join(turn.gpus) or None,
-            "lease_until": millis(now + LEASE_SECONDS),
-        }
+    def _claimed(self, database: "sa.Engine", job: Job, now: float) -> Turn | None:
+        """Its turn, which is this dispatcher's now; None when another one took the job, or has
+        given its device away meanwhile."""
         with writing(database) as connection:
-            if not change(connection, job, **values):
-                return
+            turns = self._turns.queued(in_order(connection, ACTIVE))
+            turn = next((one for one in turns if one.job.id == job.id), None)
+            if turn is None or turn.why:
+                return None
+            values = {
+                "state": "starting",
+                "tries": turn.job.tries + 1,
+                "host": socket.gethostname(),
+                "pid": None,
+                "gpus": ",".join(turn.gpus) or None,
+                "lease_until": millis(now + LEASE_SECONDS),
+            }
+            return turn if change(connection, turn.job, **values) else None
+
+    def _begin(self, database: "sa.Engine", turn: Turn) -> None:
+        """Start its process."""
+        job = turn.job
         try:
             self._children[job.id, job.tries + 1] = self._spawn(job, turn.gpus)
         except BaseException:

@@ -115,3 +115,16 @@ def test_a_terminal_is_told_who_has_its_device(queue: Queue) -> None:
     assert "the device too" not in said(pairs, move)  # its pairs are there, and a move needs none
     (queue.root / "r.yaml").write_text(judged.replace("s: town}", "s: more}"), encoding="utf-8")
     assert f"warning: {other} has the device too: both run at once" in said(pairs)
+
+
+def test_of_two_dispatchers_that_saw_a_device_free_one_gives_it_away(queue: Queue) -> None:
+    one, other = (Dispatcher(queue.settings, gpus=("0",)) for _ in range(2))
+    queue.dispatcher = one
+    first, second = queue.ask().id, queue.ask()
+    with queue.hold():
+        queue.until(first, "running")
+        other._start(queue.database, [second], time.time())  # it had looked before
+        assert queue.job(second.id).state == "queued"
+        for run in (second.id, first):
+            queue.runs.stop(run, "cli:test")
+        queue.ended(first)
