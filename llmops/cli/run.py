@@ -71,7 +71,7 @@ def _here(
     """Carry it out in this process."""
     from llmops.cli.person import person
     from llmops.runner.progress import reporter
-    from llmops.runner.record import Asked
+    from llmops.runner.run_log import Asked
     from llmops.runner.stage import Context
     from llmops.runner.start import resume_run, start_run
     from llmops.spec.settings import load_settings

@@ -30,8 +30,9 @@ from llmops.runner.gates import refuse_unheeded
 from llmops.runner.patience import Patience, pauses
 from llmops.runner.plan import Plan, PlannedStage, describe, plan_stage
 from llmops.runner.progress import Reporter
-from llmops.runner.record import Asked, RunLog, RunRecord, StageRecord, State
+from llmops.runner.record import RunRecord, StageRecord, State
 from llmops.runner.resume import Resumed, declared_digest, take_over
+from llmops.runner.run_log import Asked, RunLog
 from llmops.runner.stage import Attempt, Context, Node, Stage
 from llmops.runner.termination import heed
 from llmops.spec.source import display

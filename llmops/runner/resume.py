@@ -15,7 +15,8 @@ from llmops.registry.evidence import Evidence, EvidenceLog
 from llmops.registry.locate import locate
 from llmops.runner.devices import own_gpus
 from llmops.runner.graph import Graph, build_graph
-from llmops.runner.record import RunLog, RunRecord, StageRecord, find_run, run_lock
+from llmops.runner.record import RunRecord, StageRecord, find_run
+from llmops.runner.run_log import RunLog, run_lock
 from llmops.runner.stage import Context, Made, Node, Stage
 from llmops.spec.reference import parse_reference
 from llmops.store.digest import sha256_json

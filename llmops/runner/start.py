@@ -10,8 +10,9 @@ from llmops.runner.execute import execute
 from llmops.runner.patience import Patience
 from llmops.runner.plan import Plan, make_plan, plan_graph
 from llmops.runner.progress import Reporter
-from llmops.runner.record import Asked, RunRecord
+from llmops.runner.record import RunRecord
 from llmops.runner.resume import resume
+from llmops.runner.run_log import Asked
 from llmops.runner.running import Running
 from llmops.runner.scope import EVERYTHING, Scope
 from llmops.runner.stage import Context, Stage

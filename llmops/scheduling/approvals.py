@@ -7,7 +7,8 @@ from typing import Any
 
 from llmops.errors import BadInput
 from llmops.runner.approval import Approval, Decision, decide, read_approval
-from llmops.runner.record import RunRecord, read_run, run_lock
+from llmops.runner.record import RunRecord, read_run
+from llmops.runner.run_log import run_lock
 from llmops.scheduling import jobs
 from llmops.scheduling.clock import millis
 from llmops.scheduling.due import shown

@@ -14,7 +14,8 @@ from pathlib import Path
 from llmops.errors import Failed, GateRefused, Interrupted, LlmopsError
 from llmops.runner.devices import needed
 from llmops.runner.progress import reporter
-from llmops.runner.record import Asked, RunRecord, read_run
+from llmops.runner.record import RunRecord, read_run
+from llmops.runner.run_log import Asked
 from llmops.runner.stage import Context
 from llmops.runner.start import resume_run, start_run
 from llmops.runner.termination import termination_as_interrupt

@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from llmops.errors import NotFound
-from llmops.runner.record import reserve_run
+from llmops.runner.run_log import reserve_run
 from llmops.runner.scope import EVERYTHING, Scope
 from llmops.scheduling.clock import millis
 from llmops.store.paths import ProjectPaths

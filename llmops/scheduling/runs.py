@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from llmops.errors import BadInput, NotFound
 from llmops.runner.devices import declared_devices
 from llmops.runner.graph import build_graph
-from llmops.runner.record import RunRecord, read_run, run_lock, utc_now
+from llmops.runner.record import RunRecord, read_run, utc_now
 from llmops.runner.resume import GOES_ON
+from llmops.runner.run_log import run_lock
 from llmops.runner.scope import EVERYTHING, Scope
 from llmops.scheduling import jobs
 from llmops.scheduling.clock import millis

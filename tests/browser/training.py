@@ -20,8 +20,9 @@ from typing import Any
 
 from llmops.runner.alarm import Alarm
 from llmops.runner.plan import describe, make_plan
-from llmops.runner.record import Asked, RunLog, StageRecord
+from llmops.runner.record import StageRecord
 from llmops.runner.resume import declared_digest
+from llmops.runner.run_log import Asked, RunLog
 from llmops.runner.stage import Context
 from llmops.spec.settings import load_settings
 from llmops.stages.catalog import KINDS

@@ -10,7 +10,8 @@ from llmops.errors import NotFound
 from llmops.registry.manifest import DataUsed, Draft, Lineage
 from llmops.registry.store import Registry
 from llmops.runner.compare import compare
-from llmops.runner.record import RunLog, StageRecord
+from llmops.runner.record import StageRecord
+from llmops.runner.run_log import RunLog
 from llmops.store.atomic import write_json
 from llmops.store.paths import ProjectPaths
 from tests.conftest import run_llmops

@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from llmops.runner.record import RunLog, StageRecord
+from llmops.runner.record import StageRecord
+from llmops.runner.run_log import RunLog
 from tests.fast.control_process import ControlProcess, control, make_project
 from tests.waiting import until
 

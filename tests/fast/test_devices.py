@@ -8,7 +8,8 @@ import pytest
 
 from llmops.environments.machine import visible_gpus
 from llmops.runner.devices import VISIBLE, Free
-from llmops.runner.record import RunLog, StageRecord
+from llmops.runner.record import StageRecord
+from llmops.runner.run_log import RunLog
 from llmops.scheduling.dispatch import Dispatcher
 from tests.conftest import run_llmops
 from tests.fast.job_queue import MOVE, PAIRS, Queue

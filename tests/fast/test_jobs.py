@@ -13,7 +13,8 @@ import sqlalchemy as sa
 
 from llmops.errors import BadInput
 from llmops.runner.devices import needed
-from llmops.runner.record import RunLog, StageRecord
+from llmops.runner.record import StageRecord
+from llmops.runner.run_log import RunLog
 from llmops.runner.scope import Scope
 from llmops.scheduling import jobs
 from llmops.scheduling.halt import set_halt

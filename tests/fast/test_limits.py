@@ -2,7 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from llmops.runner.record import RunLog, StageRecord
+from llmops.runner.record import StageRecord
+from llmops.runner.run_log import RunLog
 from llmops.scheduling.clock import millis
 from llmops.scheduling.limits import spent
 from llmops.spec.trigger import Limits

@@ -13,7 +13,8 @@ from llmops.runner.execute import execute
 from llmops.runner.json_reporter import JsonReporter
 from llmops.runner.plan import make_plan
 from llmops.runner.progress import reporter
-from llmops.runner.record import Asked, RunLog, StageRecord
+from llmops.runner.record import StageRecord
+from llmops.runner.run_log import Asked, RunLog
 from llmops.runner.stage import Context, Stage
 from llmops.spec.settings import load_settings
 from llmops.store import logs

@@ -18,7 +18,8 @@ from llmops.registry.manifest import Draft
 from llmops.registry.promotion import rollback
 from llmops.registry.store import Registry
 from llmops.runner.alarm import Alarm
-from llmops.runner.record import RunLog, StageRecord
+from llmops.runner.record import StageRecord
+from llmops.runner.run_log import RunLog
 from llmops.scheduling.jobs import enqueue
 from llmops.scheduling.notify import Notifier
 from llmops.spec.notify import Notify

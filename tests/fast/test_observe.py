@@ -13,7 +13,8 @@ from llmops.registry.manifest import Draft, Lineage
 from llmops.registry.store import Registry
 from llmops.runner.alarm import Alarm
 from llmops.runner.observe import Change, Watch, changes, graph, log, metrics, warnings
-from llmops.runner.record import RunLog, StageRecord
+from llmops.runner.record import StageRecord
+from llmops.runner.run_log import RunLog
 from llmops.store.atomic import write_json
 from llmops.store.paths import ProjectPaths
 from tests.conftest import run_llmops

@@ -11,17 +11,10 @@ from pathlib import Path
 import pytest
 
 from llmops.errors import BadInput
-from llmops.runner import record
-from llmops.runner.record import (
-    RunLog,
-    RunRecord,
-    StageRecord,
-    find_log,
-    find_run,
-    list_runs,
-    read_run,
-)
+from llmops.runner import run_log
+from llmops.runner.record import RunRecord, StageRecord, find_log, find_run, list_runs, read_run
 from llmops.runner.resume import resume
+from llmops.runner.run_log import RunLog
 from llmops.runner.running import Running
 from llmops.runner.stage import Context
 from llmops.spec.settings import load_settings
@@ -89,7 +82,7 @@ def test_a_run_says_where_it_lives_and_gives_signs_of_life(
 ) -> None:
     assert log.record.host == socket.gethostname()
     os.utime(log.paths.record, (0, 0))
-    monkeypatch.setattr(record, "BEAT_SECONDS", 0.01)
+    monkeypatch.setattr(run_log, "BEAT_SECONDS", 0.01)
     with log.living():
         until(lambda: log.paths.record.stat().st_mtime > 0)
 

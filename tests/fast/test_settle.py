@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from llmops.runner.approval import Approval
-from llmops.runner.record import RunLog, StageRecord
+from llmops.runner.record import StageRecord
+from llmops.runner.run_log import RunLog
 from llmops.scheduling import holder
 from llmops.scheduling.holder import Holder, holding, read_holder
 from llmops.scheduling.jobs import Job

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from llmops.errors import NotFound
-from llmops.runner.record import RunLog, StageRecord
+from llmops.runner.record import StageRecord
+from llmops.runner.run_log import RunLog
 from llmops.store.paths import ProjectPaths
 from llmops.up.parts import tensorboard_argv
 from tests.conftest import run_llmops

@@ -9,7 +9,8 @@ import pytest
 from llmops.control.project import Project
 from llmops.control.run_detail import detail
 from llmops.errors import BadInput
-from llmops.runner.record import RunLog, StageRecord
+from llmops.runner.record import StageRecord
+from llmops.runner.run_log import RunLog
 from llmops.spec.settings import load_settings
 from llmops.store import logs
 from llmops.store.paths import ProjectPaths
