@@ -96,9 +96,9 @@ class BaseJob:
 @dataclass(frozen=True)
 class Command:
     """A compiled job. files: text by path relative to the attempt's directory; copies: data that is
-    converted on its way there, by such a path; env: additions to the environment. argv[0] is an absolute path. notes: what it does to models, in words.
-    tokens: what decides the tokens of its data, besides the base's own files; None where tokenized
-    data cannot be kept."""
+    converted on its way there, by such a path; env: additions to the environment. argv[0] is an
+    absolute path. notes: what it does to models, in words. tokens: what decides the tokens of its
+    data, besides the base's own files; None where tokenized data cannot be kept."""
 
     argv: list[str]
     env: dict[str, str]

@@ -125,7 +125,9 @@ def test_new_feedback_makes_the_next_snapshot(paths: ProjectPaths) -> None:
     found = plan("preferences.yaml")
     assert states(found) == ["run"]
     assert found.stages[0].reasons == ("rows: 40 in preferences:town@1 -> 50",)
-    assert plan("preferences.yaml", "holdout=0.5").stages[0].reasons[:-1] == ("holdout: 0.2 -> 0.5",)
+    assert plan("preferences.yaml", "holdout=0.5").stages[0].reasons[:-1] == (
+        "holdout: 0.2 -> 0.5",
+    )
     run()
     assert find_snapshot("town", paths).counts == {"train": 39, "holdout": 11}
 
