@@ -43,12 +43,12 @@ def _place(loc: tuple[int | str, ...], data: Any) -> Key:
     middle of it, and are no keys of the data."""
     place: list[int | str] = []
     for position, part in enumerate(loc):
-        if isinstance(part, str) and (
+        if isinstance(data, dict) and part in data:
+            data = data[part]
+        elif isinstance(part, str) and (
             part in ("float", "str", "[key]") or part.startswith(("list[", "function-", "dict["))
         ):
             continue
-        if isinstance(data, dict) and part in data:
-            data = data[part]
         elif isinstance(part, int):
             data = data[part] if isinstance(data, list) and part < len(data) else None
         elif position < len(loc) - 1:

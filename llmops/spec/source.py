@@ -58,11 +58,8 @@ def parse_scalar(text: str) -> Any:
     """The value that `text` would have in a file: `1e-3` is a float, `[a, b]` a list."""
     try:
         return yaml.load(text, Loader=_CoreLoader)
-    except (
-        yaml.YAMLError,
-        ValueError,
-        RecursionError,
-    ) as error:  # thousands of digits, of brackets
+    # A number of thousands of digits is a ValueError, as many brackets a RecursionError.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         said = getattr(error, "problem", None) or str(error)
         raise BadInput(f"`{text[:200]}` is not a YAML value: {said}") from error
 

@@ -204,6 +204,7 @@ def test_a_pipeline_stage_is_one_thing(project: Path, stage: str, words: str) ->
     [
         ("name: d\nvariants: {}\n", "expected 1 or more of them"),
         ("name: d\nvariants: {a: {modl: 'a:v1'}}\n", "did you mean `model`?"),
+        ("name: d\nvariants: {str: {modl: 'a:v1'}}\n", "variants.str.modl: unknown key"),
         ("name: d\nbackend: {lora: {max_rank: 24}}\nvariants: {a: {model: 'a:v1'}}\n", "max_rank"),
         (
             "name: d\nbackend: {kind: vllm, lora: {slotz: 3}}\nvariants: {a: {model: 'a:v1'}}\n",
