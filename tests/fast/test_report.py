@@ -11,6 +11,7 @@ import pytest
 
 from llmops.registry.manifest import DataUsed, Draft, Lineage, Manifest, VersionId
 from llmops.registry.store import Registry
+from llmops.report import picture
 from llmops.report.advice import advice
 from llmops.report.page import report
 from llmops.report.trained import Trained
@@ -149,6 +150,12 @@ def test_without_a_browser_the_page_is_written_and_the_picture_refused(
     assert done.returncode == 2
     assert "needs Chromium or Chrome" in done.stderr
     assert (tmp_path / "r.html").exists()
+
+
+def test_a_picture_is_not_mostly_empty(run: Run, tmp_path: Path) -> None:
+    high = picture._height(page(run))
+    lines = '<line x1="0"/><polyline points="0,0"/>' * 100
+    assert picture._height(page(run).replace("</svg>", f"{lines}</svg>")) == high
 
 
 def test_a_browser_that_fails_makes_no_picture(
