@@ -54,11 +54,15 @@ def stop(run: Annotated[str, typer.Argument(help=RUN)]) -> None:
     Example: llmops runs stop 20261120-193000-town
     """
     from llmops.cli.person import person
+    from llmops.scheduling.interim import ensure
     from llmops.scheduling.runs import opened
 
     with opened() as runs:
         name = runs.named(run)
+        queued = runs.job(name) is not None
         print(f"{name}: {runs.stop(name, person())}")
+        if queued:  # whoever has died hears nothing, and is written off
+            ensure(runs.settings, runs.database)
 
 
 def resume(run: Annotated[str, typer.Argument(help=RUN)]) -> None:

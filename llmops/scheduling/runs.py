@@ -23,6 +23,7 @@ from llmops.scheduling.clock import millis
 from llmops.scheduling.holder import forgive, read_holder
 from llmops.scheduling.jobs import Job
 from llmops.scheduling.queue import Queue, Standing
+from llmops.scheduling.settle import settled
 from llmops.spec.settings import Settings, load_settings
 from llmops.spec.suggest import did_you_mean
 from llmops.stages.catalog import KINDS
@@ -190,9 +191,10 @@ class Runs:
         now = time.time() if now is None else now
         begun_here = self._row_of(run, by)  # reads declarations, which holds others up
         with writing(self.database) as connection:
-            job = jobs.find(connection, run)
+            job, goes_on = self._seen(connection, run, now)
             record = read_run(self.paths.run(run))
-            _check(run, job, record)
+            if not goes_on:
+                _check(run, job, record)
             self.paths.run(run).stop.unlink(missing_ok=True)
             forgive(self.paths.run(run))
             if job is not None:
@@ -204,6 +206,16 @@ class Runs:
             if then is not None:
                 then(connection, run)
             return _there(connection, run)
+
+    def _seen(self, connection: "sa.Connection", run: str, now: float) -> tuple[Job | None, bool]:
+        """The job of a run as its files tell, and whether it goes on by itself: its process may
+        have died where no scheduler saw it."""
+        job = jobs.find(connection, run)
+        told = settled(job, self.paths, now) if job is not None and job.state in jobs.RUNS else None
+        if job is None or told is None:
+            return job, False
+        jobs.change(connection, job, **told)
+        return jobs.find(connection, run), told["state"] == "queued"
 
     def _row_of(self, run: str, by: str) -> dict[str, object] | None:
         """The job of a run that was begun at a terminal; None for any other."""

@@ -216,3 +216,13 @@ def test_what_is_on_its_way_everywhere_comes_to_its_end_once(queue: Queue) -> No
         process.wait(30)
     assert [(job.state, job.tries) for job in found] == [("done", 1)] * 12
     assert all(read_holder(queue.runs.paths.run(run)) is not None for run in asked)
+
+
+def test_what_died_where_no_scheduler_saw_it_can_be_asked_for_again(queue: Queue) -> None:
+    run = queue.ask().id
+    with queue.hold():
+        kill(queue.in_its_middle(run).pid)
+        assert queue.job(run).state == "running"  # nobody looked
+        assert queue.runs.resume(run, "cli:test").state == "queued"
+    found = queue.ended(run)
+    assert (found.state, found.tries) == ("done", 2)
