@@ -264,7 +264,7 @@ def test_text_that_is_no_yaml_is_told_by_line(running: ControlProcess) -> None:
 def test_nested_too_deeply_is_said(running: ControlProcess) -> None:
     body = {"kind": "recipe", "text": "a: " + "[" * 3000 + "]" * 3000}
     found = running.post("/declarations/check", body).json()
-    assert "nested too deeply" in found["problems"][0]["message"]
+    assert "nested too deep" in found["problems"][0]["message"]
 
 
 def test_models_are_told_as_the_command_tells_them(running: ControlProcess) -> None:
