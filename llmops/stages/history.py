@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from llmops.engines.contract import Engine, Environment, Progress
-from llmops.errors import BadInput
+from llmops.errors import BadInput, Failed
 from llmops.registry.locate import Located, located
 from llmops.registry.manifest import Manifest
 from llmops.runner.fingerprint import fingerprint
@@ -53,6 +54,22 @@ def checkpoint_of(engine: Engine, attempt: Attempt, context: Context) -> Path | 
             return folder
         told = f"{display(folder)} is passed over: {why}"
         attempt.report(Progress("starting", warning=told))
+    return None
+
+
+def finished_before(engine: Engine, attempt: Attempt, context: Context) -> Attempt | None:
+    """An attempt at the same thing that came to its end, and was killed before its result was
+    registered. Of a forced run only its own."""
+    for paths in attempts_at(_fingerprint_in(attempt.paths.record), context):
+        run, number = paths.root.parent.parent.name, int(paths.root.name)
+        if paths == attempt.paths or (attempt.forced and run != attempt.run):
+            continue
+        try:
+            engine.finished(paths)
+        except (Failed, OSError, ValueError, KeyError, TypeError):
+            continue
+        attempt.report(Progress(f"taking the result of attempt {number} of run {run}"))
+        return replace(attempt, run=run, number=number, paths=paths)
     return None
 
 

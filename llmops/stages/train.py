@@ -24,7 +24,7 @@ from llmops.spec.recipe import TrainRecipe
 from llmops.spec.source import display
 from llmops.stages.datasets import Item, data_parts, promised, snapshot_inputs, training_data
 from llmops.stages.engine_run import register, run_engine
-from llmops.stages.history import checkpoint_of, looked_up, planning_environment
+from llmops.stages.history import checkpoint_of, finished_before, looked_up, planning_environment
 from llmops.stages.lengths import check_enough, counted, lengths
 from llmops.stages.parts import base_parts, option_parts, validation_parts
 from llmops.stages.resources import Training, steps_of
@@ -116,9 +116,28 @@ class Train(Stage):
         recipe: TrainRecipe = attempt.node.spec
         _refuse_beside(recipe, attempt.node, context)
         payload: _Payload = prepared.payload
-        environment = context.environment(recipe.engine)
         assert isinstance(payload.base, Located)
-        job = _job(attempt.node, payload, payload.base.files, attempt.paths)
+        made = finished_before(payload.engine, attempt, context)
+        if made is None:
+            self._train(prepared, payload.base, attempt, context)
+        return register(
+            made or attempt,
+            context,
+            stage=recipe.stage,
+            model=recipe.output.model,
+            environment=context.environment(recipe.engine),
+            engine=payload.engine,
+            parts=prepared.parts,
+            base=payload.base,
+            data=[item for item in payload.train if isinstance(item, DataSet)],
+        )
+
+    def _train(self, prepared: Prepared, base: Located, attempt: Attempt, context: Context) -> None:
+        """To its end, from the furthest checkpoint that there is."""
+        recipe: TrainRecipe = attempt.node.spec
+        payload: _Payload = prepared.payload
+        environment = context.environment(recipe.engine)
+        job = _job(attempt.node, payload, base.files, attempt.paths)
         job = replace(job, resume=checkpoint_of(payload.engine, attempt, context))
         tokens = Tokens(prepared.command, job, attempt, context)
         spare = prepared.estimate.disk_bytes or 0
@@ -140,17 +159,6 @@ class Train(Stage):
                 told = OutOfMemory(what, where=error.where, fix=error.fix)
                 told.less = less
                 raise told from error
-        return register(
-            attempt,
-            context,
-            stage=recipe.stage,
-            model=recipe.output.model,
-            environment=environment,
-            engine=payload.engine,
-            parts=prepared.parts,
-            base=payload.base,
-            data=[item for item in payload.train if isinstance(item, DataSet)],
-        )
 
     def smaller(self, prepared: Prepared) -> Mapping[str, Any]:
         """The smallest change of the recipe that fits into memory, as overrides by key. Raises

@@ -1,4 +1,5 @@
-"""Going on in the middle of an epoch: the same data in the same order, by the real engine."""
+"""Going on by the real engine: in the middle of an epoch with the same data in the same order, and
+after its end."""
 
 import json
 import os
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from filelock import FileLock
 
 from llmops.registry.store import Registry
 from llmops.store.paths import ProjectPaths
@@ -46,6 +48,31 @@ def test_two_processes_that_were_killed_come_to_the_same_weights(
     registry = Registry(ProjectPaths(starter))
     undisturbed, disturbed = (registry.versions(name)[0] for name in ("undisturbed", "disturbed"))
     assert disturbed.digest == undisturbed.digest
+
+
+def test_what_was_killed_before_it_was_registered_is_registered(
+    starter: Path, tiny_base: Path
+) -> None:
+    paths, before = ProjectPaths(starter), runs(starter)
+    argv = ("run", "recipes/sft.yaml", "base=town-base:v1", "args.max_steps=4", "args.save_steps=2")
+    model = "output.model=unregistered"
+    with FileLock(paths.lock("model-unregistered")):  # registration waits for it
+        command = [sys.executable, "-m", "llmops", *argv, model]
+        with subprocess.Popen(command, cwd=starter, stderr=subprocess.DEVNULL) as process:
+            until(lambda: is_through(runs(starter) - before), seconds=120, process=process)
+            process.kill()
+    done = run_llmops(*argv, model, cwd=starter)
+    assert done.returncode == 0, done.stderr
+    assert "taking the result of attempt 1 of run" in done.stderr
+    assert "training" not in done.stderr
+    (made,) = Registry(paths).versions("unregistered")
+    assert made.lineage.run in {run.name for run in runs(starter) - before}
+
+
+def is_through(runs: set[Path]) -> bool:
+    """Whether the engine of one of these has done all of its work."""
+    files = (file for run in runs for file in run.glob("sft/*/phases.jsonl"))
+    return any('"done"' in file.read_text(encoding="utf-8") for file in files)
 
 
 def runs(starter: Path) -> set[Path]:

@@ -128,6 +128,16 @@ def test_a_state_of_another_step_is_none(attempt: AttemptPaths) -> None:
     assert damage(attempt, folder) == "trainer_state.json does not tell of step 5"
 
 
+def test_none_goes_on_from_the_last_step(attempt: AttemptPaths) -> None:
+    """The engine would take one step more, and so each time that it is killed there."""
+    folder = checkpoint(attempt, 5)
+    state = folder / "trainer_state.json"
+    state.write_text('{"global_step": 5, "max_steps": 6}', encoding="utf-8")
+    assert damage(attempt, folder) == ""
+    state.write_text('{"global_step": 5, "max_steps": 5}', encoding="utf-8")
+    assert damage(attempt, folder).startswith("training ends there")
+
+
 def test_figures_stay_when_weights_go(attempt: AttemptPaths) -> None:
     checkpoint(attempt, 5)
     attempt.result.mkdir()

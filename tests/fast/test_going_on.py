@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,7 +14,7 @@ from llmops.errors import Failed
 from llmops.runner.stage import Attempt, Context
 from llmops.spec.settings import load_settings
 from llmops.stages import sealing
-from llmops.stages.history import checkpoint_of
+from llmops.stages.history import checkpoint_of, finished_before
 from llmops.store.atomic import write_json
 from llmops.store.run_paths import AttemptPaths
 from tests.fast.test_checkpoint import checkpoint
@@ -71,6 +72,34 @@ def test_what_is_damaged_is_passed_over_by_name(context: Context) -> None:
     folder, said = goes_on(context)
     assert folder is None
     assert said[3].endswith("checkpoint-10 is passed over: scheduler.pt is cut off")
+
+
+def test_what_came_to_its_end_is_taken_as_it_is(context: Context) -> None:
+    paths = attempt(context, "a", 20)
+    assert taken(context) is None
+    finish(paths)
+    made = taken(context)
+    assert made is not None
+    assert (made.run, made.number, made.paths) == ("a", 1, paths)
+    assert taken(context, forced=True) is None
+    (paths.result / "adapter_model.safetensors").unlink()
+    assert taken(context) is None
+
+
+def finish(paths: AttemptPaths) -> None:
+    """It trained to its last step, and its worker did all that it had to."""
+    state = {"global_step": 20, "max_steps": 20}
+    write_json(paths.output / "trainer_state.json", state)
+    write_json(paths.result / "adapter_config.json", {"r": 16})
+    shutil.copy(paths.output / "checkpoint-20" / "adapter_model.safetensors", paths.result)
+    write_json(paths.golden, [])
+    paths.phases.write_text('{"phase": "done"}\n', encoding="utf-8")
+
+
+def taken(context: Context, *, forced: bool = False) -> Attempt | None:
+    node, paths = cast(Any, None), attempt(context, "now", number=2)
+    mine = Attempt("now", node, 2, paths, lambda _: None, forced)
+    return finished_before(LlamaFactory(), mine, context)
 
 
 def test_checkpoints_are_sealed_beside_the_engine(

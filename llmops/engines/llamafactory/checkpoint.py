@@ -42,8 +42,11 @@ def damage(attempt: AttemptPaths, folder: Path) -> str:
     file by file. What its files hold is known by their seals, where there are some.
     """
     step = folder.name.rpartition("-")[2]
-    if str(read_object(folder / "trainer_state.json").get("global_step")) != step:
+    state = read_object(folder / "trainer_state.json")
+    if str(state.get("global_step")) != step:
         return f"trainer_state.json does not tell of step {step}"
+    if 0 < (state.get("max_steps") or 0) <= int(step):
+        return "training ends there, and the engine would take one step more"
     try:
         return _lack(folder) or _cut_off(folder) or broken(attempt, folder)
     except OSError as error:
