@@ -48,8 +48,8 @@ TRAININGS = (
     ),
     Broken(
         "sft",
-        {**BEST, "eval_steps": 1, "save_steps": 1, "label_names": ["answers"]},
-        "`answers` is not one of labels",
+        {**BEST, "eval_steps": 1, "save_strategy": "steps", "save_steps": 1, "label_names": ["x"]},
+        "`x` is not one of labels",
         more=SHARE,
         late="which is not found in the evaluation metrics",
     ),
