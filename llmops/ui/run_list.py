@@ -104,7 +104,7 @@ def stage_dots(stages: list[dict[str, Any]]) -> Html:
     words = tag("span", f"{done} of {len(stages)}", class_="ll-quiet")
     kinds = dict.fromkeys(kind for one in stages for kind in one.get("alarms") or [])
     seen = [
-        tag("span", kind.replace("_", " "), class_="ll-badge ll-warn", title="an alarm")
+        (" ", tag("span", kind.replace("_", " "), class_="ll-badge ll-warn", title="an alarm"))
         for kind in kinds
     ]
     return (
