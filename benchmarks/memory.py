@@ -75,7 +75,6 @@ CASES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "DPO LoRA 3x384, bf16": ("other", "dpo", (LORA, KEPT, "3x384", "args.bf16=true")),
     "ORPO full 3x384": ("other", "dpo", (FULL, KEPT, "3x384", "args.pref_loss=orpo")),
     "KTO LoRA 6x384": ("other", "kto", (LORA, KEPT, "6x384")),
-    "RM full 3x384": ("other", "rm", (FULL, KEPT, "3x384")),
     "RM LoRA 3x384, bf16": ("other", "rm", (LORA, KEPT, "3x384", "args.bf16=true")),
     "LoRA 1x384, 24 evaluated": ("other", "cpt", (LORA, KEPT, "1x384", *EVALUATED)),
     "LoRA 1x384, 24 evaluated, bf16": (
