@@ -30,10 +30,12 @@ class Environment:
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """Where a model lies: a full model's directory and, for an adapter version, the adapter's."""
+    """Where a model lies: a full model's directory and, for an adapter version, the adapter's.
+    rank: of an adapter that is yet to be made, where it is known."""
 
     directory: Path
     adapter: Path | None = None
+    rank: int | None = None
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,8 @@ class Command:
     """A compiled job. files: text by path relative to the attempt's directory; copies: data that is
     converted on its way there, by such a path; env: additions to the environment. argv[0] is an
     absolute path. notes: what it does to models, in words. tokens: what decides the tokens of its
-    data, besides the base's own files; None where tokenized data cannot be kept."""
+    data, besides the base's own files; None where tokenized data cannot be kept. rank: of the
+    adapter that comes out; None for a full model, and where it is not known yet."""
 
     argv: list[str]
     env: dict[str, str]
@@ -106,6 +109,7 @@ class Command:
     notes: tuple[str, ...] = ()
     copies: Mapping[str, DataSet] = field(default_factory=dict)
     tokens: Mapping[str, Any] | None = None
+    rank: int | None = None
 
 
 @dataclass(frozen=True)

@@ -81,14 +81,15 @@ class Pending:
     """An input that an earlier stage of the same run has yet to make.
 
     kind: full, adapter, preferences, evidence or alias; model: the name under which it will be
-    registered, or the name of what it is.
+    registered, or the name of what it is; rank: of an adapter, where it is known.
     """
 
     node: str
     kind: str
     model: str
     shape: Any = None
-    """The size of the model that it will be or stand on (stages.estimate.Shape)."""
+    """The size of the model that it will be or stand on (engines/shape.py)."""
+    rank: int | None = None
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from llmops.stages.history import checkpoint_of, finished_before, looked_up, pla
 from llmops.stages.lengths import check_enough, counted, lengths
 from llmops.stages.parts import base_parts, option_parts, validation_parts
 from llmops.stages.resources import Training, steps_of
+from llmops.stages.served import check_rank
 from llmops.stages.tokens import Tokens, cached, tokens_key
 from llmops.store.run_paths import AttemptPaths
 
@@ -92,12 +93,14 @@ class Train(Stage):
         kind = "adapter" if recipe.args.get("finetuning_type", "lora") == "lora" else "full"
         command = self._preview(node, payload, context)
         told = command.notes if command is not None else ()
+        rank = command.rank if command is not None else None
         if not done:
+            check_rank(node, recipe.output.model, rank, context)
             taken = () if pending else cached(tokens_key(command, files, context), context)
             told = (*told, *lengths(recipe, length, known), *taken)
         return Prepared(
             parts=parts,
-            output=Pending(node.name, kind, recipe.output.model, training.made),
+            output=Pending(node.name, kind, recipe.output.model, training.made, rank),
             found=found if done else None,
             caution=stopped,
             pending_on=pending,
@@ -229,7 +232,7 @@ def _files(base: Located | Pending) -> ModelFiles:
     if isinstance(base, Located):
         return base.files
     place = Path(f"/<{base.node}>")
-    return ModelFiles(place, place / "adapter" if base.kind == "adapter" else None)
+    return ModelFiles(place, place / "adapter" if base.kind == "adapter" else None, base.rank)
 
 
 def _shape(base: Located | Pending) -> Shape | None:

@@ -34,7 +34,7 @@ def decide(base: ModelFiles, stage: str, args: dict[str, Any] | None = None) -> 
 
 
 def test_on_a_full_model(on_adapter: ModelFiles) -> None:
-    assert decide(ModelFiles(on_adapter.directory), "dpo") == Chain("adapter")
+    assert decide(ModelFiles(on_adapter.directory), "dpo") == Chain("adapter", rank=8)
 
 
 def test_full_training_makes_a_model(on_adapter: ModelFiles) -> None:
@@ -135,7 +135,7 @@ def test_a_pattern_of_modules_is_not_compared(on_adapter: ModelFiles) -> None:
 
 def test_embeddings_are_not_put_together(on_adapter: ModelFiles) -> None:
     args = {"lora_target": "q_proj,embed_tokens"}
-    assert decide(ModelFiles(on_adapter.directory), "sft", args) == Chain("adapter")
+    assert decide(ModelFiles(on_adapter.directory), "sft", args) == Chain("adapter", rank=8)
     with pytest.raises(BadInput, match="an adapter on `embed_tokens` cannot be put together"):
         decide(on_adapter, "sft", args)
     assert on_adapter.adapter is not None
@@ -220,3 +220,10 @@ def test_words_of_full_training(on_adapter: ModelFiles) -> None:
         "reference model: path:base as it was, loaded a second time",
         "makes the next version of town: a full model",
     )
+
+
+def test_ranks_stack_also_before_the_first_is_made(on_adapter: ModelFiles) -> None:
+    pending = ModelFiles(on_adapter.directory, on_adapter.directory / "none", rank=16)
+    assert decide(pending, "sft", {"lora_rank": 4}).rank == 20
+    assert decide(on_adapter, "sft", {"lora_rank": 4}).rank == 12
+    assert decide(pending, "sft", {"quantization_bit": 4}).rank == 16

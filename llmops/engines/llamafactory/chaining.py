@@ -51,13 +51,17 @@ _OF_ADAPTER = {
 @dataclass(frozen=True)
 class Chain:
     """options: what the engine gets. concatenate: the new adapter is put on top of `adapter`,
-    the earlier one, after training; reason: why not. makes: what is registered, full or adapter."""
+    the earlier one, after training; reason: why not. makes: what is registered, full or adapter.
+    before, rank: of the earlier adapter and of the one that is made, None where there is none or
+    it is not known yet."""
 
     makes: str
     options: dict[str, Any] = field(default_factory=dict)
     adapter: Path | None = None
     concatenate: bool = False
     reason: str = ""
+    before: int | None = None
+    rank: int | None = None
 
 
 def check_chain(recipe: Loaded[TrainRecipe]) -> None:
@@ -70,7 +74,7 @@ def check_chain(recipe: Loaded[TrainRecipe]) -> None:
             fix="use `lora`, `full` or `freeze`",
         )
     if method == "lora":
-        if recipe.spec.args.get("lora_rank", 8) > _LARGEST_RANK:
+        if _own_rank(recipe) > _LARGEST_RANK:
             raise recipe.bad(
                 f"vLLM serves adapters up to rank {_LARGEST_RANK}",
                 ("args", "lora_rank"),
@@ -92,7 +96,7 @@ def chain(recipe: Loaded[TrainRecipe], base: ModelFiles) -> Chain:
     method = _method(recipe)
     makes = "adapter" if method == "lora" else "full"
     if base.adapter is None:
-        return Chain(makes)
+        return Chain(makes, rank=_own_rank(recipe) if makes == "adapter" else None)
     if method != "lora":
         raise recipe.bad(
             f"`finetuning_type: {method}` cannot start from an adapter version",
@@ -100,14 +104,16 @@ def chain(recipe: Loaded[TrainRecipe], base: ModelFiles) -> Chain:
             fix="use `lora`, or merge the adapter into a model and add it with "
             "`llmops models add NAME PATH`",
         )
-    reason = _unmergeable(recipe, base)
+    reason, before = _unmergeable(recipe, base), _rank_of(base)
     if reason is None:
-        _check_sum_of_ranks(recipe, base.adapter)
+        total = None if before is None else before + _own_rank(recipe)
+        _check_sum_of_ranks(recipe, before, total)
         _check_embeddings(recipe, base.adapter)
         options = {"adapter_name_or_path": str(base.adapter), "create_new_adapter": True}
-        return Chain(makes, options, base.adapter, concatenate=True)
+        return Chain(makes, options, base.adapter, concatenate=True, before=before, rank=total)
     _check_same(recipe, base.adapter, reason)
-    return Chain(makes, _continued(recipe, base), base.adapter, reason=reason)
+    options = _continued(recipe, base)
+    return Chain(makes, options, base.adapter, reason=reason, before=before, rank=before)
 
 
 def _method(recipe: Loaded[TrainRecipe]) -> str:
@@ -148,17 +154,22 @@ def needs_reference(recipe: Loaded[TrainRecipe]) -> bool:
     return stage == "kto" or (stage == "dpo" and args.get("pref_loss", "sigmoid") == "sigmoid")
 
 
-def adapter_rank(adapter: Path) -> int | None:
-    """None for an adapter that is yet to be made."""
-    rank = read_object(adapter / "adapter_config.json").get("r")
+def _own_rank(recipe: Loaded[TrainRecipe]) -> int:
+    return int(recipe.spec.args.get("lora_rank", 8))
+
+
+def _rank_of(base: ModelFiles) -> int | None:
+    """Of the base's adapter."""
+    if base.rank is not None or base.adapter is None:
+        return base.rank
+    rank = read_object(base.adapter / "adapter_config.json").get("r")
     return rank if isinstance(rank, int) else None
 
 
-def _check_sum_of_ranks(recipe: Loaded[TrainRecipe], adapter: Path) -> None:
-    before, rank = adapter_rank(adapter) or 0, recipe.spec.args.get("lora_rank", 8)
-    if before + rank > _LARGEST_RANK:
+def _check_sum_of_ranks(recipe: Loaded[TrainRecipe], before: int | None, total: int | None) -> None:
+    if total is not None and total > _LARGEST_RANK:
         raise recipe.bad(
-            f"on the base's adapter of rank {before} this makes one of rank {before + rank}, and "
+            f"on the base's adapter of rank {before} this makes one of rank {total}, and "
             f"vLLM serves {_LARGEST_RANK} at most",
             ("args", "lora_rank") if "lora_rank" in recipe.spec.args else ("base",),
             fix="use a smaller rank, or start from an earlier version",

@@ -59,6 +59,7 @@ def compile_train(job: TrainJob, environment: Environment, machine: Machine) -> 
             dict(zip([*train.names, *validation.names], [*job.train, *sets], strict=True)),
             environment,
         ),
+        rank=decided.rank,
     )
 
 

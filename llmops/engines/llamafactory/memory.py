@@ -8,7 +8,7 @@ import math
 
 from llmops.engines.contract import Memory, ModelFiles
 from llmops.engines.llamafactory.activations import of_evaluation, of_tokens
-from llmops.engines.llamafactory.chaining import adapter_rank, chain, needs_reference
+from llmops.engines.llamafactory.chaining import chain, needs_reference
 from llmops.engines.llamafactory.need import Need, precision
 from llmops.engines.llamafactory.optionfiles import zero_of
 from llmops.engines.llamafactory.weights import known, of_weights, offloaded
@@ -43,7 +43,7 @@ def memory(
         length = min(length, 8 * math.ceil(longest / 8))
     decided, compared = chain(recipe, base), needs_reference(recipe)
     reference = (compared and decided.makes == "full") or "ref_model" in decided.options
-    rank = adapter_rank(decided.adapter) if decided.adapter and not decided.concatenate else None
+    rank = None if decided.concatenate else decided.rank
     evaluated = cutoff if isinstance(spec.data.validation, list) else length
     need = Need(
         {**spec.args, "lora_rank": rank} if rank else spec.args,

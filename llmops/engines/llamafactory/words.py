@@ -2,7 +2,7 @@
 in words for the plan."""
 
 from llmops.engines.contract import ModelFiles
-from llmops.engines.llamafactory.chaining import Chain, adapter_rank, needs_reference
+from llmops.engines.llamafactory.chaining import Chain, needs_reference
 from llmops.engines.llamafactory.idle import idle
 from llmops.spec.load import Loaded
 from llmops.spec.recipe import TrainRecipe
@@ -22,12 +22,12 @@ def _start(recipe: Loaded[TrainRecipe], base: ModelFiles, decided: Chain) -> str
     if decided.makes == "full":
         which = "all of its" if method == "full" else "some of its"
         return f"starts from {name}, and trains {which} weights"
-    new = f"a new adapter of rank {rank} is trained"
+    new, old = f"a new adapter of rank {rank} is trained", f"adapter{_of(decided.before)}"
     if decided.adapter is None:
         return f"starts from {name}, which stays as it is; {new} on it"
     if decided.concatenate:
-        return f"starts from {name}, an adapter{_of(decided)}, merged in memory; {new} on that"
-    return f"starts from {name}: {decided.reason}, so its adapter{_of(decided)} is trained on"
+        return f"starts from {name}, an {old}, merged in memory; {new} on that"
+    return f"starts from {name}: {decided.reason}, so its {old} is trained on"
 
 
 def _reference(recipe: Loaded[TrainRecipe], decided: Chain) -> str:
@@ -42,17 +42,13 @@ def _reference(recipe: Loaded[TrainRecipe], decided: Chain) -> str:
 
 
 def _made(recipe: Loaded[TrainRecipe], decided: Chain) -> str:
-    model, rank = recipe.spec.output.model, recipe.spec.args.get("lora_rank", 8)
+    model, ranked = recipe.spec.output.model, _of(decided.rank)
     if decided.makes == "full":
         return f"makes the next version of {model}: a full model"
     if not decided.concatenate:
-        ranked = f" of rank {rank}" if decided.adapter is None else _of(decided)
         return f"makes the next version of {model}: an adapter{ranked} on the same base"
-    before = decided.adapter and adapter_rank(decided.adapter)
-    total = f" of rank {before + rank}" if before else ""
-    return f"makes the next version of {model}: one adapter{total} on the same base, both in one"
+    return f"makes the next version of {model}: one adapter{ranked} on the same base, both in one"
 
 
-def _of(decided: Chain) -> str:
-    before = decided.adapter and adapter_rank(decided.adapter)
-    return f" of rank {before}" if before else ""
+def _of(rank: int | None) -> str:
+    return f" of rank {rank}" if rank else ""
