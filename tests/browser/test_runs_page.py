@@ -50,10 +50,10 @@ def test_a_failed_run_says_what_it_said(town: Street, page: Page) -> None:
     stages = town.api("GET", f"/runs/{run}")["stages"]
     seen = [(one["name"], alarm["kind"]) for one in stages for alarm in one["alarms"]]
     assert seen == [("dpo", "no_preference")]
-    open_tab(page, town.ui, "runs", state="failed")
-    expect(page.locator("#runs-table .ll-warn").first).to_have_text("no preference")
     for stage in ("base", "cpt", "sft", "dpo", "release"):
         expect(panel.get_by_text(stage, exact=True).first).to_be_visible()
+    open_tab(page, town.ui, "runs", state="failed")
+    expect(page.locator("#runs-table .ll-warn").first).to_have_text("no preference")
 
 
 def test_two_runs_are_compared(town: Street, page: Page) -> None:
