@@ -1,7 +1,8 @@
 """`python -m llmops.scheduling.interim`: works the queue off where no scheduler runs.
 
 `llmops run -d` starts it, in a session of its own, so that what is queued runs without `llmops up`.
-It fires no trigger, and ends when nothing is queued and nothing runs, or a scheduler is there.
+It fires no trigger, and ends when nothing is queued and nothing runs, when a scheduler is there, or
+when the project has gone.
 """
 
 import subprocess
@@ -57,7 +58,7 @@ def main() -> int:
             with FileLock(path).acquire(timeout=HANDOVER_SECONDS):
                 _work(settings, database)
             # Whoever queued something while the lock was given back relies on this process.
-            if not _wanted(database):
+            if not path.parent.is_dir() or not _wanted(database):
                 return 0
     except Timeout:
         return 0  # another one works
@@ -66,10 +67,11 @@ def main() -> int:
 
 
 def _work(settings: Settings, database: sa.Engine) -> None:
-    """Until there is nothing to do. A database that is away is waited for."""
+    """Until there is nothing to do. A database that is away is waited for, a project is not."""
+    state = ProjectPaths(settings.root).state
     dispatcher, sign, told = Dispatcher(settings), Sign("interim"), ""
     try:
-        while True:
+        while state.is_dir():
             pause = EVERY_SECONDS
             try:
                 sign.give(database, time.time())

@@ -3,6 +3,8 @@
 import json
 import os
 import pty
+import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -67,6 +69,12 @@ def terminal(root: Path, *args: str) -> str:
     return said.decode()
 
 
+def works(queue: Queue) -> bool:
+    """Whether an interim process is at the queue."""
+    with reading(queue.database) as connection:
+        return at_work(connection, time.time(), "interim")
+
+
 def told(queue: Queue, run: str) -> list[tuple[str, Any]]:
     return [(one.event, one.data.get("state")) for one in followed(queue.runs, run)]
 
@@ -86,14 +94,26 @@ def test_what_is_asked_for_at_a_terminal_outlives_it_without_a_scheduler(queue: 
 @pytest.mark.slow
 def test_who_works_the_queue_off_goes_when_it_is_empty(queue: Queue) -> None:
     run = run_llmops("run", "p.yaml", "-d", cwd=queue.root).stdout.strip()
-
-    def works() -> bool:
-        with reading(queue.database) as connection:
-            return at_work(connection, time.time(), "interim")
-
-    until(works, 60)
-    until(lambda: not works(), 60)
+    until(lambda: works(queue), 60)
+    until(lambda: not works(queue), 60)
     assert queue.job(run).state == "done"
+
+
+@pytest.mark.slow
+def test_who_works_the_queue_off_goes_with_the_project(queue: Queue) -> None:
+    run = queue.ask().id
+    with queue.hold():
+        interim = subprocess.Popen([sys.executable, "-m", "llmops.scheduling.interim"])
+        until(lambda: works(queue), 60)
+        holder = queue.in_its_middle(run)
+        os.kill(holder.pid, signal.SIGSTOP)  # so that it does not end by itself
+        try:
+            shutil.rmtree(queue.root / ".llmops")
+            assert interim.wait(30) == 0
+        finally:
+            interim.kill()
+            os.kill(holder.pid, signal.SIGKILL)
+            end_of([holder.pid])
 
 
 def test_a_scheduler_leaves_nothing_to_work_off(queue: Queue, llmops: Llmops) -> None:
