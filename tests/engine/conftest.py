@@ -19,10 +19,13 @@ from llmops.registry.store import Registry
 from llmops.serving.supervisor import Supervisor
 from llmops.spec.load import load_deployment
 from llmops.spec.settings import load_settings
+from llmops.store.atomic import create_text
 from llmops.store.cache_paths import CachePaths
 from llmops.store.paths import ProjectPaths
 from tests.conftest import run_llmops
 from tests.supervised import serving
+
+SECRET = "03" * 32
 
 
 @contextmanager
@@ -52,10 +55,15 @@ def vllm() -> Environment:
 
 @pytest.fixture(scope="session")
 def starter(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project as `llmops init` makes it, served at any free port. Nothing is trained."""
+    """A project as `llmops init` makes it, served at any free port. Nothing is trained.
+
+    Its secret decides which variant each simulated user meets. One in hundreds shares them out so
+    unevenly that an experiment on them rightly says so, and waits for ever.
+    """
     folder = tmp_path_factory.mktemp("town")
     done = run_llmops("init", folder, cwd=folder.parent)
     assert done.returncode == 0, done.stderr
+    create_text(ProjectPaths(folder).secret, SECRET)
     with (folder / "serving" / "town.yaml").open("a") as file:
         file.write("listen: {port: 0}\n")
     return folder

@@ -54,7 +54,12 @@ def test_a_signal_to_llmops_ends_the_whole_group(tmp_path: Path, number: int) ->
         if log.exists() and "up" in log.read_text(encoding="utf-8"):
             signal.raise_signal(number)
 
-    code, signalled = process.run(script(child), env={}, log=log, cwd=tmp_path, tick=when_up)
+    # Under nohup, as where tests run by themselves, a closed terminal is for nobody to hear of.
+    before = signal.signal(number, signal.SIG_DFL)
+    try:
+        code, signalled = process.run(script(child), env={}, log=log, cwd=tmp_path, tick=when_up)
+    finally:
+        signal.signal(number, before)
     assert (code, signalled) == (128 + signal.SIGTERM, signal.SIGTERM)
     assert log.read_text(encoding="utf-8").split() == ["up", "asked"]
 
