@@ -78,13 +78,19 @@ def run(
     done = subprocess.run(
         [*strace, sys.executable, "-m", "tests.fast.killed_run", "run", "p.yaml"],
         cwd=project,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "LLMOPS_CACHE": str(project.parent / "cache")},
+        env={**os.environ, **_environment(project)},
         capture_output=True,
         text=True,
         # Under nohup, where a run outlives its terminal, the tests would too.
         preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
     )
     return done, log.read_text(encoding="utf-8", errors="replace")
+
+
+def _environment(project: Path) -> dict[str, str]:
+    """Bytecode that only the first run wrote would be calls that the others do not have."""
+    cache = str(project.parent / "cache")
+    return {"PYTHONPATH": str(ROOT), "LLMOPS_CACHE": cache, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def points(project: Path, calls: tuple[str, ...]) -> Iterator[Point]:
