@@ -21,7 +21,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
     with street(tmp_path_factory.mktemp("mortal") / "town", hostile=False) as found:
         # What the visits set off would have the device before the next run that is asked for.
         for schedule in found.api("GET", "/schedules")["items"]:
-            found.api("POST", f"/schedules/{schedule['id']}/pause")
+            found.api("POST", f"/schedules/{schedule['id']}/pause", json={"why": "tests"})
         yield found
 
 
