@@ -31,6 +31,7 @@ from llmops.store.run_paths import AttemptPaths
 
 if TYPE_CHECKING:
     from llmops.serving.servers import Servers
+    from llmops.spec.deployments import Declared
 
 
 class Made(Protocol):
@@ -190,6 +191,13 @@ class Context:
     @cached_property
     def registry(self) -> Registry:
         return Registry(self.paths, self.digests)
+
+    @cached_property
+    def deployments(self) -> "Declared":
+        """What the project declares to serve."""
+        from llmops.spec.deployments import declared
+
+        return declared(self.settings.root)
 
     @cached_property
     def servers(self) -> "Servers":

@@ -8,7 +8,6 @@ from typing import get_args
 
 from llmops.runner.stage import Context, Node
 from llmops.spec.deployment import Deployment, LoraRank, VllmBackend
-from llmops.spec.deployments import declared
 from llmops.spec.load import Loaded
 from llmops.spec.reference import parse_reference
 from llmops.spec.source import display
@@ -17,9 +16,9 @@ from llmops.spec.source import display
 def check_rank(node: Node, model: str, rank: int | None, context: Context) -> None:
     """model: the name that a version of it gets; rank: None where it is not known. Raises BadInput
     for a deployment of that name whose server would refuse it."""
-    if rank is None or rank <= min(get_args(LoraRank)):
+    if rank is None:
         return
-    for deployment in declared(context.settings.root).loaded:
+    for deployment in context.deployments.loaded:
         backend = deployment.spec.backend
         if not isinstance(backend, VllmBackend) or backend.lora.max_rank >= rank:
             continue
