@@ -24,12 +24,11 @@ def sealing(engine: Engine, paths: AttemptPaths) -> Iterator[None]:
     thread = threading.Thread(target=look, name="seals of checkpoints", daemon=True)
     thread.start()
     try:
-        yield
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
     except BaseException:
-        over.set()
-        thread.join()
         engine.seal(paths, ended=True)
         raise
-    finally:
-        over.set()
-        thread.join()
