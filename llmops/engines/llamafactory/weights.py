@@ -122,7 +122,7 @@ def _states(args: Mapping[str, Any], shape: Shape, width: int) -> float:
 def _step(need: Need, count: int, width: Precision) -> float:
     """The float32 gradients that DeepSpeed steps with, as much at once as it does."""
     each = count / need.sharded(1)
-    if need.sharded(3) > 1 or need.zero.get("stage") == 3:
+    if int(need.zero.get("stage", 0)) >= 3:
         each = min(each, _number(need.zero, "sub_group_size", _GROUP))
     return each * width.master
 
