@@ -14,6 +14,7 @@ from llmops.store.database import open_database
 from llmops.store.paths import ProjectPaths
 from tests.fast.backend_server import BackendServer
 from tests.fast.gateway_process import GatewayProcess, gateway, routes
+from tests.fast.job_queue import Queue
 from tests.fast.scheduled import Scheduled
 from tests.postgres import Postgres, why_not
 
@@ -78,6 +79,14 @@ def running(
 ) -> Iterator[GatewayProcess]:
     with gateway(tmp_path_factory.mktemp("project"), routes(backend.url)) as process:
         yield process
+
+
+@pytest.fixture
+def queue(project: Path) -> Iterator[Queue]:
+    """A project whose runs are processes, started when the test turns its queue."""
+    found = Queue(project)
+    yield found
+    found.close()
 
 
 @pytest.fixture

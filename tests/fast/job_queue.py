@@ -21,7 +21,7 @@ from llmops.scheduling.jobs import Job
 from llmops.scheduling.runs import Request, Runs
 from llmops.spec.settings import load_settings
 from llmops.store.database import open_database, reading
-from tests.fast.town_project import make_town
+from tests.fast.town_project import make_town, rated, write_log
 from tests.waiting import until
 
 MOVE = 'name: p\nstages:\n  offer: {promote: "town:v3", to: candidate}\n'
@@ -56,10 +56,10 @@ while True:
 
 
 class Queue:
-    def __init__(self, root: Path, pipeline: str = MOVE) -> None:
+    def __init__(self, root: Path) -> None:
         self.root = root
         self.registry: Registry = make_town(root)
-        (root / "p.yaml").write_text(pipeline, encoding="utf-8")
+        self.write(MOVE)
         self.settings = load_settings()
         self.database: sa.Engine = open_database(self.settings)
         self.runs = Runs(self.settings, self.database)
@@ -67,6 +67,15 @@ class Queue:
         self._turning: list[subprocess.Popen[bytes]] = []
         self.later = 0.0
         """Seconds by which the tests have moved the clock."""
+
+    def write(self, pipeline: str) -> None:
+        (self.root / "p.yaml").write_text(pipeline, encoding="utf-8")
+
+    def make_heavy(self) -> None:
+        """Each of its runs needs a device, and is held at its move before that."""
+        self.write(MOVE + "  pairs: {recipe: r.yaml, after: [offer]}\n")
+        (self.root / "r.yaml").write_text(PAIRS, encoding="utf-8")
+        write_log(self.root, rated(9, (0.5, 0.5)))
 
     def ask(self, **changes: Any) -> Job:
         return self.runs.submit(Request(**{"target": "p.yaml", "by": "cli:test", **changes}))

@@ -1,6 +1,5 @@
 """What waits for a person, and what comes of the answer."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,10 +21,9 @@ AGREED = MOVE.replace("to: candidate", "to: candidate, approval: true")
 
 
 @pytest.fixture
-def queue(project: Path) -> Iterator[Queue]:
-    found = Queue(project, AGREED)
-    yield found
-    found.close()
+def queue(queue: Queue) -> Queue:
+    queue.write(AGREED)
+    return queue
 
 
 @pytest.fixture

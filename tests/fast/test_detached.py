@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,26 +23,15 @@ from llmops.scheduling.signs import SILENT_SECONDS, Sign, at_work
 from llmops.store.database import reading, writing
 from llmops.store.tables import marks
 from tests.conftest import Llmops, run_llmops
-from tests.fast.job_queue import MOVE, PAIRS, Queue
-from tests.fast.town_project import rated, write_log
+from tests.fast.job_queue import MOVE, Queue
 from tests.processes import end_of
 from tests.waiting import until
 
 
 @pytest.fixture
-def queue(project: Path) -> Iterator[Queue]:
-    found = Queue(project)
-    yield found
-    found.close()
-
-
-@pytest.fixture
 def heavy(queue: Queue) -> Queue:
-    """Its runs need a device each, of which there is one."""
-    (queue.root / "r.yaml").write_text(PAIRS, encoding="utf-8")
-    pipeline = MOVE + "  pairs: {recipe: r.yaml, after: [offer]}\n"
-    (queue.root / "p.yaml").write_text(pipeline, encoding="utf-8")
-    write_log(queue.root, rated(9, (0.5, 0.5)))
+    """Of a machine with one device, which each of its runs needs."""
+    queue.make_heavy()
     return queue
 
 

@@ -1,7 +1,6 @@
 """Which devices there are, and which of them the runs of the queue get."""
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,18 +12,14 @@ from llmops.runner.run_log import RunLog
 from llmops.scheduling.dispatch import Dispatcher
 from tests.conftest import run_llmops
 from tests.fast.job_queue import MOVE, PAIRS, Queue
-from tests.fast.town_project import rated, write_log
 
 
 @pytest.fixture
-def queue(project: Path) -> Iterator[Queue]:
-    """Of a machine with two GPUs; each run needs one, and is held at its move."""
-    found = Queue(project, MOVE + "  pairs: {recipe: r.yaml, after: [offer]}\n")
-    (project / "r.yaml").write_text(PAIRS, encoding="utf-8")
-    write_log(project, rated(9, (0.5, 0.5)))
-    found.dispatcher = Dispatcher(found.settings, gpus=("0", "1"))
-    yield found
-    found.close()
+def queue(queue: Queue) -> Queue:
+    """Of a machine with two GPUs, of which each of its runs needs one."""
+    queue.make_heavy()
+    queue.dispatcher = Dispatcher(queue.settings, gpus=("0", "1"))
+    return queue
 
 
 def gpus_of(queue: Queue, run: str) -> str:

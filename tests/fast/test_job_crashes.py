@@ -5,9 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
@@ -16,7 +14,7 @@ from llmops.scheduling.dispatch import Dispatcher
 from llmops.scheduling.holder import read_holder
 from llmops.scheduling.settle import LEASE_SECONDS
 from tests.conftest import run_llmops
-from tests.fast.job_queue import MOVE, PAIRS, Queue
+from tests.fast.job_queue import Queue
 from tests.fast.town_project import rated, write_log
 from tests.processes import end_of
 from tests.waiting import until
@@ -31,18 +29,10 @@ stages:
 
 
 @pytest.fixture
-def queue(project: Path) -> Iterator[Queue]:
-    found = Queue(project)
-    yield found
-    found.close()
-
-
-@pytest.fixture
-def waiting(project: Path) -> Iterator[Queue]:
+def waiting(queue: Queue) -> Queue:
     """Its runs wait for an experiment that nobody has taken part in yet."""
-    found = Queue(project, RELEASE)
-    yield found
-    found.close()
+    queue.write(RELEASE)
+    return queue
 
 
 def kill(pid: int) -> None:
@@ -188,10 +178,7 @@ def test_a_run_of_a_terminal_is_stopped(queue: Queue) -> None:
 
 def test_a_device_has_one_run_at_a_time(queue: Queue) -> None:
     """Also when a terminal has it, and with several dispatchers."""
-    (queue.root / "r.yaml").write_text(PAIRS, encoding="utf-8")
-    pipeline = MOVE + "  pairs: {recipe: r.yaml, after: [offer]}\n"
-    (queue.root / "p.yaml").write_text(pipeline, encoding="utf-8")
-    write_log(queue.root, rated(9, (0.5, 0.5)))
+    queue.make_heavy()
     first, second = queue.ask(), queue.ask()
     assert (first.devices, second.devices) == (1, 1)
     with queue.hold():

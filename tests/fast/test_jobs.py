@@ -4,9 +4,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -34,13 +32,6 @@ with opened() as runs:
     for _ in range(10):
         runs.submit(Request("p.yaml", by=f"cli:{sys.argv[1]}"))
 """
-
-
-@pytest.fixture
-def queue(project: Path) -> Iterator[Queue]:
-    found = Queue(project)
-    yield found
-    found.close()
 
 
 @pytest.fixture
