@@ -21,6 +21,13 @@ data: {train: ["path:a.jsonl"]}
 args: {max_steps: 1}
 output: {model: town}
 """
+PIPELINE = """\
+name: p
+stages:
+  first: {recipe: r.yaml, base: "path:seed"}
+  second: {recipe: r.yaml, base: "stage:first", set: {args.max_steps: 2}}
+  offer: {promote: "stage:second", to: candidate}
+"""
 
 
 def tiny_model(folder: Path, text: str) -> Path:
@@ -32,6 +39,14 @@ def tiny_model(folder: Path, text: str) -> Path:
     (folder / "config.json").write_text(json.dumps({"model_type": text}), encoding="utf-8")
     (folder / "tokenizer.json").write_text("{}", encoding="utf-8")
     return folder
+
+
+def write_project(folder: Path) -> None:
+    """A seed, the recipe, and the pipeline of two of it."""
+    tiny_model(folder / "seed", "seed")
+    (folder / "a.jsonl").write_text('{"text": "a"}\n', encoding="utf-8")
+    (folder / "r.yaml").write_text(RECIPE, encoding="utf-8")
+    (folder / "p.yaml").write_text(PIPELINE, encoding="utf-8")
 
 
 class Copying:

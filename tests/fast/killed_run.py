@@ -20,15 +20,8 @@ from llmops.stages.catalog import KINDS
 from llmops.store.atomic import write_json
 from llmops.store.cache_paths import CachePaths
 from tests.conftest import ROOT
-from tests.fast.copying_stage import RECIPE, Copying, tiny_model
+from tests.fast.copying_stage import Copying, write_project
 
-PIPELINE = """\
-name: p
-stages:
-  first: {recipe: r.yaml, base: "path:seed"}
-  second: {recipe: r.yaml, base: "stage:first", set: {args.max_steps: 2}}
-  offer: {promote: "stage:second", to: candidate}
-"""
 CHANGES = (
     *("write", "pwrite64", "writev", "copy_file_range", "sendfile", "ftruncate", "truncate"),
     *("rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat"),
@@ -60,10 +53,7 @@ def make_project(folder: Path) -> Path:
     found = {"engine": "llamafactory", "version": "0.9.5", "python": "3.11"}
     write_json(environment / MARKER, {**found, "size": 0, "created": ""})
     (folder / "llmops.toml").write_text("", encoding="utf-8")
-    tiny_model(folder / "seed", "seed")
-    (folder / "a.jsonl").write_text('{"text": "a"}\n', encoding="utf-8")
-    (folder / "p.yaml").write_text(PIPELINE, encoding="utf-8")
-    (folder / "r.yaml").write_text(RECIPE, encoding="utf-8")
+    write_project(folder)
     return folder
 
 

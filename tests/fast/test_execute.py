@@ -25,25 +25,14 @@ from llmops.runner.stage import Attempt, Context, Node, Prepared, Stage
 from llmops.runner.start import refuse_beside_servers, resume_run, start_run
 from llmops.spec.settings import load_settings
 from llmops.stages.catalog import KINDS
-from tests.fast.copying_stage import RECIPE, Copying, tiny_model
+from tests.fast.copying_stage import PIPELINE, RECIPE, Copying, tiny_model, write_project
 from tests.fast.served_state import serve
 from tests.waiting import until
-
-PIPELINE = """\
-name: p
-stages:
-  first: {recipe: r.yaml, base: "path:seed"}
-  second: {recipe: r.yaml, base: "stage:first", set: {args.max_steps: 2}}
-  offer: {promote: "stage:second", to: candidate}
-"""
 
 
 @pytest.fixture
 def stage(project: Path) -> Copying:
-    tiny_model(project / "seed", "seed")
-    (project / "a.jsonl").write_text('{"text": "a"}\n', encoding="utf-8")
-    (project / "p.yaml").write_text(PIPELINE, encoding="utf-8")
-    (project / "r.yaml").write_text(RECIPE, encoding="utf-8")
+    write_project(project)
     return Copying()
 
 

@@ -20,7 +20,7 @@ from llmops.spec.settings import load_settings
 from llmops.store import logs
 from llmops.store.paths import ProjectPaths
 from tests.conftest import Llmops, run_llmops
-from tests.fast.copying_stage import RECIPE, Copying, tiny_model
+from tests.fast.copying_stage import Copying, write_project
 
 
 @pytest.fixture
@@ -104,9 +104,7 @@ def test_a_loss_that_is_no_number_makes_no_line_that_is_no_json(as_json: None) -
 
 
 def test_each_line_about_a_stage_has_its_run_and_attempt(as_json: None, project: Path) -> None:
-    tiny_model(project / "seed", "seed")
-    (project / "a.jsonl").write_text('{"text": "a"}\n', encoding="utf-8")
-    (project / "r.yaml").write_text(RECIPE, encoding="utf-8")
+    write_project(project)
     kinds: dict[str, Stage] = {"train": Copying()}
     context, told = Context(load_settings()), io.StringIO()
     planned = make_plan(project / "r.yaml", [], context=context, kinds=kinds)

@@ -22,9 +22,9 @@ from llmops.spec.settings import load_settings
 from llmops.stages.catalog import KINDS
 from llmops.store.paths import ProjectPaths
 from tests.conftest import Llmops
+from tests.fast.copying_stage import tiny_model
 from tests.fast.logged import write
 from tests.fast.said import Said
-from tests.fast.test_execute import tiny_model
 
 PREFERENCES = """\
 kind: preferences

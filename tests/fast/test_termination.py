@@ -18,7 +18,7 @@ from llmops.runner.termination import heed, termination_as_interrupt
 from llmops.spec.settings import load_settings
 from llmops.stages.catalog import KINDS
 from llmops.store.paths import ProjectPaths
-from tests.fast.copying_stage import RECIPE, Copying, tiny_model
+from tests.fast.copying_stage import Copying, write_project
 
 
 class Thing:
@@ -50,9 +50,7 @@ def test_what_was_dropped_is_heeded_later() -> None:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_run_begins_nothing_after_it(project: Path) -> None:
     """It was told while it was planned."""
-    tiny_model(project / "seed", "seed")
-    (project / "a.jsonl").write_text('{"text": "a"}\n', encoding="utf-8")
-    (project / "r.yaml").write_text(RECIPE, encoding="utf-8")
+    write_project(project)
     stage, context = Copying(), Context(load_settings())
     kinds: dict[str, Stage] = {**KINDS, "train": stage}
     planned = make_plan(Path("r.yaml"), [], context=context, kinds=kinds)
