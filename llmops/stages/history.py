@@ -1,6 +1,5 @@
 """What a stage made before: its output if it is up to date, or what changed since."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from llmops.runner.fingerprint import fingerprint
 from llmops.runner.stage import Attempt, Context, Node
 from llmops.spec.source import display
 from llmops.stages.differences import differences
+from llmops.store.files import read_object
 from llmops.store.run_paths import AttemptPaths
 
 
@@ -33,17 +33,19 @@ def planning_environment(engine: str, context: Context) -> tuple[Environment | N
 def attempts_at(fingerprint: str, context: Context) -> list[AttemptPaths]:
     """Every attempt at what has this fingerprint, the one in hand included."""
     records = sorted(context.paths.runs.glob("*/*/*/attempt.json"))
-    return [AttemptPaths(r.parent) for r in records if _fingerprint_in(r) == fingerprint]
+    return [
+        AttemptPaths(record.parent)
+        for record in records
+        if read_object(record).get("fingerprint") == fingerprint
+    ]
 
 
 def checkpoint_of(engine: Engine, attempt: Attempt, context: Context) -> Path | None:
     """The furthest checkpoint of the attempts at the same thing that did not finish, of those that
-    are whole. What they were made from is the same to the byte, so training can go on from it. A
-    forced run goes on from its own alone."""
+    are whole."""
     found = [
         (step, folder, paths)
-        for paths in attempts_at(_fingerprint_in(attempt.paths.record), context)
-        if not attempt.forced or paths.root.is_relative_to(context.paths.run(attempt.run).root)
+        for paths in _alike(attempt, context)
         for step, folder in engine.checkpoints(paths)
     ]
     for step, folder, paths in sorted(found, key=lambda one: one[:2], reverse=True):
@@ -59,25 +61,26 @@ def checkpoint_of(engine: Engine, attempt: Attempt, context: Context) -> Path | 
 
 def finished_before(engine: Engine, attempt: Attempt, context: Context) -> Attempt | None:
     """An attempt at the same thing that came to its end, and was killed before its result was
-    registered. Of a forced run only its own."""
-    for paths in attempts_at(_fingerprint_in(attempt.paths.record), context):
-        run, number = paths.root.parent.parent.name, int(paths.root.name)
-        if paths == attempt.paths or (attempt.forced and run != attempt.run):
+    registered."""
+    for paths in _alike(attempt, context):
+        if paths == attempt.paths:
             continue
         try:
             engine.finished(paths)
         except (Failed, OSError, ValueError, KeyError, TypeError):
             continue
+        run, number = paths.root.parent.parent.name, int(paths.root.name)
         attempt.report(Progress(f"taking the result of attempt {number} of run {run}"))
         return replace(attempt, run=run, number=number, paths=paths)
     return None
 
 
-def _fingerprint_in(record: Path) -> str:
-    try:
-        return str(json.loads(record.read_text(encoding="utf-8"))["fingerprint"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
+def _alike(attempt: Attempt, context: Context) -> list[AttemptPaths]:
+    """The attempts at the same thing, of a forced run its own alone. What they were made from is
+    the same to the byte, so training can go on from them."""
+    found = attempts_at(str(read_object(attempt.paths.record).get("fingerprint")), context)
+    own = context.paths.run(attempt.run).root
+    return [one for one in found if not attempt.forced or one.root.is_relative_to(own)]
 
 
 def looked_up(
