@@ -19,7 +19,8 @@ from llmops.errors import NotFound
 from llmops.registry.store import Registry
 from llmops.runner.alarm import alarms
 from llmops.runner.log_part import log_part
-from llmops.runner.record import RunRecord, StageRecord, find_run, read_run
+from llmops.runner.record import RunRecord, StageRecord, find_run
+from llmops.runner.running import Records
 from llmops.spec.suggest import did_you_mean
 from llmops.store.paths import ProjectPaths
 from llmops.store.run_paths import AttemptPaths
@@ -124,14 +125,15 @@ class Watch:
     _told: dict[str, dict[str, Any]] = field(default_factory=dict)
     _stages: dict[str, "_Stage"] = field(default_factory=dict)
     _alarmed: dict[tuple[str, int | None], int] = field(default_factory=dict)
-    _stamp: tuple[int, int, int] = (0, 0, 0)
-    _record: RunRecord | None = None
     over: bool = False
+
+    def __post_init__(self) -> None:
+        self._records = Records(self.paths)
 
     def poll(self) -> list[Change]:
         """What is new since the last call, oldest first; the first call tells how things are. A
         run that has not begun tells nothing; one that waits or has ended is over."""
-        record = self._read()
+        record = self._records.get(self.run)
         if record is None or self.over:
             return []
         found: list[Change] = []
@@ -142,19 +144,6 @@ class Watch:
             end = {"state": record.state, "ended": record.ended}
             found.append(Change("end", end, self.seen))
         return found
-
-    def _read(self) -> RunRecord | None:
-        """The record, read again only when its file has changed, or says that the run lives."""
-        file = self.paths.run(self.run).record
-        try:
-            stat = file.stat()
-        except FileNotFoundError:
-            return None
-        stamp = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
-        if self._record is None or stamp != self._stamp:
-            self._stamp = stamp
-            self._record = read_run(self.paths.run(self.run))
-        return self._record.now(file) if self._record is not None else None
 
     def _stage(self, record: RunRecord, stage: StageRecord) -> Iterator[Change]:
         kept = stage.model_dump(exclude={"declared", "digest", "alarms"})

@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Collection, Iterator
+from pathlib import Path
 
 from llmops.runner.devices import needed
 from llmops.runner.record import RunRecord, read_run
+from llmops.store.files import Mark, mark_of
 from llmops.store.paths import ProjectPaths
-
-_Stamp = tuple[int, int, int]
 
 
 class Records:
@@ -15,18 +15,18 @@ class Records:
 
     def __init__(self, paths: ProjectPaths) -> None:
         self._paths = paths
-        self._known: dict[str, tuple[_Stamp, RunRecord]] = {}
+        self._known: dict[str, tuple[Mark, RunRecord]] = {}
 
     def get(self, run: str) -> RunRecord | None:
         """None for one that has not begun."""
         paths = self._paths.run(run)
-        stamp = _stamp(str(paths.record))
+        mark = mark_of(paths.record)
         known = self._known.get(run)
-        if known is None or known[0] != stamp:
-            record = read_run(paths) if stamp is not None else None
-            if stamp is None or record is None:
+        if known is None or known[0] != mark:
+            record = read_run(paths) if mark is not None else None
+            if mark is None or record is None:
                 return None
-            self._known[run] = known = stamp, record
+            self._known[run] = known = mark, record
         return known[1].now(paths.record)
 
     def keep(self, runs: Collection[str]) -> None:
@@ -39,7 +39,7 @@ class Running:
 
     def __init__(self, paths: ProjectPaths) -> None:
         self._paths = paths
-        self._over: dict[str, tuple[_Stamp, str]] = {}
+        self._over: dict[str, tuple[Mark, Path]] = {}
         """The records that say that their run has ended, by what they were when they said so, and
         their files: to make ten thousand names anew takes longer than to look at them."""
         self._lately: set[str] = set()
@@ -49,9 +49,9 @@ class Running:
         others = (name for name in self._names() if name not in self._lately)
         for name in [*self._lately, *others]:
             self._lately.discard(name)
-            known, file = self._over.get(name) or (None, str(self._paths.run(name).record))
-            stamp = _stamp(file)
-            if stamp is None or known == stamp:
+            known, file = self._over.get(name) or (None, self._paths.run(name).record)
+            mark = mark_of(file)
+            if mark is None or known == mark:
                 continue
             record = read_run(self._paths.run(name))
             if record is not None and record.state == "running":
@@ -59,7 +59,7 @@ class Running:
                     self._lately.add(name)
                     yield record
             else:
-                self._over[name] = stamp, file
+                self._over[name] = mark, file
 
     def _names(self) -> list[str]:
         try:
@@ -74,11 +74,3 @@ class Running:
             for run in self.records()
             if needed(run, 1) and (not gpus or not run.gpus or set(gpus) & set(run.gpus))
         ]
-
-
-def _stamp(file: str) -> _Stamp | None:
-    try:
-        stat = os.stat(file)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return stat.st_mtime_ns, stat.st_ino, stat.st_size
