@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from llmops.errors import BadInput, NotFound
+from llmops.errors import BadInput
 from llmops.runner.devices import declared_devices
 from llmops.runner.graph import build_graph
-from llmops.runner.record import RunRecord, read_run, utc_now
+from llmops.runner.record import RunRecord, find_run, read_run, utc_now
 from llmops.runner.resume import GOES_ON
 from llmops.runner.run_log import run_lock
 from llmops.runner.scope import EVERYTHING, Scope
@@ -25,7 +25,6 @@ from llmops.scheduling.jobs import Job
 from llmops.scheduling.queue import Queue, Standing
 from llmops.scheduling.settle import settled
 from llmops.spec.settings import Settings, load_settings
-from llmops.spec.suggest import did_you_mean
 from llmops.stages.catalog import KINDS
 from llmops.store.atomic import write_json
 from llmops.store.database import open_database, reading, writing
@@ -107,15 +106,10 @@ class Runs:
         """The id of a run or a job; `last`: of the newest one. Raises NotFound when there is
         none."""
         names = os.listdir(self.paths.runs) if self.paths.runs.is_dir() else []
-        if run != "last":
-            if read_run(self.paths.run(run)) is None and self.job(run) is None:
-                fix = did_you_mean(run, names) or "llmops runs list"
-                raise NotFound(f"no run `{run}`", fix=fix)
-            return run
-        for name in sorted(names, reverse=True):
-            if self.paths.run(name).record.exists() or self.job(name) is not None:
+        for name in sorted(names, reverse=True) if run == "last" else [run]:
+            if read_run(self.paths.run(name)) is not None or self.job(name) is not None:
                 return name
-        raise NotFound("there are no runs yet", fix="llmops run RECIPE starts one")
+        return find_run(self.paths, run).id  # tells what there is
 
     def unbegun(self) -> list[Job]:
         """Jobs whose run has no record: those whose turn has yet to come, and those that ended

@@ -113,6 +113,14 @@ def test_before_the_first_run_there_is_no_table(tmp_path: Path) -> None:
     assert (done.stdout, "there are no runs yet" in done.stderr) == ("", True)
 
 
+def test_a_record_that_cannot_be_read_is_not_the_last_run(run: Run) -> None:
+    broken = run.paths.run("99991231-000000-town").record
+    broken.parent.mkdir()
+    broken.write_text("{", encoding="utf-8")
+    shown = run_llmops("runs", "show", "last", "--json", cwd=run.paths.root)
+    assert json.loads(shown.stdout)["id"] == run.id
+
+
 def test_an_evaluation_joins_the_step_that_it_is_of(run: Run) -> None:
     run.writes(step(2, loss=1.9), EVALUATED)
     (item,) = run.metrics()["items"]
