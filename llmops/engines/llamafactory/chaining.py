@@ -13,7 +13,7 @@ from typing import Any
 
 from llmops.engines.contract import ModelFiles
 from llmops.engines.llamafactory.optionfiles import zero_of
-from llmops.engines.llamafactory.rules.base import fits_base
+from llmops.engines.llamafactory.rules.base import fits_base, modules
 from llmops.registry.files import ADAPTER_WEIGHTS
 from llmops.registry.weights import read_header
 from llmops.spec.load import Loaded
@@ -178,7 +178,7 @@ def _check_sum_of_ranks(recipe: Loaded[TrainRecipe], before: int | None, total: 
 
 def _check_embeddings(recipe: Loaded[TrainRecipe], adapter: Path) -> None:
     """Two adapters on token embeddings are no sum of matrices that makes one."""
-    targets = _targets(recipe.spec.args.get("lora_target"))
+    targets = modules(recipe.spec.args.get("lora_target"))
     found = next((name for name in _EMBEDDINGS if name in targets), None)
     if found is not None:
         raise recipe.bad(
@@ -205,7 +205,7 @@ def _check_same(recipe: Loaded[TrainRecipe], adapter: Path, reason: str) -> None
         same = asked == there
         if option == "lora_target":
             # As text it is a pattern.
-            same = isinstance(there, str) or _targets(asked) in ({"all"}, _targets(there))
+            same = isinstance(there, str) or set(modules(asked)) in ({"all"}, set(modules(there)))
         if asked is not None and there is not None and not same:
             raise recipe.bad(
                 f"`{option}: {_shown(asked)}` would have no effect: {reason}, so the base's own "
@@ -213,12 +213,6 @@ def _check_same(recipe: Loaded[TrainRecipe], adapter: Path, reason: str) -> None
                 ("args", option),
                 fix="write that, or leave it out",
             )
-
-
-def _targets(given: Any) -> set[str]:
-    """Names of modules, from text or a list."""
-    names = given.split(",") if isinstance(given, str) else given or ()
-    return {str(name).strip() for name in names}
 
 
 def _shown(value: Any) -> str:

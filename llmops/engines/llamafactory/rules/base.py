@@ -63,10 +63,8 @@ def _quantized(recipe: Loaded[TrainRecipe], config: dict[str, Any]) -> None:
 
 
 def _expanded(recipe: Loaded[TrainRecipe], config: dict[str, Any]) -> None:
-    layers, new = (
-        config.get("num_hidden_layers"),
-        recipe.spec.args.get("freeze_trainable_layers", 2),
-    )
+    layers = config.get("num_hidden_layers")
+    new = recipe.spec.args.get("freeze_trainable_layers", 2)
     if recipe.spec.args.get("use_llama_pro") and isinstance(layers, int) and layers % new:
         raise recipe.bad(
             f"the base has {layers} layers, which {new} new ones do not divide",
@@ -89,15 +87,13 @@ def _tied(recipe: Loaded[TrainRecipe], config: dict[str, Any]) -> None:
 
 def _lora_target(recipe: Loaded[TrainRecipe], weights: Iterable[str]) -> None:
     """A name that is nowhere ends training if all are, and is passed over else."""
-    wanted = _listed(recipe, "lora_target")
+    wanted = modules(recipe.spec.args.get("lora_target"))
     if recipe.spec.args.get("finetuning_type", "lora") != "lora" or wanted in ([], ["all"]):
         return
-    modules = {name.removesuffix(".weight") for name in weights}
+    there = {name.removesuffix(".weight") for name in weights}
     for target in wanted:
-        if target != "lm_head" and not any(
-            f".{module}".endswith(f".{target}") for module in modules
-        ):
-            raise _absent(recipe, "lora_target", target, {m.rpartition(".")[2] for m in modules})
+        if target != "lm_head" and not any(f".{module}".endswith(f".{target}") for module in there):
+            raise _absent(recipe, "lora_target", target, {m.rpartition(".")[2] for m in there})
 
 
 def _frozen(recipe: Loaded[TrainRecipe], weights: Iterable[str]) -> None:
@@ -114,13 +110,13 @@ def _frozen(recipe: Loaded[TrainRecipe], weights: Iterable[str]) -> None:
         ("freeze_trainable_modules", {*inner, "all"}),
         ("freeze_extra_modules", outer),
     ):
-        for name in _listed(recipe, key):
+        for name in modules(recipe.spec.args.get(key)):
             if name not in there:
                 raise _absent(recipe, key, name, there)
 
 
-def _listed(recipe: Loaded[TrainRecipe], key: str) -> list[str]:
-    given = recipe.spec.args.get(key)
+def modules(given: Any) -> list[str]:
+    """Names of modules, from text with commas or a list."""
     parts = given.split(",") if isinstance(given, str) else given or []
     return [part.strip() for part in parts]
 
