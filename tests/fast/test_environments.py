@@ -269,7 +269,7 @@ class Impatient:
 
 
 def test_interrupted_process_ends_with_all_its_children(tmp_path: Path) -> None:
-    child = "import os, time; print(os.getpid(), flush=True); time.sleep(120)"
+    child = "import os, signal; print(os.getpid(), flush=True); signal.pause()"
     parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
     with held(tmp_path / "lock", lambda: None) as handle, pytest.raises(KeyboardInterrupt):
         run([sys.executable, "-c", parent], tmp_path / "log", handle, Impatient())

@@ -10,9 +10,9 @@ from llmops.runner import process
 from llmops.runner.limits import Limits
 from llmops.spec.recipe import Resources
 
-HUNGRY = "held = bytearray(80_000_000); print('up', flush=True); import time; time.sleep(600)"
-WRITER = "open('big', 'wb').write(bytes(9_000_000)); print('up', flush=True); import time;"
-WRITER += "time.sleep(600)"
+UP = "import signal; print('up', flush=True); signal.pause()"
+HUNGRY = f"held = bytearray(80_000_000); {UP}"
+WRITER = f"open('big', 'wb').write(bytes(9_000_000)); {UP}"
 CHILD = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {HUNGRY!r}])"
 
 

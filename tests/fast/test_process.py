@@ -11,11 +11,11 @@ from llmops.runner import process
 from tests.processes import end_of
 
 SLEEPER = (
-    "import signal, time\n"
+    "import signal\n"
     "def asked(*_): print('asked', flush=True); raise SystemExit(0)\n"
     "signal.signal(signal.SIGTERM, asked)\n"
     "print('up', flush=True)\n"
-    "time.sleep(600)"
+    "signal.pause()"
 )
 
 
@@ -78,13 +78,13 @@ def test_a_kill_asks_nobody_first(tmp_path: Path) -> None:
 
 def test_a_second_ctrl_c_kills_what_did_not_heed_the_first(tmp_path: Path) -> None:
     log = tmp_path / "log.txt"
-    deaf = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN);"
+    deaf = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN);"
 
     def when_up(job: process.Process) -> None:
         if log.exists() and log.read_text(encoding="utf-8") and job.popen.poll() is None:
             signal.raise_signal(signal.SIGINT)
 
-    text = deaf + "print('up', flush=True); time.sleep(600)"
+    text = deaf + "print('up', flush=True); signal.pause()"
     code, signalled = process.run(script(text), env={}, log=log, cwd=tmp_path, tick=when_up)
     assert (code, signalled) == (128 + signal.SIGKILL, signal.SIGINT)
 

@@ -2,7 +2,6 @@
 test_serving_swap.py the servers do."""
 
 import json
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -30,11 +29,12 @@ def test_servers_of_others_are_not_in_the_way(project: Path) -> None:
 def test_the_device_has_one_holder_at_a_time(project: Path) -> None:
     paths = serve(project, status="held")
     together = Barrier(4)
+    said: list[str] = []
 
     def use(name: str) -> str:
         together.wait()
-        with hold.holding("stop", paths, lambda _line: None, why=name):
-            time.sleep(0.02)
+        with hold.holding("stop", paths, said.append, why=name):
+            until(lambda: sum("which holds" in line for line in said) == 3)  # the others wait
             held = hold.current(paths.deployment("town"))
             return held.why if held is not None else "nobody"
 
