@@ -31,14 +31,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Payload:
-    """What executing needs beyond what planning shows. served_with: the backend and its options,
-    as far as they decide what is answered."""
+    """What executing needs beyond what planning shows."""
 
-    suites: tuple["Asked", ...]
     through: Path
-    served_with: str
-    model: Located | Pending
-    baseline: Located | Pending | None
+    asking: Asking
 
 
 class Evaluate(Stage):
@@ -60,9 +56,8 @@ class Evaluate(Stage):
         suites = _suites(node, context)
         refuse_unmeasured(node.declared, suites)
         through, served_with = _backend(node, context)
-        payload = _Payload(suites, through, served_with.mark, model, baseline)
-        asked = Asking(recipe, model, baseline, suites, served_with)
-        parts = asked.parts
+        asking = Asking(recipe, model, baseline, suites, served_with)
+        parts = asking.parts
         pending = tuple(one.node for one in (model, baseline) if isinstance(one, Pending))
         found = None if pending else find_evidence(parts, model, context)
         notes = _outcome(found) if found else abilities(node.declared, suites, context.abilities)
@@ -72,22 +67,22 @@ class Evaluate(Stage):
             found=found,
             pending_on=tuple(dict.fromkeys(pending)),
             done=found is not None,
-            reasons=() if found else why_not(asked, node, _name(model), context),
+            reasons=() if found else why_not(asking, node, _name(model), context),
             summary=_summary(recipe, suites),
             notes=tuple(notes),
-            payload=(payload, asked),
+            payload=_Payload(through, asking),
         )
 
     def execute(self, prepared: Prepared, attempt: Attempt, context: Context) -> Evidence:
         from llmops.evaluation.report import REPORT, write
         from llmops.store.digest import sha256_file
 
-        payload: _Payload
-        payload, asked = prepared.payload
-        assert isinstance(payload.model, Located)
+        payload: _Payload = prepared.payload
+        model = payload.asking.model
+        assert isinstance(model, Located)
         mark = fingerprint(prepared.parts)[:16]
         record = _asked(payload, attempt, context, mark)
-        version = VersionId.parse(payload.model.id)
+        version = VersionId.parse(model.id)
         stamp = record.time.replace(":", "").replace("-", "").partition("+")[0]
         folder = context.paths.evaluation(version.name, version.number, f"{stamp}-{mark}")
         write(record, folder)
@@ -105,7 +100,7 @@ class Evaluate(Stage):
             by=f"run {attempt.run}",
             recipe=context.relative(attempt.node.declared.path),
             stage=attempt.node.name,
-            made_of=asked.told,
+            made_of=payload.asking.told,
         )
         EvidenceLog(context.paths).add(evidence)
         for note in _outcome(evidence):
@@ -148,8 +143,8 @@ def _asked(payload: _Payload, attempt: Attempt, context: Context, mark: str) -> 
     from llmops.evaluation.measure import Session, Subject
     from llmops.evaluation.report import Record
 
-    recipe: EvaluateRecipe = attempt.node.spec
-    model, baseline = payload.model, payload.baseline
+    asking = payload.asking
+    recipe, model, baseline = asking.recipe, asking.model, asking.baseline
     assert isinstance(model, Located)
     assert not isinstance(baseline, Pending)
     wanted = [one for one in (model, baseline) if one is not None]
@@ -158,7 +153,7 @@ def _asked(payload: _Payload, attempt: Attempt, context: Context, mark: str) -> 
         attempt.report(Progress(f"asking {what}", step=done, total=total))
 
     def subject(one: Located, answering: "Answering") -> Subject:
-        return Subject(one.id, one.digest, one.base_digest, answering, payload.served_with)
+        return Subject(one.id, one.digest, one.base_digest, answering, asking.served_with.mark)
 
     names = list(dict.fromkeys(one.id for one in wanted))
     with context.servers.answering(payload.through, names, attempt.report) as answering:
@@ -170,7 +165,7 @@ def _asked(payload: _Payload, attempt: Attempt, context: Context, mark: str) -> 
             paths=context.paths,
             report=report,
         )
-        results = [session.measure(asked) for asked in payload.suites]
+        results = [session.measure(asked) for asked in asking.suites]
         backend = answering[model.id].backend
     measured = [one for result in results for one in result.measured]
     return Record(

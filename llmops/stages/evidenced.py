@@ -2,8 +2,7 @@
 since the last."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from llmops.registry.evidence import Evidence, EvidenceLog
@@ -38,9 +37,9 @@ class Asking:
     model: Located | Pending
     baseline: Located | Pending | None
     suites: Sequence["Asked"]
-    served_with: ServedWith = field(repr=False)
+    served_with: ServedWith
 
-    @cached_property
+    @property
     def parts(self) -> dict[str, str]:
         """What the fingerprint covers: all that decides the evidence."""
         parts = {
