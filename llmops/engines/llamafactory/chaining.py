@@ -14,6 +14,7 @@ from typing import Any
 from llmops.engines.contract import ModelFiles
 from llmops.engines.llamafactory.optionfiles import zero_of
 from llmops.engines.llamafactory.rules.base import fits_base, modules
+from llmops.engines.llamafactory.rules.method import needs_reference
 from llmops.registry.files import ADAPTER_WEIGHTS
 from llmops.registry.weights import read_header
 from llmops.spec.load import Loaded
@@ -144,14 +145,6 @@ def _continued(recipe: Loaded[TrainRecipe], base: ModelFiles) -> dict[str, Any]:
         if args.get("quantization_bit") in (4, 8):
             options["ref_model_quantization_bit"] = args["quantization_bit"]
     return options
-
-
-def needs_reference(recipe: Loaded[TrainRecipe]) -> bool:
-    """Whether the loss compares with a model that is not trained."""
-    stage, args = recipe.spec.stage, recipe.spec.args
-    if stage == "sft":
-        return bool(args.get("use_asft_loss"))
-    return stage == "kto" or (stage == "dpo" and args.get("pref_loss", "sigmoid") == "sigmoid")
 
 
 def _own_rank(recipe: Loaded[TrainRecipe]) -> int:

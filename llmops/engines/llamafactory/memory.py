@@ -8,9 +8,10 @@ import math
 
 from llmops.engines.contract import Memory, ModelFiles
 from llmops.engines.llamafactory.activations import of_evaluation, of_tokens
-from llmops.engines.llamafactory.chaining import chain, needs_reference
+from llmops.engines.llamafactory.chaining import chain
 from llmops.engines.llamafactory.need import Need, precision
 from llmops.engines.llamafactory.optionfiles import zero_of
+from llmops.engines.llamafactory.rules.method import needs_reference
 from llmops.engines.llamafactory.weights import known, of_weights, offloaded
 from llmops.engines.shape import Shape
 from llmops.spec.load import Loaded

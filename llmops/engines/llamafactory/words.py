@@ -2,8 +2,9 @@
 in words for the plan."""
 
 from llmops.engines.contract import ModelFiles
-from llmops.engines.llamafactory.chaining import Chain, needs_reference
+from llmops.engines.llamafactory.chaining import Chain
 from llmops.engines.llamafactory.idle import idle
+from llmops.engines.llamafactory.rules.method import needs_reference
 from llmops.spec.load import Loaded
 from llmops.spec.recipe import TrainRecipe
 

@@ -1,6 +1,8 @@
 """What is trained, by which loss and optimizer."""
 
 from llmops.engines.llamafactory.rules.case import Case
+from llmops.spec.load import Loaded
+from llmops.spec.recipe import TrainRecipe
 
 _ONLY_LORA = ("loraplus_lr_ratio", "use_rslora", "use_dora", "pissa_init")
 _FULL_OPTIMIZERS = ("use_galore", "use_apollo", "use_badam")
@@ -52,18 +54,20 @@ def not_for_method(case: Case) -> None:
 _FULL = "leave it out, or write `finetuning_type: full`"
 
 
+def needs_reference(recipe: Loaded[TrainRecipe]) -> bool:
+    """Whether the loss compares with a model that is not trained."""
+    stage, args = recipe.spec.stage, recipe.spec.args
+    if stage == "sft":
+        return bool(args.get("use_asft_loss"))
+    return stage == "kto" or (stage == "dpo" and args.get("pref_loss", "sigmoid") == "sigmoid")
+
+
 def reference_with_new_tokens(case: Case) -> None:
     """The reference is the base loaded anew, whose new tokens would be others or a crash."""
-    args = case.args
-    refers = {
-        "kto": True,
-        "dpo": args.get("pref_loss", "sigmoid") == "sigmoid",
-        "sft": args.get("use_asft_loss"),
-    }.get(case.stage)
-    if case.method == "lora" or not refers:
+    if case.method == "lora" or not needs_reference(case.recipe):
         return
     for key in _NEW_TOKENS:
-        if args.get(key):
+        if case.args.get(key):
             raise case.bad(
                 key,
                 f"stage {case.stage} compares with the base as it was, which knows no new tokens",
