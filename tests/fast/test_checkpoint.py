@@ -110,6 +110,12 @@ def test_what_is_still_written_is_not_sealed_yet(attempt: AttemptPaths) -> None:
     assert damage(attempt, folder) == ""
 
 
+def test_what_has_no_file_yet_is_not_sealed(attempt: AttemptPaths) -> None:
+    (attempt.output / "checkpoint-10").mkdir(parents=True)
+    seal_all(attempt, ended=False)
+    assert not attempt.seal("checkpoint-10").exists()
+
+
 def test_deepspeeds_folder_has_weights_and_moments(attempt: AttemptPaths) -> None:
     folder = checkpoint(attempt, 5)
     for name in ("optimizer.pt", "scheduler.pt", "adapter_model.safetensors"):

@@ -43,5 +43,5 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _changed(folder: Path) -> int:
-    """When the newest of its files was, in nanoseconds since 1970."""
-    return max((file.stat().st_mtime_ns for file in _files(folder)), default=0)
+    """When the newest of its files was, in nanoseconds since 1970; now, where it has none yet."""
+    return max((file.stat().st_mtime_ns for file in _files(folder)), default=time.time_ns())
