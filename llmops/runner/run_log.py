@@ -110,12 +110,14 @@ class RunLog:
             values["started"] = utc_now()
         elif name in self._clocks:
             values["seconds"] = round(time.monotonic() - self._clocks[name], 2)
-        stages = self.record.stages
-        place = next(n for n, stage in enumerate(stages) if stage.name == name)
-        stages[place] = stages[place].model_copy(update={"state": state, **values})
         # What was found again is found again after a crash, too: it can wait for the next change.
-        line = stages[place].model_dump_json()
-        append_line(self.paths.record, line, durable=state != "reused")
+        self._change(name, {"state": state, **values}, durable=state != "reused")
+
+    def alarm(self, name: str, alarm: "Alarm", reaction: str) -> None:
+        """What was seen of one stage, and what is done about it."""
+        told = Alarmed(**asdict(alarm), reaction=reaction, time=utc_now())
+        seen = next(stage.alarms for stage in self.record.stages if stage.name == name)
+        self._change(name, {"alarms": [*seen, told]})
 
     @contextlib.contextmanager
     def living(self) -> Iterator[None]:
@@ -135,19 +137,16 @@ class RunLog:
             over.set()
             signs.join()
 
-    def alarm(self, name: str, alarm: "Alarm", reaction: str) -> None:
-        """What was seen of one stage, and what is done about it."""
-        told = Alarmed(**asdict(alarm), reaction=reaction, time=utc_now())
-        stages = [
-            s.model_copy(update={"alarms": [*s.alarms, told]}) if s.name == name else s
-            for s in self.record.stages
-        ]
-        self.record = self.record.model_copy(update={"stages": stages})
-        self._write()
-
     def end(self, state: State) -> None:
         self.record = self.record.model_copy(update={"state": state, "ended": utc_now()})
         self._write()
+
+    def _change(self, name: str, values: dict[str, Any], *, durable: bool = True) -> None:
+        """A line below the record."""
+        stages = self.record.stages
+        place = next(n for n, stage in enumerate(stages) if stage.name == name)
+        stages[place] = stages[place].model_copy(update=values)
+        append_line(self.paths.record, stages[place].model_dump_json(), durable=durable)
 
     def _write(self) -> None:
         write_json(self.paths.record, self.record.model_dump())

@@ -12,6 +12,7 @@ import pytest
 
 from llmops.errors import BadInput
 from llmops.runner import run_log
+from llmops.runner.alarm import Alarm
 from llmops.runner.record import RunRecord, StageRecord, find_log, find_run, list_runs, read_run
 from llmops.runner.resume import resume
 from llmops.runner.run_log import RunLog
@@ -118,12 +119,14 @@ def test_a_change_is_a_line_below_the_record(project: Path, log: RunLog) -> None
     """So a thousand stages write a thousand lines, not a thousand records."""
     begun = log.paths.record.read_bytes()
     log.stage("sft", "running", attempt=1)
+    log.alarm("sft", Alarm("overfitting", 12, "it rose"), "warn")
     log.stage("sft", "failed", error="Größe ✗")
     text = log.paths.record.read_bytes()
     assert text.startswith(begun)
-    assert text.count(b"\n") == begun.count(b"\n") + 2
+    assert text.count(b"\n") == begun.count(b"\n") + 3
     stage = find_run(ProjectPaths(project), "last").stages[0]
     assert (stage.state, stage.attempt, stage.error) == ("failed", 1, "Größe ✗")
+    assert [(one.step, one.reaction) for one in stage.alarms] == [(12, "warn")]
 
 
 def test_an_end_leaves_one_json_object(project: Path, log: RunLog) -> None:
