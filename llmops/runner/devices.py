@@ -4,23 +4,22 @@ A device is a GPU, or the whole machine where there is none: one job of one devi
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from llmops.environments.machine import amd_devices, nvidia_devices, visible_gpus
 from llmops.runner.graph import Graph
 from llmops.runner.record import RunRecord, StageRecord
+from llmops.runner.stage import Node
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
-_LIGHT = {"promote"}
-"""Kinds of stage that only look and move an alias."""
 _OVER = {"done", "reused"}
 
 
-def gpus_here(environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+def gpus_here() -> tuple[str, ...]:
     """Those of this machine that this process may use, as CUDA_VISIBLE_DEVICES takes them; where
     there are none, the machine itself is the device."""
-    return visible_gpus(nvidia_devices() or amd_devices(), environ.get(VISIBLE))
+    return visible_gpus(nvidia_devices() or amd_devices(), os.environ.get(VISIBLE))
 
 
 def own_gpus(graph: Graph) -> tuple[str, ...]:
@@ -30,8 +29,7 @@ def own_gpus(graph: Graph) -> tuple[str, ...]:
 
 def declared_devices(graph: Graph) -> int:
     """What a run of the graph needs at its widest; 0 when it only moves aliases."""
-    heavy = [node for node in graph.nodes if not is_light(node.kind)]
-    wanted = (getattr(node.spec, "resources", None) for node in heavy)
+    wanted = (getattr(node.spec, "resources", None) for node in filter(needs_device, graph.nodes))
     return max((resources.devices if resources else 1 for resources in wanted), default=0)
 
 
@@ -44,13 +42,9 @@ def needed(record: RunRecord | None, devices: int) -> int:
     return devices if any(map(needs_device, left)) else 0
 
 
-def needs_device(stage: StageRecord) -> bool:
-    return not is_light(stage.kind)
-
-
-def is_light(kind: str) -> bool:
-    """Of a kind of stage: it needs no device."""
-    return kind in _LIGHT
+def needs_device(stage: Node | StageRecord) -> bool:
+    """All do but those that only look and move an alias."""
+    return stage.kind != "promote"
 
 
 @dataclass

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from llmops.errors import BadInput
-from llmops.runner.devices import is_light, own_gpus
+from llmops.runner.devices import needs_device, own_gpus
 from llmops.runner.execute import execute
 from llmops.runner.patience import Patience
 from llmops.runner.plan import Plan, make_plan, plan_graph
@@ -91,7 +91,7 @@ def _admitted(plan: Plan, context: Context) -> Iterator[None]:
 
 def _tell_beside_runs(plan: Plan, context: Context) -> None:
     """Who runs at a terminal waits for nobody, and should know."""
-    if all(one.state == "reuse" or is_light(one.node.kind) for one in plan.stages):
+    if not any(one.state != "reuse" and needs_device(one.node) for one in plan.stages):
         return
     others = Running(context.paths).beside(own_gpus(plan.graph))
     if others:
