@@ -104,7 +104,7 @@ def collect(context: Context, budget: int | None, told: Told) -> int:
             context.tokenized.drop(one.path.name)
             told(f"{one.name}: gone")
             total -= one.size
-    return left_over + before - sum(one.size for one in entries(context))
+    return left_over + before - total
 
 
 def _forget(context: Context) -> None:
