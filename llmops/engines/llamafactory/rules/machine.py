@@ -6,6 +6,13 @@ from llmops.engines.llamafactory.rules.case import Case
 
 _BITS = {"bnb": (4, 8), "hqq": (1, 2, 3, 4, 5, 6, 8), "eetq": (8,)}
 _QUANTIZER = {"bnb": "bitsandbytes", "hqq": "hqq", "eetq": "eetq"}
+_OF_GPUS = {
+    **dict.fromkeys(
+        ("fp16", "pure_bf16", "tf32", "fp8", "fp16_full_eval"),
+        "leave it out (float32), or use `bf16: true`",
+    ),
+    "use_unsloth_gc": "leave it out",
+}
 _PACKAGES: tuple[tuple[str, Any, str], ...] = (
     ("deepspeed", None, "deepspeed"),
     ("enable_liger_kernel", True, "liger-kernel"),
@@ -63,23 +70,12 @@ def quantization(case: Case) -> None:
         )
 
 
-def precision(case: Case) -> None:
-    for key in ("fp16", "pure_bf16", "tf32", "fp8", "fp16_full_eval"):
+def of_gpus(case: Case) -> None:
+    for key, fix in _OF_GPUS.items():
         if case.args.get(key) and case.machine.cpu_only:
             raise case.bad(
-                key,
-                f"`{key}` needs a GPU, and this machine or environment has none",
-                fix="leave it out (float32), or use `bf16: true`",
+                key, f"`{key}` needs a GPU, and this machine or environment has none", fix=fix
             )
-
-
-def offloading(case: Case) -> None:
-    if case.args.get("use_unsloth_gc") and case.machine.cpu_only:
-        raise case.bad(
-            "use_unsloth_gc",
-            "`use_unsloth_gc` needs a GPU, and this machine or environment has none",
-            fix="leave it out",
-        )
 
 
 def attention(case: Case) -> None:
