@@ -1,6 +1,7 @@
 """What a rule sees."""
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -48,10 +49,8 @@ class Case:
         """An option that is a mapping or one as JSON text; empty when it is unset."""
         given = self.args.get(key)
         if isinstance(given, str):
-            try:
+            with suppress(ValueError):
                 given = json.loads(given)
-            except ValueError:
-                given = self.args[key]
         if given is not None and not isinstance(given, dict):
             raise self.bad(
                 key, f"`{given}` is not a mapping", fix=f"write `{key}: {{name: value}}`"

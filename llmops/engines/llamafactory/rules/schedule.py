@@ -7,7 +7,6 @@ from llmops.engines.llamafactory.rules.case import Case
 from llmops.engines.llamafactory.values import check_value
 from llmops.spec.suggest import did_you_mean
 
-_STEPS = (("logging_strategy", "logging_steps"), ("eval_strategy", "eval_steps"))
 _BY_EVALUATION = ("reduce_lr_on_plateau", "greedy")
 _LIMITS: dict[str, tuple[Callable[[float], bool], str]] = {
     "factor": (lambda value: 0 < value < 1, "above 0 and below 1"),
@@ -28,7 +27,8 @@ def deprecated(case: Case) -> None:
 
 def steps(case: Case) -> None:
     """Above 1 they count steps, below 1 they are a share of all."""
-    for strategy, key in (*_STEPS, ("save_strategy", "save_steps")):
+    for what in ("logging", "eval", "save"):
+        strategy, key = f"{what}_strategy", f"{what}_steps"
         value = case.args.get(key)
         by_steps = case.args.get(strategy, case.default(strategy)) == "steps"
         if by_steps and value is not None and value > 1 and value != int(value):
