@@ -6,6 +6,7 @@ from llmops.cli.output import note, print_table
 
 if TYPE_CHECKING:
     from llmops.runner.record import RunRecord
+    from llmops.runner.scope import Scope
     from llmops.scheduling.jobs import Job
     from llmops.scheduling.queue import Standing
     from llmops.scheduling.runs import Runs
@@ -78,7 +79,7 @@ def print_job(standing: "Standing") -> None:
         ("state", job.state if standing.place is None else f"{job.state}, place {standing.place}"),
         ("why", job.error or standing.why),
         ("target", " ".join([job.target, *job.overrides])),
-        ("stages", _stages(job.scope.force, job.begin, job.until)),
+        ("stages", _stages(job.scope)),
         ("devices", str(job.devices)),
         ("asked", f"{shown(job.created)} by {job.by}"),
     ]
@@ -90,20 +91,20 @@ def print_job(standing: "Standing") -> None:
 def note_queued(runs: "Runs", run: str) -> None:
     """What becomes of a run that was just queued; started here where no scheduler does it."""
     from llmops.scheduling.interim import ensure
+    from llmops.scheduling.queue import UNWORKED
 
-    there = ensure(runs.settings, runs.database)
+    ensure(runs.settings, runs.database)
     standing = runs.standing(run)
     if standing is not None and standing.job.state == "queued":
-        first = "its turn has come" if there else "it starts in the background"
-        why = first if standing.place == 1 and "nobody works" in standing.why else standing.why
-        note(f"queued: {why}")
+        begins = standing.why == UNWORKED  # whoever works it off from now on
+        note(f"queued: {'it starts in the background' if begins else standing.why}")
     note(f"follow it: llmops runs logs -f {run}")
 
 
-def _stages(force: bool, begin: str | None, until: str | None) -> str:
+def _stages(scope: "Scope") -> str:
     told = [
-        "again what is up to date" if force else "",
-        f"again from {begin}" if begin else "",
-        f"until {until}" if until else "",
+        "again what is up to date" if scope.force else "",
+        f"again from {scope.begin}" if scope.begin else "",
+        f"until {scope.until}" if scope.until else "",
     ]
     return ", ".join(filter(None, told))

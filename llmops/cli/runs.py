@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from llmops.cli import runs_queue
+from llmops.cli.runs_queue import RUN
 
 app = typer.Typer(no_args_is_help=True, help="List runs, show one, follow it, stop it.")
-RUN = "The run's id, or `last`."
 
 
 @app.command("list")

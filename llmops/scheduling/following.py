@@ -75,7 +75,7 @@ def _watched(watch: Watch) -> Generator[Change, None, Change]:
 def _standing(queue: Queue, runs: Runs, run: str) -> Standing | None:
     """None also while the database is away: then its files tell."""
     try:
-        return next((one for one in queue.standings(runs.database) if one.job.id == run), None)
+        return queue.standing(runs.database, run)
     except Failed:
         return None
 

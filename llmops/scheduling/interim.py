@@ -28,12 +28,12 @@ HANDOVER_SECONDS = 5.0
 """In which one that is about to end has ended."""
 
 
-def ensure(settings: Settings, database: sa.Engine) -> bool:
-    """See to it that what is queued starts, and what was answered goes on. Whether a scheduler does
-    it; without one, a process of its own does from now on."""
+def ensure(settings: Settings, database: sa.Engine) -> None:
+    """See to it that what is queued starts, and what was answered goes on: where no scheduler does
+    it, a process of its own does from now on."""
     with reading(database) as connection:
         if at_work(connection, time.time(), "scheduler"):
-            return True
+            return
     log = ProjectPaths(settings.root).part_log("queue")
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
@@ -45,7 +45,6 @@ def ensure(settings: Settings, database: sa.Engine) -> bool:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         ).returncode = 0  # or Popen warns of what still runs
-    return False
 
 
 def main() -> int:

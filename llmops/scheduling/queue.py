@@ -14,6 +14,8 @@ from llmops.scheduling.turns import Turns
 from llmops.store.database import reading
 from llmops.store.paths import ProjectPaths
 
+UNWORKED = "nobody works on the queue: `llmops up`, or `llmops scheduler`"
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -42,7 +44,7 @@ class Queue:
         if halt is not None:
             held = f"halted by {halt['by']}: `llmops schedule unhalt`"
         elif not worked:
-            held = "nobody works on the queue: `llmops up`, or `llmops scheduler`"
+            held = UNWORKED
         with self._telling:
             turns = {turn.job.id: turn.why for turn in self._turns.queued(active)}
         places = {run: place for place, run in enumerate(turns, start=1)}
@@ -50,6 +52,10 @@ class Queue:
             Standing(job, places.get(job.id), self._why(job, held, turns.get(job.id, "")))
             for job in active
         ]
+
+    def standing(self, database: sa.Engine, run: str) -> Standing | None:
+        """Of one run; None for one that is not in it. Raises as standings."""
+        return next((one for one in self.standings(database) if one.job.id == run), None)
 
     def _why(self, job: Job, held: str, turn: str) -> str:
         if job.state == "approval":

@@ -119,11 +119,11 @@ class Runs:
         return [job for job in found if not self.paths.run(job.id).record.exists()]
 
     def standing(self, run: str) -> Standing | None:
-        """Of a run in the queue, or that ended before it began; None for any other."""
-        found = Queue(self.paths).standings(self.database)
-        job = self.job(run)
-        ended = Standing(job) if job is not None else None
-        return next((one for one in found if one.job.id == run), ended)
+        """Of a run with a job, in the queue or ended; None for any other."""
+        found = Queue(self.paths).standing(self.database, run)
+        if found is None and (job := self.job(run)) is not None:
+            found = Standing(job)
+        return found
 
     def stop(self, run: str, by: str) -> str:
         """Let it end: what has not begun is cancelled, what runs is asked to end and does so in

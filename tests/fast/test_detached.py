@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from filelock import FileLock
 
 from llmops.runner.record import read_run
 from llmops.scheduling.following import followed
@@ -85,6 +86,19 @@ def test_who_works_the_queue_off_goes_when_it_is_empty(queue: Queue) -> None:
     until(lambda: works(queue), 60)
     until(lambda: not works(queue), 60)
     assert queue.job(run).state == "done"
+
+
+@pytest.mark.slow
+def test_what_is_asked_for_behind_another_is_not_said_to_wait_for_a_scheduler(queue: Queue) -> None:
+    first = queue.ask().id
+    lock = queue.runs.paths.lock("queue")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(lock):  # so that whoever works the queue off has yet to begin
+        asked = run_llmops("run", "p.yaml", "-d", cwd=queue.root)
+    assert "queued: it starts in the background" in asked.stderr
+    until(lambda: queue.job(asked.stdout.strip()).state == "done", 60)
+    assert queue.job(first).state == "done"
+    until(lambda: not works(queue), 60)
 
 
 @pytest.mark.slow
