@@ -134,12 +134,6 @@ def newest(
     return [_job(row) for row in connection.execute(query).mappings()]
 
 
-def positions(connection: sa.Connection) -> dict[str, int]:
-    """The place in the queue of each queued job, from 1."""
-    queued = in_order(connection, ("queued",))
-    return {job.id: number for number, job in enumerate(queued, start=1)}
-
-
 def change(connection: sa.Connection, job: Job, **values: Any) -> bool:
     """Change a job that still is as it was seen. False when another changed it meanwhile."""
     seen = (jobs.c.id == job.id, jobs.c.state == job.state, jobs.c.tries == job.tries)

@@ -16,6 +16,7 @@ from llmops.runner.run_log import RunLog
 from llmops.runner.scope import Scope
 from llmops.scheduling import jobs
 from llmops.scheduling.halt import set_halt
+from llmops.scheduling.queue import Queue as Standings
 from llmops.scheduling.runs import Request, Runs
 from llmops.scheduling.signs import Sign
 from llmops.spec.settings import Settings
@@ -74,8 +75,8 @@ def test_fifty_at_once_are_queued_each_once(runs: Runs) -> None:
         asked = list(pool.map(lambda _: runs.submit(Request("p.yaml")).id, range(50)))
     assert len(set(asked)) == 50
     assert sorted(job.id for job in queued(runs)) == sorted(asked)
-    with reading(runs.database) as connection:
-        assert sorted(jobs.positions(connection).values()) == list(range(1, 51))
+    standings = Standings(runs.paths).standings(runs.database)
+    assert [one.place for one in standings] == list(range(1, 51))
 
 
 @pytest.mark.slow
