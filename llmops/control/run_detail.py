@@ -32,7 +32,7 @@ def detail(run: str, project: "Project") -> dict[str, Any]:
     found = _recorded(record, job, paths) if record is not None else _asked(job)
     return {
         **found,
-        "job": _job_shown(job, standing),
+        "job": _job_shown(job, standing) if job is not None else None,
         "resumable": _resumable(record, job),
         "stoppable": found["state"] in ("running", "starting", "queued", "approval", "waiting"),
         "tensorboard": _tensorboard(paths),
@@ -74,9 +74,7 @@ def _asked(job: "Job | None") -> dict[str, Any]:
     }
 
 
-def _job_shown(job: "Job | None", standing: "Standing | None") -> dict[str, Any] | None:
-    if job is None:
-        return None
+def _job_shown(job: "Job", standing: "Standing | None") -> dict[str, Any]:
     return {
         "state": job.state,
         "by": job.by,

@@ -115,7 +115,7 @@ class Runs:
         job = self._ended.get(name) or self.job(name)
         if job is not None and job.ended is not None:
             _keep(self._ended, name, job)
-        return _of_job(job, None)
+        return _of_job(job, None) if job is not None else None
 
     def _read(self, name: str) -> RunRecord | None:
         known = self._known.get(name)
@@ -175,9 +175,7 @@ def _of_record(record: RunRecord, standing: "Standing | None") -> dict[str, Any]
     }
 
 
-def _of_job(job: "Job | None", standing: "Standing | None") -> dict[str, Any] | None:
-    if job is None:
-        return None
+def _of_job(job: "Job", standing: "Standing | None") -> dict[str, Any]:
     return {
         "id": job.id,
         "state": job.state,

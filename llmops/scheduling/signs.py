@@ -13,10 +13,9 @@ import sqlalchemy as sa
 
 from llmops.scheduling.clock import millis
 from llmops.store.database import writing
-from llmops.store.liveness import is_alive, process_mark
+from llmops.store.liveness import BEAT_SECONDS, is_alive, process_mark
 from llmops.store.tables import marks
 
-BEAT_SECONDS = 15.0
 SILENT_SECONDS = 60.0
 KINDS = ("scheduler", "interim")
 """interim: one that ends with the queue (interim.py)."""

@@ -136,8 +136,8 @@ def _asks(run: str, stage: str, words: str) -> Html:
 
 def _position(run: Mapping[str, Any]) -> str:
     job = run.get("job") or {}
-    place, why = job.get("queue_position"), job.get("why") or "its turn has come"
-    return f"It is number {place} in the queue: {why}." if place else ""
+    place = job.get("queue_position")
+    return f"It is number {place} in the queue: {job['why']}." if place else ""
 
 
 def _stage(run: Mapping[str, Any], stage: Mapping[str, Any]) -> Html:

@@ -160,7 +160,7 @@ class Train:
             if draft is None:
                 return None
             kept = draft.scope if draft.planned == (now, name, again) else Scope(again)
-            scope = replace(kept, force=again, **{key: ask.value})
+            scope = replace(kept, **{key: ask.value})
             return await self._planned(ask, draft, (now, name, again), scope)
 
         return narrow
