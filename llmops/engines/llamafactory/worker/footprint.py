@@ -8,7 +8,8 @@ import os
 import time
 
 EVERY = 10.0
-"""Seconds between two looks at other processes: of each the kernel walks all pages."""
+"""Seconds between two looks at other processes: to find them all of the machine's are read, and of
+each the kernel walks all pages."""
 
 
 class Footprint:
@@ -30,9 +31,12 @@ class Footprint:
     def _shares(self) -> int:
         """Of all processes; 0 when there is but one, or it is too early to look again."""
         now = time.monotonic()
-        if now < self._next or len(found := below(self._root)) == 1:
+        if now < self._next:
             return 0
         self._next = now + EVERY
+        found = below(self._root)
+        if len(found) == 1:
+            return 0
         return sum(_bytes(f"/proc/{pid}/smaps_rollup", "Pss:") for pid in found)
 
 
