@@ -176,7 +176,6 @@ class _Run:
                 self._looked = time.monotonic()
                 # Another run may have made it while this one waited for the lock.
                 planned = self._planned(node, forced=forced)
-                heed()
                 if planned.state == "reuse":
                     self._reuse(node, planned)
                 else:
@@ -258,6 +257,7 @@ class _Run:
             return self._make(node, planned, number, forced=forced)
 
     def _make(self, node: Node, planned: PlannedStage, number: int, *, forced: bool) -> None:
+        heed()
         self._made = True
         self._refuse_small_disk(planned)
         paths = self.log.paths.attempt(node.name, number)

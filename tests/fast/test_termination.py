@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from llmops.errors import Interrupted
+from llmops.errors import Interrupted, Passing
+from llmops.registry.locate import Located
 from llmops.runner.execute import execute
 from llmops.runner.plan import make_plan
 from llmops.runner.progress import PlainReporter
 from llmops.runner.record import find_run
-from llmops.runner.stage import Context, Stage
+from llmops.runner.stage import Attempt, Context, Prepared, Stage
 from llmops.runner.termination import heed, termination_as_interrupt
 from llmops.spec.settings import load_settings
 from llmops.stages.catalog import KINDS
@@ -60,3 +61,26 @@ def test_a_run_begins_nothing_after_it(project: Path) -> None:
             execute(planned, context=context, kinds=kinds, reporter=PlainReporter(io.StringIO()))
     assert stage.ran == []
     assert find_run(ProjectPaths(project), "last").state == "interrupted"
+
+
+class Failing(Copying):
+    """Fails for a cause that may pass, and the process is told to end meanwhile."""
+
+    def execute(self, prepared: Prepared, attempt: Attempt, context: Context) -> Located:
+        self.ran.append(attempt.node.name)
+        told_within_a_callback()
+        raise Passing("the port is in use")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_stage_is_not_tried_again_after_it(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llmops.runner.patience.BACK_OFF", 0.0)
+    write_project(project)
+    stage, context = Failing(), Context(load_settings())
+    kinds: dict[str, Stage] = {**KINDS, "train": stage}
+    planned = make_plan(Path("r.yaml"), [], context=context, kinds=kinds)
+    with termination_as_interrupt(), pytest.raises(Interrupted):
+        execute(planned, context=context, kinds=kinds, reporter=PlainReporter(io.StringIO()))
+    assert stage.ran == ["r"]
