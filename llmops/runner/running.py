@@ -20,11 +20,12 @@ class Records:
     def get(self, run: str) -> RunRecord | None:
         """None for one that has not begun."""
         paths = self._paths.run(run)
-        mark = mark_of(paths.record)
-        known = self._known.get(run)
+        mark, known = mark_of(paths.record), self._known.get(run)
+        if mark is None:
+            return None
         if known is None or known[0] != mark:
-            record = read_run(paths) if mark is not None else None
-            if mark is None or record is None:
+            record = read_run(paths)
+            if record is None:
                 return None
             self._known[run] = known = mark, record
         return known[1].now(paths.record)
