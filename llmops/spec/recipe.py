@@ -150,6 +150,11 @@ class TrainRecipe(Spec):
     output: Output
 
     @property
+    def cutoff(self) -> int:
+        """Tokens that a sample has at most: as many by default as in hparams/data_args.py."""
+        return int(self.args.get("cutoff_len", 2048))
+
+    @property
     def packed(self) -> bool:
         """Whether samples share rows of `cutoff_len` tokens: the engine's default for texts."""
         return bool(self.args.get("neat_packing") or self.args.get("packing", self.stage == "cpt"))

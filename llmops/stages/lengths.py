@@ -9,9 +9,6 @@ from llmops.runner.stage import Context, Pending
 from llmops.spec.load import Loaded
 from llmops.spec.recipe import TrainRecipe
 
-CUTOFF = 2048
-"""The engine's own `cutoff_len` (hparams/data_args.py)."""
-
 
 def counted(
     recipe: TrainRecipe, base: Located | Pending, data: Sequence[DataSet], context: Context
@@ -19,7 +16,7 @@ def counted(
     """Of each file; none while the base has yet to be made, or has no tokenizer to read."""
     if isinstance(base, Pending):
         return []
-    cutoff = int(recipe.args.get("cutoff_len", CUTOFF))
+    cutoff = recipe.cutoff
     found = [context.tokens.count(one, base.files.directory, cutoff) for one in data]
     return [one for one in found if one is not None]
 
@@ -35,7 +32,7 @@ def check_enough(
     if spec.stage != "cpt" or packing is False or not whole or len(known) < len(spec.data.train):
         return
     # An explicit `packing` takes one token off the cutoff (hparams/data_args.py).
-    length = int(spec.args.get("cutoff_len", CUTOFF)) - bool(packing)
+    length = spec.cutoff - bool(packing)
     tokens = sum(one.tokens for one in known)
     if tokens < length:
         raise recipe.bad(
@@ -49,7 +46,7 @@ def lengths(
     recipe: TrainRecipe, known: Sequence[Lengths], data: Sequence[DataSet]
 ) -> tuple[str, ...]:
     """A line of the plan; none where nothing was counted."""
-    cutoff = int(recipe.args.get("cutoff_len", CUTOFF))
+    cutoff = recipe.cutoff
     rows = sum(one.rows for one in known)
     if not rows:
         return ()

@@ -8,7 +8,7 @@ makes an earlier one needless takes it back. What needs a package that is not in
 proposed.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -118,7 +118,7 @@ def _steps(recipe: Loaded[TrainRecipe], gpus: int) -> Iterator[tuple[Overrides, 
     trains_all = args.get("finetuning_type", "lora") != "lora"
     if gpus and trains_all and "optim" not in args:
         yield {"args.optim": "adamw_8bit"}, "bitsandbytes"
-    cutoffs = _cutoffs(args)
+    cutoffs = _cutoffs(recipe.spec.cutoff)
     for cutoff in cutoffs[:1]:
         yield {"args.cutoff_len": cutoff}, ""
     if trains_all:
@@ -134,10 +134,10 @@ def _steps(recipe: Loaded[TrainRecipe], gpus: int) -> Iterator[tuple[Overrides, 
         yield {"resources.devices": gpus, **sharded}, "deepspeed"
 
 
-def _cutoffs(args: Mapping[str, Any]) -> list[int]:
+def _cutoffs(length: int) -> list[int]:
     """Half of it, half of that, ..."""
-    found = int(args.get("cutoff_len", 2048)) // 2
-    return [found, *_cutoffs({"cutoff_len": found})] if found >= SHORTEST else []
+    half = length // 2
+    return [half, *_cutoffs(half)] if half >= SHORTEST else []
 
 
 def _unlearned(recipe: Loaded[TrainRecipe], gpus: int) -> Iterator[tuple[Overrides, str]]:

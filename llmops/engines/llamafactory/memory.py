@@ -38,7 +38,7 @@ def memory(
 ) -> Memory:
     """longest: tokens of the longest sample, None where it is not known."""
     spec = recipe.spec
-    length = cutoff = int(spec.args.get("cutoff_len", 2048))
+    length = cutoff = spec.cutoff
     if longest is not None and not spec.packed:
         # Padded to a multiple of 8 (train/sft/workflow.py).
         length = min(length, 8 * math.ceil(longest / 8))
