@@ -17,7 +17,12 @@ def write_safetensors(path: Path, shapes: Shapes, fill: int = 0) -> None:
         start, end = end, end + rows * columns * 4
         header[name] = {"dtype": "F32", "shape": [rows, columns], "data_offsets": [start, end]}
     text = json.dumps(header).encode()
-    path.write_bytes(struct.pack("<Q", len(text)) + text + bytes([fill]) * end)
+    with path.open("wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        if fill:
+            file.write(bytes([fill]) * end)
+        else:  # a hole, which costs nothing however large the model is
+            file.truncate(file.tell() + end)
 
 
 def write_full(directory: Path, fill: int = 0) -> Path:

@@ -14,7 +14,7 @@ from llmops.runner.record import StageRecord
 from llmops.runner.run_log import RunLog
 from llmops.store.atomic import write_json
 from llmops.store.paths import ProjectPaths
-from tests.conftest import run_llmops
+from tests.conftest import Llmops
 from tests.fast.copying_stage import tiny_model
 
 
@@ -116,13 +116,13 @@ def test_how_fast_it_was_is_told_once(tmp_path: Path) -> None:
     assert list(differences(tmp_path, one, other)) == ["sft.output"]
 
 
-def test_the_command_tells_it_in_short(tmp_path: Path) -> None:
-    one, other = ran(tmp_path), ran(tmp_path)
-    same = run_llmops("runs", "diff", one.record.id, one.record.id, cwd=tmp_path)
+def test_the_command_tells_it_in_short(project: Path, llmops: Llmops) -> None:
+    one, other = ran(project), ran(project)
+    same = llmops("runs", "diff", one.record.id, one.record.id)
     assert (same.stdout, "do not differ" in same.stderr) == ("", True)
-    made(tmp_path, one, 0.17148998379707336, 10)
-    made(tmp_path, other, 1.5, 12)
-    assert "0.17149 " in run_llmops("runs", "diff", one.record.id, cwd=tmp_path).stdout
+    made(project, one, 0.17148998379707336, 10)
+    made(project, other, 1.5, 12)
+    assert "0.17149 " in llmops("runs", "diff", one.record.id).stdout
 
 
 def test_a_run_that_is_not_there(tmp_path: Path) -> None:

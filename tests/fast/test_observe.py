@@ -17,7 +17,7 @@ from llmops.runner.record import StageRecord
 from llmops.runner.run_log import RunLog
 from llmops.store.atomic import write_json
 from llmops.store.paths import ProjectPaths
-from tests.conftest import run_llmops
+from tests.conftest import Llmops
 from tests.fast.models_on_disk import write_full
 
 
@@ -56,8 +56,8 @@ class Run:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
-    return Run(tmp_path)
+def run(project: Path) -> Run:
+    return Run(project)
 
 
 def test_figures_come_by_step(run: Run) -> None:
@@ -93,31 +93,33 @@ def test_what_went_wrong_is_known_of_any_run(run: Run) -> None:
     ]
 
 
-def test_of_what_was_ended_early_it_is_told_where_and_what_was_kept(run: Run) -> None:
+def test_of_what_was_ended_early_it_is_told_where_and_what_was_kept(
+    run: Run, llmops: Llmops
+) -> None:
     lineage = Lineage(stopped="training stopped at step 7 of 20: overfitting; step 4 is the best")
     draft = Draft(name="town", kind="full", stage="sft", lineage=lineage)
     made = Registry(run.paths).add(draft, write_full(run.paths.root / "model", 1))
     run.log.stage("cpt", "reused", output=str(made.id))
     told = f"cpt: {lineage.stopped}"
     assert warnings(run.paths, run.id) == [told]
-    shown = run_llmops("runs", "show", "last", "--json", cwd=run.paths.root)
+    shown = llmops("runs", "show", "last", "--json")
     assert json.loads(shown.stdout)["warnings"] == [told]
     run.log.record.overrides.append(f"args.{'very.' * 30}long=1")
     run.log.end("done")
-    lines = run_llmops("runs", "show", "last", cwd=run.paths.root).stdout.splitlines()
+    lines = llmops("runs", "show", "last").stdout.splitlines()
     assert "long=1)" in lines[0]  # the title is no narrower than it is
 
 
-def test_before_the_first_run_there_is_no_table(tmp_path: Path) -> None:
-    done = run_llmops("runs", "list", cwd=tmp_path)
+def test_before_the_first_run_there_is_no_table(llmops: Llmops) -> None:
+    done = llmops("runs", "list")
     assert (done.stdout, "there are no runs yet" in done.stderr) == ("", True)
 
 
-def test_a_record_that_cannot_be_read_is_not_the_last_run(run: Run) -> None:
+def test_a_record_that_cannot_be_read_is_not_the_last_run(run: Run, llmops: Llmops) -> None:
     broken = run.paths.run("99991231-000000-town").record
     broken.parent.mkdir()
     broken.write_text("{", encoding="utf-8")
-    shown = run_llmops("runs", "show", "last", "--json", cwd=run.paths.root)
+    shown = llmops("runs", "show", "last", "--json")
     assert json.loads(shown.stdout)["id"] == run.id
 
 
