@@ -8,6 +8,7 @@ it is given, its callers are read. A message that is nothing but a value is not 
 import ast
 import re
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -225,8 +226,8 @@ class Messages:
 
     def returned(self, path: str, *names: str) -> dict[str, set[str]]:
         """What functions of a file return, for those that tell without an error."""
-        told = Messages.__new__(Messages)
-        told.__dict__ = {**self.__dict__, "found": {}, "values": set()}
+        told = copy(self)
+        told.found, told.values = {}, set()
         for scope in self.scopes:
             if not str(scope.module.path).endswith(path) or scope.function is None:
                 continue
