@@ -229,6 +229,35 @@ def test_a_killed_training_comes_to_the_same_end(starter: Path, tiny_base: Path)
     assert killed.metrics["loss"] == whole.metrics["loss"]
 
 
+def test_what_was_killed_after_its_last_step_is_finished_from_it(
+    starter: Path, tiny_base: Path
+) -> None:
+    argv = ["run", "recipes/sft.yaml", "base=town-base:v1", *FEW_STEPS, "args.save_steps=100"]
+    phases = ".llmops/runs/*/sft/1/phases.jsonl"
+    before = {*starter.glob(phases)}
+
+    def saving() -> set[Path]:
+        new = {*starter.glob(phases)} - before
+        return {file for file in new if '"saving"' in file.read_text(encoding="utf-8")}
+
+    with watched(starter, *argv, "output.model=cut") as process:
+        (cut,) = until(saving, 60, process)
+        process.kill()
+        for engine in engine_processes(starter):
+            with suppress(psutil.NoSuchProcess):
+                engine.kill()
+    assert end_of([p.pid for p in engine_processes(starter)]) == []
+    assert '"done"' not in cut.read_text(encoding="utf-8")
+    said = run_llmops(*argv, "output.model=cut", cwd=starter)
+    assert said.returncode == 0, said.stderr
+    assert "going on from step 4 of an earlier attempt" in said.stderr
+    assert run_llmops(*argv, "output.model=uncut", cwd=starter).returncode == 0
+    finished, whole = (registry(starter).versions(name)[0] for name in ("cut", "uncut"))
+    assert finished.digest == whole.digest
+    assert finished.golden == whole.golden
+    assert finished.metrics["loss"] == whole.metrics["loss"]
+
+
 def step_of(checkpoint: Path) -> int:
     return int(checkpoint.name.rpartition("-")[2])
 

@@ -60,6 +60,24 @@ def test_early_stopping_is_a_finish_with_the_best_checkpoint(
     assert weights.read_bytes() == (best / weights.name).read_bytes()
 
 
+def test_from_its_last_step_a_training_takes_no_other(
+    llamafactory: Environment, tiny_base: Path, tmp_path: Path
+) -> None:
+    """A step more, inside an epoch of two, would change the adapter."""
+    whole, again = (Attempt(tmp_path / name, tiny_base) for name in ("whole", "again"))
+    options = {**SFT, "max_steps": 3, "save_strategy": "steps", "save_steps": 100}
+    argv = whole.write(options)
+    run(llamafactory, [str(WORKER / "launcher.py"), *argv], whole.root, PYTHONHASHSEED="0")
+    last = {"resume_from_checkpoint": str(whole.output / "checkpoint-3")}
+    argv = again.write({**options, **last})
+    run(llamafactory, [str(WORKER / "launcher.py"), *argv], again.root, PYTHONHASHSEED="0")
+    for file in whole.result.iterdir():
+        assert file.read_bytes() == (again.result / file.name).read_bytes(), file.name
+    assert again.golden() == whole.golden()
+    state = json.loads((again.output / "trainer_state.json").read_text(encoding="utf-8"))
+    assert (state["global_step"], state["max_steps"]) == (3, 3)
+
+
 def test_two_processes_train_together_and_finish_once(
     llamafactory: Environment, tiny_base: Path, tmp_path: Path
 ) -> None:

@@ -134,14 +134,20 @@ def test_a_state_of_another_step_is_none(attempt: AttemptPaths) -> None:
     assert damage(attempt, folder) == "trainer_state.json does not tell of step 5"
 
 
-def test_none_goes_on_from_the_last_step(attempt: AttemptPaths) -> None:
-    """The engine would take one step more, and so each time that it is killed there."""
+def test_none_goes_on_with_a_reward_model(attempt: AttemptPaths) -> None:
+    """LLaMA-Factory takes them apart as it saves: of an adapter it then finds no weights, of a full
+    model it loads none and says nothing."""
+    folder = checkpoint(attempt, 5)
+    (folder / "value_head.safetensors").write_bytes(b"x")
+    assert damage(attempt, folder) == "the engine does not load the checkpoints of a reward model"
+
+
+def test_one_of_the_last_step_is_gone_on_from_too(attempt: AttemptPaths) -> None:
+    """Its weights are those that were to be saved; the worker takes no step more."""
     folder = checkpoint(attempt, 5)
     state = folder / "trainer_state.json"
-    state.write_text('{"global_step": 5, "max_steps": 6}', encoding="utf-8")
-    assert damage(attempt, folder) == ""
     state.write_text('{"global_step": 5, "max_steps": 5}', encoding="utf-8")
-    assert damage(attempt, folder).startswith("training ends there")
+    assert damage(attempt, folder) == ""
 
 
 def test_figures_stay_when_weights_go(attempt: AttemptPaths) -> None:

@@ -45,6 +45,12 @@ def test_an_adapter(attempt: AttemptPaths) -> None:
     assert found.metrics == {"train_loss": 1.5, "epoch": 2.0}
 
 
+def test_speed_and_mean_loss_of_a_rest_are_not_those_of_the_training(attempt: AttemptPaths) -> None:
+    config = 'stage: "sft"\nresume_from_checkpoint: "/earlier/checkpoint-10"\n'
+    (attempt.root / "config.yaml").write_text(config)
+    assert finished(attempt).metrics == {"epoch": 2.0}
+
+
 def test_a_full_model(attempt: AttemptPaths) -> None:
     (attempt.result / "adapter_config.json").unlink()
     (attempt.result / "adapter_model.safetensors").rename(attempt.result / "model.safetensors")

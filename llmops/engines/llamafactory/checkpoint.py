@@ -14,6 +14,7 @@ from zipfile import BadZipFile, ZipFile
 from llmops.engines.llamafactory.evidence import check_weights
 from llmops.engines.llamafactory.seal import broken, seal
 from llmops.errors import Failed
+from llmops.registry.files import VALUE_HEAD
 from llmops.store.files import read_object
 from llmops.store.run_paths import AttemptPaths
 
@@ -45,8 +46,8 @@ def damage(attempt: AttemptPaths, folder: Path) -> str:
     state = read_object(folder / "trainer_state.json")
     if str(state.get("global_step")) != step:
         return f"trainer_state.json does not tell of step {step}"
-    if 0 < (state.get("max_steps") or 0) <= int(step):
-        return "training ends there, and the engine would take one step more"
+    if (folder / VALUE_HEAD).exists():
+        return "the engine does not load the checkpoints of a reward model"
     try:
         return _lack(folder) or _cut_off(folder) or broken(attempt, folder)
     except OSError as error:

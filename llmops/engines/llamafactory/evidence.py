@@ -25,7 +25,7 @@ def finished(attempt: AttemptPaths) -> Finished:
     stopped = ""
     if not (attempt.root / "base.json").is_file():
         stopped = _check_steps(attempt)
-        metrics = _metrics(attempt.output)
+        metrics = _metrics(attempt)
     last = _last_phase(attempt)
     if last != "done":
         raise Failed(
@@ -93,19 +93,31 @@ def _stopped_early(state: dict[str, Any]) -> bool:
     return bool(patience and waited is not None and waited >= patience)
 
 
-def _metrics(output: Path) -> dict[str, float]:
+def _metrics(attempt: AttemptPaths) -> dict[str, float]:
     """The engine's last figures: all_results.json and, from the log history, rewards."""
     found: dict[str, float] = {}
-    for entry in read_object(output / "trainer_state.json").get("log_history") or []:
+    for entry in read_object(attempt.output / "trainer_state.json").get("log_history") or []:
         for name, value in entry.items() if isinstance(entry, dict) else ():
             if name == "loss" or name.startswith(("rewards/", "eval_")):
                 found[name] = value
-    found.update(read_object(output / "all_results.json"))
+    found.update(read_object(attempt.output / "all_results.json"))
+    if _went_on(attempt):
+        # The engine takes all steps for those of the rest, which may be none.
+        found = {name: value for name, value in found.items() if not name.startswith("train_")}
     return {
         name: float(value)
         for name, value in found.items()
         if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     }
+
+
+def _went_on(attempt: AttemptPaths) -> bool:
+    """Whether it began from a checkpoint (compile.py)."""
+    try:
+        config = (attempt.root / "config.yaml").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return "\nresume_from_checkpoint: " in config
 
 
 def _last_phase(attempt: AttemptPaths) -> str:

@@ -105,9 +105,26 @@ def train(config: str, finish: dict[str, Any], phases: Phases) -> "Observer":
     observer = Observer(phases, figures, stop, beta(read_config(config)))
     if "tokens" in finish:
         keep(finish["tokens"], phases)
+    take_no_step_more()
     sys.argv = [sys.argv[0], config]
     run_exp(callbacks=[observer])
     return observer
+
+
+def take_no_step_more() -> None:
+    """Going on from a checkpoint of the last step, the trainer would take another before it looks
+    whether it is at its end. It is given no samples there, and so saves what it has read."""
+    from transformers import Trainer
+
+    samples = Trainer.get_batch_samples
+
+    def until_the_end(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if self.state.global_step < self.state.max_steps:
+            return samples(self, *args, **kwargs)
+        self.control.should_training_stop = True
+        return [], None
+
+    Trainer.get_batch_samples = until_the_end
 
 
 def load_onto_numbered_cpus() -> None:
