@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import psutil
 import pytest
 
@@ -185,20 +186,32 @@ def test_what_needs_the_disk_for_something_else_trains_all_the_same(
     assert [one.name for one in folder.parent.iterdir()] == ["data"] * there
 
 
-def shown(town: Path, cutoff: int) -> list[tuple[int, int]]:
-    """Of samples that were drawn: how many tokens, and how many more were cut off."""
-    file = recipe(town, "drawn")
-    rows = [{"messages": [*asked(10**n), said(10**n)]} for n in range(40)]
-    write_rows(town / "drawn.jsonl", rows)
-    done = run_llmops(
-        "data", "show", file, f"args.cutoff_len={cutoff}", "--json", "-n", 20, cwd=town
-    )
+def shown(town: Path, *overrides: str) -> list[dict[str, Any]]:
+    """The samples that were drawn."""
+    argv = ("data", "show", town / "drawn.yaml", *overrides, "--json", "-n", 20)
+    done = run_llmops(*argv, cwd=town)
     assert done.returncode == 0, done.stderr
-    parts = [sample[0] for sample in json.loads(done.stdout)["samples"]]
-    return [(sum(len(run["ids"]) for run in one["segments"]), one["cut"]) for one in parts]
+    return [sample[0] for sample in json.loads(done.stdout)["samples"]]
+
+
+def ids(sample: dict[str, Any]) -> list[int]:
+    return [token for run in sample["segments"] for token in run["ids"]]
 
 
 def test_what_is_cut_off_is_told_of_the_rows_that_were_drawn(town: Path) -> None:
-    short, whole = shown(town, 30), shown(town, 1000)
-    assert [kept + cut for kept, cut in short] == [kept for kept, _ in whole]
-    assert any(cut for _, cut in short)
+    recipe(town, "drawn")
+    rows = [{"messages": [*asked(10**n), said(10**n)]} for n in range(40)]
+    write_rows(town / "drawn.jsonl", rows)
+    short, whole = shown(town, "args.cutoff_len=30"), shown(town, "args.cutoff_len=1000")
+    assert [len(ids(one)) + one["cut"] for one in short] == [len(ids(one)) for one in whole]
+    assert any(one["cut"] for one in short)
+
+
+def test_the_rows_that_are_shown_are_those_that_are_trained_on(town: Path) -> None:
+    trained(town, "drawn", "args.seed=7")
+    (entry,) = entries(town)
+    (file,) = entry.rglob("train/*.arrow")
+    there = pl.read_ipc_stream(file)["input_ids"].to_list()
+    found = [ids(one) for one in shown(town, "args.seed=7")]
+    assert len(there) == 18  # of 20 two are held back
+    assert all(one in found for one in there)

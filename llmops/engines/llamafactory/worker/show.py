@@ -29,6 +29,8 @@ _TOKENIZER = (
     "new_special_tokens_config",
     "resize_vocab",
 )
+_DRAWS = "seed"
+"""What decides which rows of a limit are read, and how files are mixed."""
 # Of what the engine reads, tokenizes or keeps, llmops wants the first rows, once, in this process.
 _FIXED: dict[str, Any] = {
     "val_size": 0.0,
@@ -100,7 +102,7 @@ def options(config: dict[str, Any], folder: str) -> dict[str, Any]:
 
     from llamafactory.hparams import DataArguments
 
-    wanted = {field.name for field in fields(DataArguments) if field.init} | set(_TOKENIZER)
+    wanted = {field.name for field in fields(DataArguments) if field.init} | {*_TOKENIZER, _DRAWS}
     found = {name: value for name, value in config.items() if name in wanted}
     rows = min(found.get("max_samples") or ROWS, ROWS)
     told = {"stage": config["stage"], "do_train": True, "output_dir": folder, "use_cpu": True}
