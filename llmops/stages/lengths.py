@@ -28,7 +28,7 @@ def check_enough(
     left over, and ends without any. Nothing is said of files that were not counted whole."""
     spec = recipe.spec
     packing = spec.args.get("packing")
-    whole = all(max(one.samples, one.limit or 0) <= min(ROWS, one.samples) for one in data)
+    whole = all((one.limit or 0) <= one.samples <= ROWS for one in data)
     if spec.stage != "cpt" or packing is False or not whole or len(known) < len(spec.data.train):
         return
     # An explicit `packing` takes one token off the cutoff (hparams/data_args.py).
@@ -58,10 +58,9 @@ def lengths(
         else ""
     )
     line = f"about {tokens / rows:,.0f} tokens a sample, the longest {longest:,}{some}; "
-    packed = f"packed into samples of {cutoff:,}" if recipe.packed else ""
-    if packed and (recipe.stage == "cpt" or not over):
-        return (line + packed,)
-    if over:
-        cut = f"{over / rows:.1%} are longer than cutoff_len {cutoff:,} and are cut"
-        return (f"{line}{cut}{', ' * bool(packed)}{packed}",)
-    return (f"{line}none is cut at cutoff_len {cutoff:,}",)
+    told = []
+    if over and not (recipe.packed and recipe.stage == "cpt"):
+        told.append(f"{over / rows:.1%} are longer than cutoff_len {cutoff:,} and are cut")
+    if recipe.packed:
+        told.append(f"packed into samples of {cutoff:,}")
+    return (line + (", ".join(told) or f"none is cut at cutoff_len {cutoff:,}"),)

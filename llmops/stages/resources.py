@@ -238,12 +238,13 @@ def _checkpoints(args: Mapping[str, Any], steps: int | None) -> int:
     return min((n for n in (made, most) if n is not None), default=1)
 
 
-def steps_of(recipe: TrainRecipe, samples: int) -> int | None:
-    """How many optimizer steps a recipe asks for; None when packing decides."""
+def steps_of(recipe: TrainRecipe, samples: int | None) -> int | None:
+    """How many optimizer steps a recipe asks for; None when packing decides, or how many samples
+    there are is not known."""
     args = recipe.args
     if int(args.get("max_steps", -1)) > 0:
         return int(args["max_steps"])
-    if recipe.packed:
+    if recipe.packed or samples is None:
         return None
     return math.ceil(
         samples / _batch(args, recipe.resources.devices) * float(args.get("num_train_epochs", 3.0))

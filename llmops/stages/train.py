@@ -87,9 +87,7 @@ class Train(Stage):
         if environment is None:
             reasons = (*reasons, f"{recipe.engine} is not installed: options unchecked")
         samples = sum(item.limit or item.samples for item in known)
-        steps = steps_of(recipe, samples)
-        if len(known) < len(train) and int(recipe.args.get("max_steps", -1)) <= 0:
-            steps = None
+        steps = steps_of(recipe, samples if len(known) == len(train) else None)
         kind = "adapter" if recipe.args.get("finetuning_type", "lora") == "lora" else "full"
         command = self._preview(node, payload, context)
         told = command.notes if command is not None else ()
