@@ -1,17 +1,18 @@
-"""`llmops models`: the versions of this project's models and their aliases."""
+"""`llmops models`: the versions of this project's models. Their aliases: models_aliases.py."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from llmops.registry.aliases import Move
-    from llmops.registry.store import Registry
+from llmops.cli import models_aliases
+from llmops.cli.opened import opened_registry
+from llmops.cli.person import name_of_person
 
 app = typer.Typer(
     no_args_is_help=True, help="List, show, add and verify model versions; move their aliases."
 )
+app.add_typer(models_aliases.app)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -25,7 +26,7 @@ def list_(json: Json = False) -> None:
     from llmops.cli.output import note, print_json, print_table
     from llmops.registry.report import COLUMNS, listed, row
 
-    versions = listed(_registry())
+    versions = listed(opened_registry())
     if json:
         print_json(versions)
     elif versions:
@@ -45,7 +46,7 @@ def show(
     from llmops.cli.output import print_json
     from llmops.registry.report import lines, shown
 
-    registry = _registry()
+    registry = opened_registry()
     found = shown(registry.resolve(version), registry)
     if json:
         print_json(found)
@@ -79,7 +80,7 @@ def add(
     from llmops.spec.settings import load_settings
 
     check_names(name, alias)
-    settings, registry = load_settings(), _registry()
+    settings, registry = load_settings(), opened_registry()
     model = examine(path, base, registry, settings.root)
     environment = training_environment(settings) if engine_check else None
     if environment is not None:
@@ -93,110 +94,7 @@ def add(
     if not manifest.golden:
         note("warning: it has no golden prompts, so nothing verifies it in a server")
     if alias is not None:
-        registry.move(name, alias, manifest.number, why="added", by=_user())
-
-
-@app.command()
-def promote(
-    version: Annotated[str, typer.Argument(metavar="NAME:vN", help="Or NAME@ALIAS.")],
-    alias: Annotated[str, typer.Argument(help="The alias that moves, such as production.")],
-    override: Annotated[
-        bool, typer.Option("--override", help="Without passed evidence; --why is kept with it.")
-    ] = False,
-    why: Annotated[str, typer.Option(metavar="TEXT", help="The reason, for the record.")] = "",
-) -> None:
-    """Let an alias name a version whose newest evidence has passed. Exit code 3 when not.
-
-    Example: llmops models promote town:v3 production
-    """
-    from llmops.cli.output import note
-    from llmops.registry.evidence import EvidenceLog
-    from llmops.registry.promotion import promote
-
-    registry = _registry()
-    log = EvidenceLog(registry.paths)
-    move = promote(version, alias, registry, log, override=override, why=why, by=_user())
-    if move is None:
-        target = registry.resolve(version)
-        note(f"{target.name}@{alias} already names {target.id}")
-    else:
-        _print_move(move)
-
-
-@app.command()
-def rollback(
-    name: str,
-    alias: Annotated[str, typer.Argument(help="The alias that moves back.")] = "production",
-    why: Annotated[str, typer.Option(metavar="TEXT", help="The reason, for the record.")] = "",
-) -> None:
-    """Let an alias name what it named before, in one recorded move; again: the one before that.
-
-    Example: llmops models rollback town --why "answers in French"
-    """
-    from llmops.registry.promotion import rollback
-
-    _print_move(rollback(name, alias, _registry(), why=why, by=_user()))
-
-
-@app.command()
-def evidence(
-    version: Annotated[str, typer.Argument(metavar="NAME[:vN]", help="A model, or a version.")],
-    json: Json = False,
-) -> None:
-    """Show what was measured of a model's versions, and what was overridden, oldest first.
-
-    Example: llmops models evidence town:v3
-    """
-    from llmops.cli.output import note, print_json, print_table
-    from llmops.registry.report import EVIDENCE_COLUMNS, evidence_of, evidence_row
-
-    found = evidence_of(version, _registry())
-    if json:
-        print_json([piece.model_dump() for piece in found])
-    elif found:
-        print_table("", EVIDENCE_COLUMNS, [evidence_row(piece) for piece in found])
-    else:
-        note(f"there is no evidence about {version}")
-
-
-@app.command("alias")
-def alias_(
-    version: Annotated[str, typer.Argument(metavar="NAME:vN", help="Or NAME@ALIAS.")],
-    alias: Annotated[str, typer.Argument(help="The alias that moves, such as production.")],
-    why: Annotated[str, typer.Option(metavar="TEXT", help="The reason, for the record.")] = "",
-) -> None:
-    """Let an alias name a version, whatever is known of it. The move is recorded.
-
-    Example: llmops models alias town:v3 production --why "v4 answers in French"
-    """
-    from llmops.cli.output import note
-
-    registry = _registry()
-    target = registry.resolve(version)
-    move = registry.move(target.name, alias, target.number, why=why, by=_user())
-    if move is None:
-        note(f"{target.name}@{alias} already names {target.id}")
-    else:
-        _print_move(move)
-
-
-@app.command()
-def history(name: str, json: Json = False) -> None:
-    """Show every move of every alias of a model, oldest first.
-
-    Example: llmops models history town
-    """
-    from llmops.cli.output import note, print_json, print_table
-
-    registry = _registry()
-    moves = registry.history(name)
-    if json:
-        print_json([move.model_dump() for move in moves])
-    elif moves:
-        rows = [(m.time, m.alias, m.version, m.before or "-", m.why, m.by) for m in moves]
-        print_table("", ("time", "alias", "version", "before", "why", "by"), rows)
-    else:
-        note(f"no alias of {name} has moved")
+        registry.move(name, alias, manifest.number, why="added", by=name_of_person())
 
 
 @app.command()
@@ -207,24 +105,4 @@ def verify(name: Annotated[str | None, typer.Argument(help="Default: all models.
     """
     from llmops.registry.report import verify_all
 
-    verify_all(_registry(), name, report=print)
-
-
-def _registry() -> "Registry":
-    from llmops.registry.store import Registry
-    from llmops.spec.settings import load_settings
-    from llmops.store.paths import ProjectPaths
-
-    return Registry(ProjectPaths(load_settings().root))
-
-
-def _print_move(move: "Move") -> None:
-    name = move.version.rpartition(":")[0]
-    print(f"{name}@{move.alias}: {move.before or 'nothing'} -> {move.version}")
-
-
-def _user() -> str:
-    """Who moves an alias by hand, for the record."""
-    from llmops.cli.person import person
-
-    return person().removeprefix("cli:")
+    verify_all(opened_registry(), name, report=print)

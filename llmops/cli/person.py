@@ -10,3 +10,8 @@ def person() -> str:
     except (KeyError, OSError):
         # A user id without a name, as in many containers.
         return "cli:unknown"
+
+
+def name_of_person() -> str:
+    """Who moves an alias by hand, for the record."""
+    return person().removeprefix("cli:")
