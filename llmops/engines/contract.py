@@ -55,6 +55,12 @@ class DataSet:
     """The engine's loader would misread the file: a converted copy is compiled instead."""
     same_answers: int = 0
     """Preference pairs whose two answers are the same; they teach nothing."""
+    reference: str = ""
+    """What the recipe names it by; of a snapshot of preferences with its number."""
+    snapshot: str = ""
+    """The digest of the snapshot that it is a part of."""
+    licence: str | None = None
+    """As its source names it; None: unknown."""
 
 
 @dataclass(frozen=True)

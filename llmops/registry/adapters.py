@@ -23,10 +23,11 @@ _MERGE = "merge it into its base (LLaMA-Factory: `export`) and add the merged mo
 
 @dataclass(frozen=True)
 class Adapter:
-    """A servable adapter. rank: the highest of its modules; base: the directory, Hub name or
-    version that its config names; dtype: of its weights, by torch's name."""
+    """A servable adapter. rank: the highest of its modules; alpha: as its config says; base: the
+    directory, Hub name or version that its config names; dtype: of its weights, by torch's name."""
 
     rank: int
+    alpha: float
     base: str
     dtype: str | None
     tensors: dict[str, Tensor]
@@ -43,9 +44,8 @@ def read_adapter(directory: Path) -> Adapter:
         )
     tensors = read_header(directory / ADAPTER_WEIGHTS)
     rank = _rank(config, tensors, directory)
-    return Adapter(
-        rank, str(config.get("base_model_name_or_path") or ""), dtype_of(tensors), tensors
-    )
+    base = str(config.get("base_model_name_or_path") or "")
+    return Adapter(rank, config["lora_alpha"], base, dtype_of(tensors), tensors)
 
 
 def check_fits(adapter: Adapter, directory: Path, base: Path) -> None:

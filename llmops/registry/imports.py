@@ -10,14 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llmops.engines.contract import Environment, ModelFiles
+from llmops.environments.packages import packages
 from llmops.errors import BadInput
 from llmops.registry.adapters import check_fits, read_adapter
 from llmops.registry.aliases import check_alias
 from llmops.registry.files import headers, kind_of, model_files, read_json
 from llmops.registry.golden import compute_golden
+from llmops.registry.licence import licence_of, made_from
 from llmops.registry.locate import Located, adapter_base, locate_base
 from llmops.registry.manifest import Draft, Golden, Lineage, Manifest
 from llmops.registry.store import Registry
+from llmops.registry.template import template_of
 from llmops.registry.weights import dtype_of
 from llmops.spec.reference import NAME
 from llmops.spec.settings import Settings
@@ -72,10 +75,12 @@ def add_existing(
     root: Path,
     *,
     environment: Environment | None,
+    licence: str | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Manifest:
     """Register `model` as the next version of `name`. environment: of the training engine, which
-    computes the golden prompts; without one nothing can later verify the version in a server."""
+    computes the golden prompts; without one nothing can later verify the version in a server.
+    licence: of the model, in place of what its directory says."""
     golden: list[Golden] = []
     if environment is not None:
         golden = compute_golden(model.files, environment, model.dtype)
@@ -87,10 +92,15 @@ def add_existing(
         stage="import",
         base=model.base.id if model.base else None,
         base_digest=model.base.digest if model.base else None,
+        template=template_of(model.files.directory),
+        licences=made_from(model.base).model_copy(
+            update={"own": licence or licence_of(model.directory)}
+        ),
         dtype=model.dtype,
         golden=golden,
         lineage=Lineage(
             imported_from=str(source),
+            packages=packages(environment),
             engine=environment.engine if environment else None,
             engine_version=environment.version if environment else None,
         ),

@@ -27,8 +27,9 @@ def completed(draft: Draft, source: Path) -> tuple[Draft, list[str]]:
         return draft.model_copy(update={"dtype": dtype}), names
     if not draft.base:
         raise BadInput("an adapter needs a base", where=display(source), fix="name it: --base BASE")
-    rank = read_adapter(source).rank
-    return draft.model_copy(update={"dtype": dtype, "lora_rank": rank}), names
+    adapter = read_adapter(source)
+    known = {"dtype": dtype, "lora_rank": adapter.rank, "lora_alpha": adapter.alpha}
+    return draft.model_copy(update=known), names
 
 
 def copy_file(source: Path, target: Path, progress: Callable[[str, int, int], None] | None) -> str:

@@ -47,11 +47,40 @@ class Golden(Spec):
 
 
 class DataUsed(Spec):
-    """A data file that went into a version. path: relative to the project if below it."""
+    """A data file that went into a version. path: relative to the project if below it; reference:
+    what the recipe named it by."""
 
     path: str
     sha256: str
     samples: int
+    reference: str | None = None
+
+
+class SnapshotUsed(Spec):
+    """A snapshot of preferences that went into a version: preferences:NAME@N, and its digest."""
+
+    id: str
+    digest: str
+
+
+class Template(Spec):
+    """How chats become tokens. name: the engine's template, where a recipe insisted; sha256: of the
+    chat template that the model (an adapter's base) carries, None when it carries none."""
+
+    name: str | None = None
+    sha256: str | None = None
+
+
+class Licences(Spec):
+    """As their sources name them, by SPDX id or otherwise; None: unknown, which is never guessed.
+
+    own: of the model, as it was added. base: of the weights that it was made from. data: of all
+    that it was trained on, its parents included, by reference.
+    """
+
+    own: str | None = None
+    base: str | None = None
+    data: dict[str, str | None] = Field(default_factory=dict)
 
 
 class Lineage(Spec):
@@ -64,6 +93,10 @@ class Lineage(Spec):
     resolved: dict[str, Any] = Field(default_factory=dict, description="the recipe as it ran")
     parent: str | None = Field(None, description="the version it was trained from")
     data: list[DataUsed] = Field(default_factory=list)
+    preferences: list[SnapshotUsed] = Field(default_factory=list)
+    packages: dict[str, str] = Field(
+        default_factory=dict, description="versions of what made it, by distribution"
+    )
     stopped: str = Field("", description="why its training ended before the last step")
     engine: str | None = None
     engine_version: str | None = None
@@ -84,6 +117,9 @@ class Draft(Spec):
     base: str | None = None
     base_digest: str | None = None
     lora_rank: int | None = None
+    lora_alpha: float | None = None
+    template: Template | None = Field(None, description="None: made before this was recorded")
+    licences: Licences = Field(default_factory=lambda: Licences())
     dtype: str | None = None
     fingerprint: str | None = None
     parts: dict[str, str] = Field(default_factory=dict)
@@ -96,6 +132,8 @@ class Manifest(Draft):
     """A version. Immutable once written.
 
     files: sha256 of each file by name. digest: sha256 over the names and digests of `files`.
+    What a manifest of before a field lacks reads as unknown: `format` is raised for what an older
+    reader would take wrongly, and a field that it does not know it refuses.
     """
 
     format: Literal[1] = 1

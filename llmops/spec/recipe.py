@@ -32,12 +32,21 @@ class DataFile(Spec):
         None, description="the file's own column for each of the layout's, e.g. {text: body}"
     )
     limit: int | None = Field(None, ge=1, description="use only so many samples")
+    licence: str | None = Field(
+        None, min_length=1, description="for the record; left out: as the data's card says"
+    )
 
     @model_validator(mode="after")
     def _one_of(self) -> "DataFile":
         if bool(self.path) == (self.preferences is not None):
             raise ValueError("give either `path` or `preferences`")
         return self
+
+    @property
+    def reference(self) -> str:
+        """As it is written in short."""
+        named = f"preferences:{self.preferences}"
+        return named if self.preferences is not None else f"path:{self.path}"
 
 
 def _data_reference(value: Any) -> Any:

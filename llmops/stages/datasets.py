@@ -5,6 +5,7 @@ those that are held out. One that an earlier stage of the run has yet to make is
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,8 @@ def inspect_file(
     key = (*key, "path")
     path = node.declared.file(file.path, key, context.settings.root)
     place = partial(node.declared.source.where, key)
-    return context.inspections.inspect(file, path, where=place, wanted=wanted)
+    found = context.inspections.inspect(file, path, where=place, wanted=wanted)
+    return replace(found, reference=file.reference, licence=file.licence)
 
 
 def _check_plain(node: Node, file: DataFile, key: Key) -> None:
@@ -133,6 +135,9 @@ def _of_snapshot(
         samples=min(file.limit or count, count),
         sha256=snapshot.manifest.files[part],
         limit=file.limit if limited else None,
+        reference=snapshot.id,
+        snapshot=snapshot.digest,
+        licence=file.licence,
         # first_prompts stays empty: the users' words are nobody's golden prompts.
     )
 

@@ -9,9 +9,12 @@ from pathlib import Path
 from llmops.data.convert import write_converted
 from llmops.engines.contract import Cause, Command, DataSet, Engine, Environment, Progress
 from llmops.environments.machine import memory_kills
+from llmops.environments.packages import packages
 from llmops.errors import Failed, Interrupted, OutOfMemory, Passing
+from llmops.registry.licence import made_from
 from llmops.registry.locate import Located, located
-from llmops.registry.manifest import DataUsed, Draft, Golden, Lineage
+from llmops.registry.manifest import DataUsed, Draft, Golden, Lineage, SnapshotUsed
+from llmops.registry.template import template_of
 from llmops.runner.alarm import Alarm, Alarms
 from llmops.runner.fingerprint import fingerprint
 from llmops.runner.limits import Limits
@@ -145,30 +148,57 @@ def register(
         base=under[0],
         base_digest=under[1],
         lora_rank=finished.lora_rank,
+        template=template_of(
+            base.files.directory if adapter and base else finished.directory,
+            getattr(attempt.node.spec, "template", None),
+        ),
+        licences=made_from(base, data),
         fingerprint=fingerprint(parts),
         parts=parts,
         golden=_golden(attempt),
         metrics=finished.metrics,
-        lineage=Lineage(
-            run=attempt.run,
-            stage=attempt.node.name,
-            attempt=attempt.number,
-            recipe=context.relative(attempt.node.declared.path),
-            resolved=attempt.node.declared.source.data,
-            parent=base.id if base else None,
-            data=[
-                DataUsed(path=context.relative(d.path), sha256=d.sha256, samples=d.samples)
-                for d in data
-            ],
-            stopped=finished.stopped,
-            engine=environment.engine,
-            engine_version=environment.version,
-        ),
+        lineage=_lineage(attempt, context, environment, base, data, finished.stopped),
     )
     manifest = context.registry.add(draft, finished.directory)
     for paths in attempts_at(fingerprint(parts), context):
         engine.prune(paths)
     return located(manifest, context.registry)
+
+
+def _lineage(
+    attempt: Attempt,
+    context: Context,
+    environment: Environment,
+    base: Located | None,
+    data: Sequence[DataSet],
+    stopped: str,
+) -> Lineage:
+    used = [
+        DataUsed(
+            path=context.relative(one.path),
+            sha256=one.sha256,
+            samples=one.samples,
+            reference=one.reference or None,
+        )
+        for one in data
+    ]
+    snapshots = [
+        SnapshotUsed(id=one.reference, digest=one.snapshot) for one in data if one.snapshot
+    ]
+    return Lineage(
+        run=attempt.run,
+        stage=attempt.node.name,
+        attempt=attempt.number,
+        recipe=context.relative(attempt.node.declared.path),
+        resolved=attempt.node.declared.source.data,
+        parent=base.id if base else None,
+        data=used,
+        preferences=snapshots,
+        packages=packages(environment),
+        stopped=stopped,
+        engine=environment.engine,
+        engine_version=environment.version,
+    )
 
 
 def _base_of_adapter(base: Located) -> tuple[str, str]:

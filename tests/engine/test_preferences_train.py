@@ -11,7 +11,7 @@ import pytest
 from llmops.engines.contract import Environment
 from llmops.preferences.erasure import redact
 from llmops.preferences.snapshot import Snapshot, find_snapshot
-from llmops.registry.manifest import Manifest
+from llmops.registry.manifest import Manifest, SnapshotUsed
 from llmops.registry.store import Registry
 from llmops.store.paths import ProjectPaths
 from tests.conftest import run_llmops
@@ -133,6 +133,7 @@ def test_a_round_trains_on_what_users_said(
     assert street / data.path == snapshot.train
     assert data.sha256 == snapshot.manifest.files["train.jsonl"]
     assert data.samples == snapshot.counts["train"] > 20
+    assert version.lineage.preferences == [SnapshotUsed(id=snapshot.id, digest=snapshot.digest)]
     attempt = ProjectPaths(street).run(version.lineage.run).attempt("train", 1)
     log = attempt.log.read_text(encoding="utf-8")
     assert "Which tree stands at number" in log

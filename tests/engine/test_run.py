@@ -63,6 +63,10 @@ def test_a_version_knows_where_it_comes_from(quick: Path) -> None:
     assert manifest.lineage.parent == "town-base:v1"
     assert manifest.lineage.recipe == "recipes/cpt.yaml"
     assert manifest.lineage.data[0].path == "recipes/data/town_cpt.jsonl"
+    assert manifest.lineage.data[0].reference == "path:data/town_cpt.jsonl"
+    assert {"llmops", "llamafactory", "torch", "peft"} <= manifest.lineage.packages.keys()
+    assert manifest.template is not None
+    assert manifest.template.sha256 is not None
     assert len(manifest.golden) == 4
     assert manifest.metrics["train_loss"] > 0
 
