@@ -5,6 +5,9 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+_LONG = 200
+"""Rows."""
+
 
 def print_json(value: Any) -> None:
     json.dump(value, sys.stdout, indent=2, ensure_ascii=False, default=str)
@@ -12,7 +15,12 @@ def print_json(value: Any) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table as wide as it needs on a terminal; without one, it is not cut."""
+    """A table as wide as it needs on a terminal; without one, it is not cut. A long one is plain
+    text, for rich takes a second for a thousand rows."""
+    rows = [*rows]
+    if len(rows) > _LONG:
+        _print_plain([columns, *rows])
+        return
     from rich.console import Console
     from rich.table import Table
 
@@ -26,6 +34,12 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
     if title:  # a table's own is no wider than the table
         console.print(title, style="italic", markup=False, highlight=False, soft_wrap=True)
     console.print(table)
+
+
+def _print_plain(rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    line = "  ".join(f"{{:<{width}}}" for width in widths)
+    sys.stdout.write("".join(f"{line.format(*row).rstrip()}\n" for row in rows))
 
 
 def plain(text: str) -> str:

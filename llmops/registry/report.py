@@ -9,6 +9,7 @@ from typing import Any
 from llmops.environments.machine import size_text
 from llmops.errors import Failed
 from llmops.registry.evidence import Evidence, EvidenceLog
+from llmops.registry.index import Row
 from llmops.registry.manifest import Golden, Manifest
 from llmops.registry.store import Registry
 from llmops.spec.source import display
@@ -24,8 +25,8 @@ def listed(registry: Registry) -> list[dict[str, Any]]:
 
 def listed_of(name: str, registry: Registry) -> list[dict[str, Any]]:
     """The versions of one model, oldest first."""
-    aliases = registry.aliases(name)
-    return [_entry(manifest, aliases, registry) for manifest in registry.versions(name)]
+    aliases, folder = _aliases(name, registry), display(registry.paths.model(name))
+    return [_entry(row, aliases, folder) for row in registry.rows(name)]
 
 
 def row(entry: dict[str, Any]) -> tuple[str, ...]:
@@ -48,7 +49,7 @@ def shown(manifest: Manifest, registry: Registry) -> dict[str, Any]:
     history = registry.history(manifest.name)
     version = str(manifest.id)
     return {
-        **_entry(manifest, registry.aliases(manifest.name), registry),
+        **_entry(registry.row(manifest), _aliases(manifest.name, registry), ""),
         **record,
         "directory": str(registry.directory(manifest)),
         "golden": len(manifest.golden),
@@ -142,21 +143,29 @@ def verify_all(registry: Registry, name: str | None, report: Callable[[str], Non
         raise Failed(first.what + others, where=first.where, fix=first.fix)
 
 
-def _entry(manifest: Manifest, aliases: dict[str, int], registry: Registry) -> dict[str, Any]:
+def _entry(row: Row, aliases: dict[int, list[str]], folder: str) -> dict[str, Any]:
     return {
-        "version": str(manifest.id),
-        "kind": manifest.kind,
-        "stage": manifest.stage,
-        "base": manifest.base,
-        "parent": manifest.lineage.parent,
-        "aliases": sorted(alias for alias, n in aliases.items() if n == manifest.number),
-        "size": registry.size(manifest),
-        "created": manifest.created,
-        "fingerprint": manifest.fingerprint,
-        "lora_rank": manifest.lora_rank,
-        "metrics": manifest.metrics,
-        "directory": display(registry.directory(manifest)),
+        "version": f"{row.name}:v{row.number}",
+        "kind": row.kind,
+        "stage": row.stage,
+        "base": row.base,
+        "parent": row.parent,
+        "aliases": aliases.get(row.number, []),
+        "size": row.size,
+        "created": row.created,
+        "fingerprint": row.fingerprint,
+        "lora_rank": row.lora_rank,
+        "metrics": row.metrics,
+        "directory": f"{folder}/v{row.number}",
     }
+
+
+def _aliases(name: str, registry: Registry) -> dict[int, list[str]]:
+    """The aliases of each version that has some, by number."""
+    found: dict[int, list[str]] = {}
+    for alias, number in sorted(registry.aliases(name).items()):
+        found.setdefault(number, []).append(alias)
+    return found
 
 
 def _prompt(golden: Golden) -> str:

@@ -5,7 +5,6 @@ whole or not at all; nothing here changes or removes one. Aliases are in aliases
 a model for training and serving in locate.py. A remote (the Hugging Face Hub) is not covered.
 """
 
-import os
 import re
 import shutil
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from pydantic import ValidationError
 from llmops.errors import BadInput, Failed, LlmopsError, NotFound
 from llmops.registry.aliases import Aliases, Move
 from llmops.registry.files import ADAPTER_CONFIG, headers
+from llmops.registry.index import MANIFEST, Index, Row, directories, numbers
 from llmops.registry.intake import completed, copy_file, name_base
 from llmops.registry.manifest import Draft, Manifest, VersionId
 from llmops.spec.reference import parse_reference
@@ -27,21 +27,18 @@ from llmops.store.digest import Digests, sha256_file, sha256_tree
 from llmops.store.files import Mark, mark_of
 from llmops.store.paths import ProjectPaths
 
-MANIFEST = "manifest.json"
-
-
-__all__ = ["Draft", "Registry"]
+__all__ = ["MANIFEST", "Draft", "Registry"]
 
 
 class Registry:
-    """The models of a project. Reading creates nothing on disk."""
+    """The models of a project. Reading changes nothing on disk but what the index remembers."""
 
     def __init__(self, paths: ProjectPaths, digests: Digests | None = None) -> None:
         self.paths = paths
         self.digests = digests if digests is not None else Digests(paths)
         self.alias_log = Aliases(paths)
         self._manifests: dict[VersionId, tuple[Mark | None, Manifest]] = {}
-        self._listed: dict[str, tuple[Mark | None, dict[str | None, list[Manifest]]]] = {}
+        self._index = Index(paths, self._read)
 
     @property
     def root(self) -> Path:
@@ -52,8 +49,23 @@ class Registry:
         """The models that have a version, by name."""
         if not self.paths.models.is_dir():
             return []
-        folders = [path for path in self.paths.models.iterdir() if path.is_dir()]
-        return sorted(folder.name for folder in folders if self._numbers(folder.name))
+        return sorted(path.name for path in self.paths.models.iterdir() if self.has(path.name))
+
+    def has(self, name: str) -> bool:
+        """Whether the model has a version."""
+        there = directories(self.paths.model(name))
+        return any((self.paths.version(name, n) / MANIFEST).is_file() for n in reversed(there))
+
+    def rows(self, name: str) -> list[Row]:
+        """The versions of a model in short, oldest first: quick, however many there are.
+
+        Raises Failed for a manifest that cannot be read.
+        """
+        return [*self._index.rows(name).values()]
+
+    def row(self, manifest: Manifest) -> Row:
+        """A version in short."""
+        return self._index.rows(manifest.name)[manifest.number]
 
     def versions(self, name: str) -> list[Manifest]:
         """The versions of a model, oldest first; none for a model that is not there.
@@ -114,7 +126,7 @@ class Registry:
 
     def history(self, name: str) -> list[Move]:
         """Every move of every alias of a model, oldest first. BadInput for no such model."""
-        if not self._numbers(name):
+        if not self.has(name):
             raise self.no_model(name)
         return self.alias_log.history(name)
 
@@ -128,29 +140,14 @@ class Registry:
     def find(self, name: str, fingerprint: str) -> Manifest | None:
         """The newest version of `name` with that fingerprint whose files are all there, whole as
         far as names, sizes and headers tell (`verify` reads everything)."""
-        found = reversed(self._by_fingerprint(name).get(fingerprint, ()))
+        found = (self._read(row.id) for row in reversed(self._index.made_with(name, fingerprint)))
         return next((manifest for manifest in found if self._is_complete(manifest)), None)
 
     def last_of(self, name: str, recipe: str, stage: str) -> Manifest | None:
         """The newest version of `name` that this stage of this recipe's file made."""
-        made = (one for found in self._by_fingerprint(name).values() for one in found)
-        of = [one for one in made if (one.lineage.recipe, one.lineage.stage) == (recipe, stage)]
-        return max(of, key=lambda one: one.number, default=None)
-
-    def _by_fingerprint(self, name: str) -> dict[str | None, list[Manifest]]:
-        """The versions of a model, oldest first, listed again when its directory has changed: a
-        plan of a thousand stages asks a thousand times."""
-        mark = mark_of(self.paths.model(name))
-        known = self._listed.get(name)
-        if known is None or known[0] != mark:
-            listed = [one for found in known[1].values() for one in found] if known else []
-            there = {one.number: one for one in listed}  # a version does not change
-            known = mark, {}
-            for n in self._numbers(name):
-                one = there.get(n) or self._read(VersionId(name, n))
-                known[1].setdefault(one.fingerprint, []).append(one)
-            self._listed[name] = known
-        return known[1]
+        rows = reversed(self._index.rows(name).values())
+        made = (row for row in rows if (row.recipe, row.by) == (recipe, stage))
+        return next((self._read(row.id) for row in made), None)
 
     def directory(self, manifest: Manifest) -> Path:
         return self.paths.version(manifest.name, manifest.number)
@@ -160,11 +157,11 @@ class Registry:
         files = (self.directory(manifest) / name for name in manifest.files)
         return sum(file.stat().st_size for file in files if file.is_file())
 
-    def children(self, version: VersionId) -> list[Manifest]:
+    def children(self, version: VersionId) -> list[Row]:
         """The versions of any model that were trained from `version`, or are adapters on it."""
         text = str(version)
-        everything = (one for name in self.names() for one in self.versions(name))
-        return [one for one in everything if text in (one.base, one.lineage.parent)]
+        everything = (row for name in self.names() for row in self.rows(name))
+        return [row for row in everything if text in (row.base, row.parent)]
 
     def add(
         self, draft: Draft, source: Path, progress: Callable[[str, int, int], None] | None = None
@@ -274,22 +271,13 @@ class Registry:
 
     def _numbers(self, name: str) -> list[int]:
         """The numbers of the complete versions."""
-        folder = str(self.paths.model(name))
-        numbers = self._directories(name)
-        return [n for n in numbers if os.path.isfile(f"{folder}/v{n}/{MANIFEST}")]
-
-    def _directories(self, name: str) -> list[int]:
-        """Their numbers; temporary directories have other names."""
-        folder = self.paths.model(name)
-        names = os.listdir(folder) if folder.is_dir() else []
-        found = (re.fullmatch(r"v([1-9][0-9]*)", one) for one in names)
-        return sorted(int(match[1]) for match in found if match)
+        return numbers(self.paths.model(name))
 
     def _next(self, name: str) -> int:
         """Above every number in use, also those that only a directory without a manifest or a
         move of an alias remembers: a name that was given never means another version."""
         moved = [VersionId.parse(move.version).number for move in self.alias_log.history(name)]
-        return max([0, *self._directories(name), *moved]) + 1
+        return max([0, *directories(self.paths.model(name)), *moved]) + 1
 
     def _read(self, version: VersionId) -> Manifest:
         path = self.paths.version(version.name, version.number) / MANIFEST

@@ -106,6 +106,10 @@ class ProjectPaths:
         """The evidence about the versions of a model, oldest first."""
         return self.models / name / "evidence.jsonl"
 
+    def notes(self, name: str) -> Path:
+        """Tags of the versions of a model and notes about them, oldest first."""
+        return self.models / name / "notes.jsonl"
+
     def lock(self, name: str) -> Path:
         """A lock file between processes. name: what is locked, e.g. `model-town`."""
         return self.locks / f"{name}.lock"
@@ -164,6 +168,10 @@ class ProjectPaths:
 
     def version(self, name: str, number: int) -> Path:
         return self.models / name / f"v{number}"
+
+    def index(self, name: str) -> Path:
+        """What was remembered of a model's versions (registry/index.py)."""
+        return self.cache / "models" / f"{name}.json"
 
     def aliases(self, name: str) -> Path:
         """The aliases of a model and every move of theirs, oldest first."""

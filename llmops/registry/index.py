@@ -1,0 +1,151 @@
+"""What is asked of many versions at once, without reading each manifest: a row for each.
+
+Manifests are the truth. Rows are remembered in the project's cache, a file for each model, and hold
+while the model's directory is as it was; after a change only what came is read. A file that is
+absent, damaged or of an older llmops costs the reading of all manifests, once. Whoever takes a
+version away changes the model's directory first, so that nobody goes on with what they remember.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from llmops.registry.manifest import Manifest, VersionId
+from llmops.store.files import Mark, mark_of
+from llmops.store.memory import Memory
+from llmops.store.paths import ProjectPaths
+
+MANIFEST = "manifest.json"
+_SETTLED = 100_000_000
+"""Nanoseconds. Within one tick of a file system's clock a directory may change twice and bear one
+time: what was listed so soon after a change is listed again."""
+_WORTH = 32
+"""So many manifests are read again rather than have the disk wait for a new file."""
+
+
+class Row(NamedTuple):
+    """A version in short. base: of an adapter; parent: the version it was trained from; size: bytes
+    of its files; recipe, by: the file and the stage that made it."""
+
+    name: str
+    number: int
+    kind: str
+    stage: str
+    base: str | None
+    parent: str | None
+    size: int
+    created: str
+    digest: str
+    fingerprint: str | None
+    lora_rank: int | None
+    metrics: dict[str, float]
+    recipe: str | None
+    by: str | None
+
+    @property
+    def id(self) -> VersionId:
+        return VersionId(self.name, self.number)
+
+
+Rows = dict[int, Row]
+
+
+class Index:
+    """The rows of a project's versions."""
+
+    def __init__(self, paths: ProjectPaths, read: Callable[[VersionId], Manifest]) -> None:
+        """read: the manifest of a version that is there."""
+        self._paths, self._read = paths, read
+        self._known: dict[str, tuple[Mark | None, Rows]] = {}
+        self._made: dict[str, tuple[Rows, dict[str | None, list[Row]]]] = {}
+
+    def rows(self, name: str) -> Rows:
+        """By number, ascending; none of a model that is not there. Raises Failed for a manifest
+        that cannot be read."""
+        mark = mark_of(self._paths.model(name))
+        if mark is None:
+            return {}
+        memory = None
+        if name not in self._known:
+            memory = Memory(self._paths.index(name))
+            self._known[name] = _remembered(memory, name)
+        held, rows = self._known[name]
+        if held == mark:
+            return rows
+        there = numbers(self._paths.model(name))
+        came = [n for n in there if n not in rows]
+        if there != [*rows]:
+            rows = {n: rows.get(n) or self._row(VersionId(name, n)) for n in there}
+        settled = time.time_ns() - mark[1] > _SETTLED
+        self._known[name] = mark if settled else None, rows
+        if len(came) >= _WORTH or (memory is not None and settled and len(there) >= _WORTH):
+            _remember(self._paths.index(name), *self._known[name])
+        return rows
+
+    def made_with(self, name: str, fingerprint: str) -> list[Row]:
+        """The versions of a model with that fingerprint, oldest first. A plan of a thousand stages
+        asks a thousand times."""
+        rows = self.rows(name)
+        known = self._made.get(name)
+        if known is None or known[0] is not rows:
+            known = self._made[name] = rows, {}
+            for row in rows.values():
+                known[1].setdefault(row.fingerprint, []).append(row)
+        return known[1].get(fingerprint, [])
+
+    def _row(self, version: VersionId) -> Row:
+        one = self._read(version)
+        folder = self._paths.version(one.name, one.number)
+        files = (folder / name for name in one.files)
+        return Row(
+            name=one.name,
+            number=one.number,
+            kind=one.kind,
+            stage=one.stage,
+            base=one.base,
+            parent=one.lineage.parent,
+            size=sum(file.stat().st_size for file in files if file.is_file()),
+            created=one.created,
+            digest=one.digest,
+            fingerprint=one.fingerprint,
+            lora_rank=one.lora_rank,
+            metrics=one.metrics,
+            recipe=one.lineage.recipe,
+            by=one.lineage.stage,
+        )
+
+
+def numbers(model: Path) -> list[int]:
+    """The numbers of the complete versions in a model's directory, ascending."""
+    return [n for n in directories(model) if os.path.isfile(f"{model}/v{n}/{MANIFEST}")]
+
+
+def directories(model: Path) -> list[int]:
+    """The numbers that were given: temporary directories have other names."""
+    try:
+        names = os.listdir(model)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    found = (one[1:] for one in names if one[:1] == "v" and one[1:2] not in ("", "0"))
+    return sorted(int(number) for number in found if number.isascii() and number.isdecimal())
+
+
+def _remembered(memory: Memory, name: str) -> tuple[Mark | None, Rows]:
+    if memory.get("columns") != [*Row._fields[1:]]:
+        return None, {}
+    mark = memory.get("mark")
+    rows = (Row(name, *row) for row in memory.get("rows"))
+    return (mark[0], mark[1], mark[2]) if mark else None, {row.number: row for row in rows}
+
+
+def _remember(file: Path, mark: Mark | None, rows: Rows) -> None:
+    memory = Memory(file)
+    for key, value in {
+        "columns": Row._fields[1:],
+        "mark": mark,
+        "rows": [row[1:] for row in rows.values()],
+    }.items():
+        memory.put(key, value)
+    memory.save()
