@@ -11,27 +11,38 @@ LLMOPS_DATABASE                      the database's URL (in the file: `database`
 device_hour = 2.5                # what an hour of one device costs
 currency = "EUR"
 
+[hub]
+organization = "acme"            # a model goes to acme/NAME on the Hub (`llmops models push`)
+repositories.town = "acme/city"  # ... unless it is to go elsewhere
+
 [[notify]]                       # who is told of failed runs, promotions, ... (spec/notify.py)
 url = "https://example.org/hook"
 on = ["failed", "approval"]
 secret_env = "LLMOPS_NOTIFY_SECRET"
+
+[aliases.town.production]        # what a move of this alias needs (spec/policy.py)
+needs = ["experiment"]
 """
 
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
 from llmops.errors import BadInput
-from llmops.spec.grammar import Spec
+from llmops.spec.grammar import Name, Spec
 from llmops.spec.notify import Notify
+from llmops.spec.policy import EVERY, Policies, Policy
 from llmops.spec.source import display
 from llmops.spec.suggest import did_you_mean, unfit
 
 FILE = "llmops.toml"
 ENGINES = ("llamafactory", "vllm")
+_PART = r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,95}"
+REPOSITORY = rf"^{_PART}/{_PART}$"
+"""ORG/REPO, as the Hub names a repository."""
 
 
 Device = Literal["cpu", "cuda"]
@@ -65,6 +76,17 @@ class Cost(Spec):
         return f"{seconds / 3600 * devices * self.device_hour:.2f} {self.currency}".strip()
 
 
+Repository = Annotated[str, Field(pattern=REPOSITORY)]
+
+
+class HubSettings(Spec):
+    """Where models are pushed to. organization: as ORGANIZATION/NAME, but for those that have a
+    repository of their own in `repositories`, ORG/REPO by name."""
+
+    organization: str | None = Field(None, pattern=rf"^{_PART}$")
+    repositories: dict[Name, Repository] = Field(default_factory=dict)
+
+
 class Settings(Spec):
     """root: the project's directory, which holds llmops.toml; cache: shared between projects;
     database: a URL, sqlite:///FILE or postgresql://...; None for SQLite in the project."""
@@ -75,6 +97,13 @@ class Settings(Spec):
     engines: EnginesSettings = Field(default_factory=EnginesSettings)
     cost: Cost = Field(default_factory=Cost)
     notify: list[Notify] = Field(default_factory=list)
+    hub: HubSettings = Field(default_factory=HubSettings)
+    aliases: Policies = Field(default_factory=dict)
+
+    def policy(self, name: str, alias: str) -> Policy | None:
+        """What llmops.toml declares for an alias of model `name`: its own first."""
+        declared = (self.aliases.get(model, {}).get(alias) for model in (name, EVERY))
+        return next((one for one in declared if one is not None), None)
 
     def engine(self, name: str) -> EngineSettings:
         found: EngineSettings = getattr(self.engines, name)
@@ -116,7 +145,7 @@ def load_settings(start: Path | None = None) -> Settings:
     try:
         return Settings.model_validate(data)
     except ValidationError as error:
-        item = error.errors()[0]
+        item = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
         key = ".".join(str(part) for part in item["loc"])
         place = f"LLMOPS_{key.replace('.', '_').upper()}"
         where = place if os.environ.get(place) else f"{display(file)} {key}"
@@ -134,8 +163,14 @@ def _known(place: tuple[int | str, ...]) -> list[str]:
     """The keys that there are at the place of an unknown one."""
     if len(place) == 1:
         return [*Settings.model_fields]
-    if place[0] in ("notify", "cost"):
-        return [*(Notify if place[0] == "notify" else Cost).model_fields]
+    tables: dict[str, type[Spec]] = {
+        "notify": Notify,
+        "cost": Cost,
+        "hub": HubSettings,
+        "aliases": Policy,
+    }
+    if place[0] in tables:
+        return [*tables[str(place[0])].model_fields]
     return [*ENGINES, "device", "python", "lock"]
 
 

@@ -58,6 +58,10 @@ def test_a_mistake_of_the_environment_is_not_the_files(
         ("[engine]\n", "did you mean `engines`?"),
         ("a = \n", "not valid TOML"),
         ("engines = 3\n", "engines: expected a mapping, found 3"),
+        ('[aliases.town.best]\nneed = ["evaluation"]\n', "did you mean `needs`?"),
+        ('[aliases.town.best]\nneeds = ["experimnt"]\n', "did you mean `experiment`?"),
+        ('[aliases.town.best]\nmax_age = "3d"\n', "`needs` names none"),
+        ("[aliases.town.v3]\nneeds = []\n", "looks like a version"),
     ],
 )
 def test_a_mistake_names_the_file(project: Path, text: str, words: str) -> None:
@@ -65,3 +69,11 @@ def test_a_mistake_names_the_file(project: Path, text: str, words: str) -> None:
     with pytest.raises(BadInput, match=r"llmops\.toml") as caught:
         load_settings()
     assert words in str(caught.value)
+
+
+def test_what_an_alias_needs_is_of_one_model_or_of_all(project: Path) -> None:
+    every = '[aliases."*".production]\nneeds = ["evaluation"]\n'
+    write(project, every + '[aliases.town.production]\nneeds = ["experiment"]\n')
+    found = [load_settings().policy(name, "production") for name in ("town", "city")]
+    assert [one.needs for one in found if one] == [["experiment"], ["evaluation"]]
+    assert load_settings().policy("town", "candidate") is None
