@@ -152,26 +152,12 @@ def diff(
 
     Example: llmops runs diff 20261120-193000-town last
     """
-    from llmops.cli.output import note, print_json, print_table
+    from llmops.cli.differences import print_differences
     from llmops.runner.compare import compare
     from llmops.spec.settings import load_settings
     from llmops.store.paths import ProjectPaths
 
-    found = compare(ProjectPaths(load_settings().root), a, b)
-    if json:
-        print_json(found)
-        return
-    if not found["differences"]:
-        note(f"{found['a']} and {found['b']} do not differ")
-        return
-    rows = [(one["key"], _cell(one["a"]), _cell(one["b"])) for one in found["differences"]]
-    print_table("", ("", found["a"], found["b"]), rows)
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return "" if value is None else str(value)
+    print_differences(compare(ProjectPaths(load_settings().root), a, b), json)
 
 
 app.command("queue")(runs_queue.queue)

@@ -8,10 +8,11 @@ from typing import Any
 import yaml
 
 from llmops.errors import BadInput
+from llmops.registry.diff import used
 from llmops.registry.store import Registry
-from llmops.runner.fingerprint import flatten
 from llmops.runner.observe import readings
 from llmops.runner.record import RunRecord, StageRecord, find_run
+from llmops.store.facts import Facts, differences, flatten
 from llmops.store.files import read_object
 from llmops.store.paths import ProjectPaths
 
@@ -36,29 +37,19 @@ _ENDED = ("state", "output")
 _SPEED = ("_runtime", "_per_second")
 """Figures that say again, less exactly, how long the stage took."""
 
-Facts = Mapping[str, Any]
-
 
 def compare(paths: ProjectPaths, a: str, b: str) -> dict[str, Any]:
-    """{"a", "b": the ids of two runs (each may be given as `last`), "differences": [{"key", "a",
-    "b"}]}, None for what one of them has not. Raises NotFound."""
+    """{"a", "b": the ids of two runs (each may be given as `last`), "differences": as of
+    store/facts.py}. Raises NotFound."""
     one, other = find_run(paths, a), find_run(paths, b)
-    found = _differences("", _asked(one), _asked(other))
+    found = differences(_asked(one), _asked(other))
     left, right = _stages(paths, one), _stages(paths, other)
     for name in {**left, **right}:
         facts = [side.get(name, {}) for side in (left, right)]
         if not all(facts):  # everything would be a difference
             facts = [{key: fact[key] for key in _ENDED if key in fact} for fact in facts]
-        found += _differences(f"{name}.", *facts)
+        found += differences(facts[0], facts[1], f"{name}.")
     return {"a": one.id, "b": other.id, "differences": found}
-
-
-def _differences(prefix: str, left: Facts, right: Facts) -> list[dict[str, Any]]:
-    return [
-        {"key": prefix + key, "a": left.get(key), "b": right.get(key)}
-        for key in {**left, **right}
-        if left.get(key) != right.get(key)
-    ]
 
 
 def _asked(record: RunRecord) -> Facts:
@@ -107,10 +98,7 @@ def _result(paths: ProjectPaths, record: RunRecord, stage: StageRecord) -> dict[
     """Data and figures of the version that it made or found; else how far it came."""
     version = Registry(paths).known(stage.output)
     if version is not None:
-        data = {
-            f"data.{place}": f"{one.path} ({one.samples:,} samples, {one.sha256[:12]})"
-            for place, one in enumerate(version.lineage.data)
-        }
+        data = {f"data.{name}": said for name, said in used(version).items()}
         told = {key: value for key, value in version.metrics.items() if not key.endswith(_SPEED)}
         return {**data, **{f"figures.{key}": value for key, value in told.items()}}
     try:

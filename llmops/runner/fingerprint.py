@@ -1,7 +1,6 @@
 """Fingerprints of stages, and what changed between two of them (design decision 3)."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from llmops.store.digest import sha256_json
 
@@ -9,20 +8,6 @@ from llmops.store.digest import sha256_json
 def fingerprint(parts: Mapping[str, str]) -> str:
     """sha256 over the parts: name -> digest or short value."""
     return sha256_json(dict(parts))
-
-
-def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested mappings and lists as one level of dotted keys."""
-    if isinstance(value, Mapping):
-        items = [(str(k), v) for k, v in value.items()]
-    elif isinstance(value, list):
-        items = [(str(i), v) for i, v in enumerate(value)]
-    else:
-        return {prefix: value}
-    flat: dict[str, Any] = {}
-    for key, item in items:
-        flat.update(flatten(item, f"{prefix}.{key}" if prefix else key))
-    return flat
 
 
 Told = Callable[[str], tuple[str, ...]]

@@ -10,11 +10,12 @@ from typing import Any
 
 from llmops.data.layouts import LAYOUTS, STAGE_LAYOUTS
 from llmops.registry.manifest import Manifest
-from llmops.runner.fingerprint import changes, flatten
+from llmops.runner.fingerprint import changes
 from llmops.runner.stage import Context, Node
 from llmops.spec.load import resolve_path
 from llmops.spec.recipe import DataFile
 from llmops.stages.datasets import inspect_file
+from llmops.store.facts import flatten
 
 _DATA = re.compile(r"(data\.train|data\.validation|tokenizer\.texts)\.([0-9]+)")
 _SNAPSHOT = re.compile(r".*/preferences/([^/]+)/([0-9]+)/[^/]+")

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from llmops.registry.evidence import Evidence, EvidenceLog
 from llmops.registry.locate import Located
 from llmops.registry.manifest import VersionId
-from llmops.runner.fingerprint import changes, fingerprint, flatten
+from llmops.runner.fingerprint import changes, fingerprint
 from llmops.runner.stage import Context, Node, Pending
 from llmops.spec.evaluation import EvaluateRecipe
 from llmops.store.digest import sha256_json
+from llmops.store.facts import flatten
 
 if TYPE_CHECKING:
     from llmops.evaluation.items import Asked

@@ -17,9 +17,10 @@ from llmops.preferences.mark import Yield, Yields, mark
 from llmops.preferences.report import Report
 from llmops.preferences.snapshot import Snapshot, snapshots
 from llmops.preferences.source import has_log
-from llmops.runner.fingerprint import changes, flatten
+from llmops.runner.fingerprint import changes
 from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared, Stage
 from llmops.spec.preferences import PreferencesRecipe
+from llmops.store.facts import flatten
 
 if TYPE_CHECKING:
     from llmops.preferences.build import Built

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from llmops.engines.contract import Progress
 from llmops.errors import Failed
 from llmops.gateway.routes import read_routes
-from llmops.runner.fingerprint import changes, fingerprint, flatten
+from llmops.runner.fingerprint import changes, fingerprint
 from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared, Stage
 from llmops.serving.resolve import Resolver
 from llmops.simulation.prompts import Prompt, read_prompts
@@ -18,6 +18,7 @@ from llmops.spec.deployment import Deployment
 from llmops.spec.load import Loaded, load_deployment
 from llmops.spec.simulation import SimulateRecipe
 from llmops.store.digest import sha256_json
+from llmops.store.facts import flatten
 from llmops.store.paths import DeploymentPaths
 
 if TYPE_CHECKING:

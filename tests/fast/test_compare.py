@@ -63,7 +63,7 @@ def test_versions_tell_their_data_and_figures(tmp_path: Path) -> None:
     found = differences(tmp_path, one, other)
     assert found["sft.output"] == ("town:v1", "town:v2")
     assert found["sft.figures.loss"] == (2.0, 1.5)
-    assert found["sft.data.0"][1] == "a.jsonl (12 samples, ffffffffffff)"
+    assert found["sft.data.a.jsonl"][1] == "12 samples, ffffffffffff"
 
 
 def test_of_a_run_that_failed_its_end_and_last_loss(tmp_path: Path) -> None:

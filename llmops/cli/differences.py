@@ -1,0 +1,27 @@
+"""How two runs or two versions differ, printed."""
+
+from typing import Any
+
+from llmops.cli.output import note, print_json, print_table
+
+
+def print_differences(found: dict[str, Any], json: bool) -> None:
+    """found: as runner/compare.py and registry/diff.py have it."""
+    if json:
+        print_json(found)
+        return
+    rows = [(one["key"], _cell(one["a"]), _changed(one)) for one in found["differences"]]
+    if rows:
+        print_table("", ("", found["a"], found["b"]), rows)
+    else:
+        note(f"{found['a']} and {found['b']} do not differ")
+
+
+def _changed(one: dict[str, Any]) -> str:
+    return _cell(one["b"]) + (f" ({one['delta']:+.6g})" if "delta" in one else "")
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return "" if value is None else str(value)

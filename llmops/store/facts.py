@@ -1,0 +1,34 @@
+"""Facts: what is known of something, by dotted key; and how two such differ."""
+
+from collections.abc import Mapping
+from typing import Any
+
+Facts = Mapping[str, Any]
+
+
+def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested mappings and lists as one level of dotted keys."""
+    if isinstance(value, Mapping):
+        items = [(str(k), v) for k, v in value.items()]
+    elif isinstance(value, list):
+        items = [(str(i), v) for i, v in enumerate(value)]
+    else:
+        return {prefix: value}
+    flat: dict[str, Any] = {}
+    for key, item in items:
+        flat.update(flatten(item, f"{prefix}.{key}" if prefix else key))
+    return flat
+
+
+def differences(left: Facts, right: Facts, prefix: str = "") -> list[dict[str, Any]]:
+    """[{"key", "a", "b"}] where they differ, None for what one of them has not; `delta`, b - a,
+    between numbers."""
+    found = []
+    for key in {**left, **right}:
+        a: Any = left.get(key)
+        b: Any = right.get(key)
+        if a != b:
+            numbers = all(type(one) in (int, float) for one in (a, b))
+            delta = {"delta": b - a} if numbers else {}
+            found.append({"key": prefix + key, "a": a, "b": b, **delta})
+    return found
