@@ -71,10 +71,15 @@ def run(
         env={**os.environ, **_environment(project)},
         capture_output=True,
         text=True,
-        # Under nohup, where a run outlives its terminal, the tests would too.
-        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+        preexec_fn=_heard,
     )
     return done, log.read_text(encoding="utf-8", errors="replace")
+
+
+def _heard() -> None:
+    """Under nohup, and behind a shell's `&`, these are ignored, and by all that is started there."""
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _environment(project: Path) -> dict[str, str]:
