@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -25,9 +26,12 @@ WORKER = Path(__file__).parent.parent / "engines" / "llamafactory" / "worker" / 
 _TAIL = 12
 
 
-def compute_golden(files: ModelFiles, environment: Environment, dtype: str) -> list[Golden]:
-    """What the training engine makes of a few neutral prompts of the worker's own; none for a
-    model that is no text model. Takes as long as loading the model takes.
+def compute_golden(
+    files: ModelFiles, environment: Environment, dtype: str, prompts: Sequence[Any] = ()
+) -> list[Golden]:
+    """What the training engine makes of `prompts` (messages or texts; a few neutral ones of the
+    worker's own when there are none); none for a model that is no text model. Takes as long as
+    loading the model takes.
 
     Raises Failed, with the end of its output, when the engine cannot load or run the model.
     """
@@ -36,7 +40,7 @@ def compute_golden(files: ModelFiles, environment: Environment, dtype: str) -> l
         request: dict[str, Any] = {
             "base": str(files.directory.resolve()),
             "adapter": str(files.adapter.resolve()) if files.adapter else None,
-            "golden": [],
+            "golden": list(prompts),
             "golden_file": str(answer),
             "dtype": dtype,
         }

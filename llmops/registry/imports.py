@@ -57,7 +57,7 @@ def examine(path: Path, base: str | None, registry: Registry, root: Path) -> Exi
                 where=display(directory),
                 fix="leave out --base",
             )
-        return Existing(directory, kind, ModelFiles(directory), _dtype(directory))
+        return Existing(directory, kind, ModelFiles(directory), stored_dtype(directory))
     adapter = read_adapter(directory)
     if base is not None:
         found = locate_base(base, registry, root)
@@ -65,7 +65,7 @@ def examine(path: Path, base: str | None, registry: Registry, root: Path) -> Exi
         found = adapter_base(adapter, directory, registry, root)
     check_fits(adapter, directory, found.files.directory)
     files = ModelFiles(found.files.directory, directory)
-    return Existing(directory, kind, files, _dtype(files.directory), found)
+    return Existing(directory, kind, files, stored_dtype(files.directory), found)
 
 
 def add_existing(
@@ -123,8 +123,9 @@ def training_environment(settings: Settings) -> Environment | None:
         return None
 
 
-def _dtype(directory: Path) -> str:
-    """Of a quantized model: the one that its config computes in."""
+def stored_dtype(directory: Path) -> str:
+    """Of the full model in `directory`, by torch's name; of a quantized one, that its config
+    computes in."""
     found = dtype_of(headers(directory, model_files(directory, "full")))
     config = read_json(directory / "config.json")
     return found or str(config.get("dtype") or config.get("torch_dtype") or "bfloat16")

@@ -18,6 +18,7 @@ DOCUMENTED = {
     "stages": "runs",
     "report": "runs",
     "registry": "models",
+    "publish": "models",
     "environments": "engines",
     "store": "engines",
     "cli": "runs",

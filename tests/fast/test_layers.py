@@ -19,7 +19,7 @@ LAYERS = (
     {"spec", "store", "starter"},
     {"environments", "engines", "registry", "data", "feedback"},
     {"gateway"},
-    {"preferences", "evaluation", "experiments", "simulation", "serving", "runner"},
+    {"preferences", "evaluation", "experiments", "simulation", "serving", "runner", "publish"},
     {"stages"},
     {"scheduling"},
     {"control"},

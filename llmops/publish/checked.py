@@ -1,0 +1,72 @@
+"""Whether a model that was made of another says the same: the golden prompts of both, computed one
+after the other by the training engine on this machine, in one dtype."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from llmops.engines.contract import Environment, ModelFiles
+from llmops.errors import Failed
+from llmops.registry.golden import compute_golden
+from llmops.registry.manifest import Golden
+from llmops.serving.golden import INDISTINCT, difference, distance
+
+MERGED = {"float32": 1e-3, "float16": 0.05, "bfloat16": 0.25}
+"""The largest difference of a log-probability (natural logarithm) between base + adapter and what
+was merged of them, by the dtype of the weights; docs/registry.md has what was measured."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """golden: the prompts of the new model. difference: the largest of a log-probability, over the
+    tokens that both have; None when there are no prompts (no text model)."""
+
+    golden: list[Golden]
+    difference: float | None
+
+
+def compared(
+    before: ModelFiles,
+    made: ModelFiles,
+    prompts: Sequence[Any],
+    environment: Environment,
+    dtype: str,
+) -> Compared:
+    """Run both. prompts: messages or texts. Raises Failed when either cannot be run, or where
+    `made` is nearer to the base of `before` than to `before` itself."""
+    expected = compute_golden(before, environment, dtype, prompts)
+    golden = compute_golden(made, environment, dtype, prompts)
+    pairs = list(zip(expected, golden, strict=True))
+    for one, other in pairs:
+        own, base, found = _alike(one, other)
+        if distance(own, base) > INDISTINCT[dtype] and distance(base, found) < distance(own, found):
+            raise Failed(
+                "what was made says what the base says, not what the adapter does: nothing was "
+                "registered",
+                fix="look at the adapter in a server (`llmops serve`), and report this with both",
+            )
+    differences = [difference(own, found) for own, _, found in (_alike(*pair) for pair in pairs)]
+    return Compared(golden, max(differences, default=None))
+
+
+def check_merged(found: Compared, dtype: str) -> None:
+    """Raises Failed when the merged model differs by more than rounding can explain."""
+    limit = MERGED[dtype]
+    if found.difference is not None and not found.difference <= limit:
+        raise Failed(
+            f"the merged model differs from base + adapter by {found.difference:.2g} in a "
+            f"log-probability, {limit:g} is what {dtype} explains: nothing was registered",
+            fix="make the base in a finer dtype (bfloat16 rounds most), and merge on that",
+        )
+
+
+def _alike(one: Golden, other: Golden) -> tuple[list[float], list[float], list[float]]:
+    """The log-probabilities of `one`, of its base and of `other` for the tokens that both have: two
+    nearly equal models may choose another word somewhere, and go on from there."""
+    ids = [golden.prompt_ids + golden.completion_ids for golden in (one, other)]
+    same = next(
+        (n for n, (a, b) in enumerate(zip(*ids, strict=False)) if a != b), min(map(len, ids))
+    )
+    count = max(0, same - 1)  # the first token has no figure
+    base = one.base_logprobs or one.logprobs
+    return one.logprobs[:count], base[:count], other.logprobs[:count]

@@ -1,0 +1,121 @@
+"""Adapters added into weights, where no engine is needed to see whether it was done right."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from llmops.engines.contract import ModelFiles
+from llmops.errors import BadInput, Failed
+from llmops.publish import merge as module
+from llmops.publish.merge import Merged
+from llmops.publish.tensors import NUMPY, Stored, as_floats, rounded
+from llmops.store.digest import sha256_file, sha256_tree
+from tests.fast.lora_on_disk import MODULE, OTHER, some_factors, write_base, write_lora
+
+WEIGHTS = "model.safetensors"
+
+
+def merge(files: ModelFiles, target: Path) -> Merged:
+    names = [path.name for path in files.directory.iterdir()]
+    digest = sha256_tree({name: sha256_file(files.directory / name) for name in names})
+    return module.merge(files, digest, target)
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    (tmp_path / "merged").mkdir()
+    return tmp_path / "merged"
+
+
+@pytest.mark.parametrize("dtype", ["F32", "F16", "BF16"])
+def test_each_module_gains_its_product_and_nothing_else_changes(
+    tmp_path: Path, target: Path, dtype: str
+) -> None:
+    factors = some_factors()
+    files = ModelFiles(write_base(tmp_path / "base", dtype), write_lora(tmp_path / "a", factors))
+    made = merge(files, target)
+    before, after = Stored(files.directory / WEIGHTS), Stored(target / WEIGHTS)
+    changed = []
+    for name in before.tensors:
+        a, b = factors.get(name.removesuffix(".weight"), (None, None))
+        expected = before.floats(name) if a is None else before.floats(name) + 2 * (b @ a)
+        assert np.array_equal(after.raw(name), rounded(expected, dtype)), name
+        changed += [name] if not np.array_equal(after.raw(name), before.raw(name)) else []
+    assert changed == [f"{MODULE}.weight", f"{OTHER}.weight"]
+    assert made.modules == 2
+    assert (made.lost < 1e-6) == (dtype == "F32")
+
+
+def test_a_large_weight_is_added_to_in_blocks(
+    tmp_path: Path, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = ModelFiles(write_base(tmp_path / "base"), write_lora(tmp_path / "a", some_factors()))
+    merge(files, target)
+    (tmp_path / "again").mkdir()
+    monkeypatch.setattr("llmops.publish.merge._BLOCK", 9)
+    merge(files, tmp_path / "again")
+    assert (target / WEIGHTS).read_bytes() == (tmp_path / "again" / WEIGHTS).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("config", "scale"),
+    [
+        ({"use_rslora": True, "lora_alpha": 3}, 3 / 2**0.5),
+        ({"alpha_pattern": {"q_proj": 5}, "lora_alpha": 5}, 2.5),
+    ],
+)
+def test_the_scale_is_what_the_config_says(
+    tmp_path: Path, target: Path, config: dict[str, object], scale: float
+) -> None:
+    a, b = some_factors()[MODULE]
+    adapter = write_lora(tmp_path / "a", {MODULE: (a, b)}, **config)
+    files = ModelFiles(write_base(tmp_path / "base"), adapter)
+    merge(files, target)
+    name = f"{MODULE}.weight"
+    gained = Stored(target / WEIGHTS).raw(name) - Stored(files.directory / WEIGHTS).raw(name)
+    assert np.allclose(gained, scale * (b @ a), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [({"quantization_config": {"bits": 4}}, "the base is quantized"), ({}, "the base has none")],
+)
+def test_a_base_without_plain_weights_is_refused(
+    tmp_path: Path, target: Path, config: dict[str, object], told: str
+) -> None:
+    factors = {"lm_head": some_factors()[MODULE]}  # tied to the embeddings: not in the files
+    files = ModelFiles(write_base(tmp_path / "base", **config), write_lora(tmp_path / "a", factors))
+    with pytest.raises(BadInput, match=told):
+        merge(files, target)
+
+
+def test_an_adapter_that_rounding_swallows_makes_no_version(tmp_path: Path, target: Path) -> None:
+    a, b = some_factors()[MODULE]
+    files = ModelFiles(
+        write_base(tmp_path / "base", "BF16"), write_lora(tmp_path / "a", {MODULE: (a, b * 1e-7)})
+    )
+    with pytest.raises(Failed, match="are those of the base"):
+        merge(files, target)
+
+
+def test_a_sum_out_of_the_range_of_float16_is_refused(tmp_path: Path, target: Path) -> None:
+    a, b = some_factors()[MODULE]
+    files = ModelFiles(
+        write_base(tmp_path / "base", "F16"), write_lora(tmp_path / "a", {MODULE: (a, b * 1e6)})
+    )
+    with pytest.raises(Failed, match="leaves the range of F16"):
+        merge(files, target)
+
+
+def test_a_base_that_changed_is_not_merged(tmp_path: Path, target: Path) -> None:
+    files = ModelFiles(write_base(tmp_path / "base"), write_lora(tmp_path / "a", some_factors()))
+    with pytest.raises(Failed, match="is not what it was"):
+        module.merge(files, "0" * 64, target)
+
+
+def test_bfloat16_is_rounded_to_nearest_and_to_even_in_a_tie() -> None:
+    halves = np.array([1 + 1 / 256, 1 + 3 / 256, 1 + 1.01 / 256, -2.5, 3.4e38], dtype=np.float32)
+    found = as_floats(rounded(halves, "BF16"), "BF16")
+    assert found.tolist() == [1.0, 1 + 4 / 256, 1 + 2 / 256, -2.5, float("inf")]
+    assert set(NUMPY) == {"F32", "F16", "BF16", "F64"}
