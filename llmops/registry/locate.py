@@ -13,7 +13,7 @@ from llmops.engines.contract import ModelFiles
 from llmops.errors import BadInput, Failed
 from llmops.registry.adapters import Adapter, check_fits, read_adapter
 from llmops.registry.files import headers, kind_of, model_files, read_json
-from llmops.registry.hub import cached, download
+from llmops.registry.hub.cache import cached, download
 from llmops.registry.manifest import Manifest
 from llmops.registry.store import Registry
 from llmops.spec.load import resolve_path

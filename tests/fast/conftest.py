@@ -16,6 +16,7 @@ from tests.fast.backend_server import BackendServer
 from tests.fast.gateway_process import GatewayProcess, gateway, routes
 from tests.fast.job_queue import Queue
 from tests.fast.scheduled import Scheduled
+from tests.hub.server import Hub, hub_running
 from tests.postgres import Postgres, why_not
 
 
@@ -121,3 +122,14 @@ def timetable(tmp_path: Path, migrated_file: Path) -> Iterator[Scheduled]:
     yield found
     found.close()
     database.dispose()
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """The tests' own Hub on loopback, which this process' user knows, and an empty cache."""
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    with hub_running() as server:
+        for name, value in server.environ.items():
+            monkeypatch.setenv(name, value)
+        yield server

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from llmops.errors import BadInput, Failed
-from llmops.registry.hub import hub_cache
+from llmops.registry.hub.cache import hub_cache
 from llmops.registry.locate import Located, locate
 from llmops.registry.manifest import Draft
 from llmops.registry.store import Registry
