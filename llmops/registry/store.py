@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from llmops.errors import BadInput, Failed, LlmopsError, NotFound
 from llmops.registry.aliases import Aliases, Move
+from llmops.registry.deletion import tombstone
 from llmops.registry.files import ADAPTER_CONFIG, headers
 from llmops.registry.index import MANIFEST, Index, Row, directories, numbers
 from llmops.registry.intake import completed, copy_file, name_base
@@ -78,6 +79,8 @@ class Registry:
         """Raises NotFound, naming the versions that exist, when there is no such one."""
         if (self.paths.version(version.name, version.number) / MANIFEST).is_file():
             return self._read(version)
+        if (left := tombstone(version, self.paths)) is not None:
+            raise left.error
         numbers = self._numbers(version.name)
         if not numbers:
             raise self.no_model(version.name)

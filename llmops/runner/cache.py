@@ -87,14 +87,16 @@ def collect(context: Context, budget: int | None, told: Told) -> int:
     back.
 
     An attempt is left alone while a run is at the same thing, and its log and figures always. Of
-    tokenized data a run that trains on it has its own.
+    tokenized data a run that trains on it has its own. Versions are storage/garbage.py's.
     """
-    left_over = sum(map(remove, leftovers(context.paths.state)))
+    paths = context.paths
+    left = (one for one in leftovers(paths.state) if paths.models not in one.parents)
+    left_over = sum(map(remove, left))
     before = sum(one.size for one in entries(context))
     _forget(context)
-    left = entries(context)
-    total = sum(one.size for one in left)
-    for one in left:
+    kept = entries(context)
+    total = sum(one.size for one in kept)
+    for one in kept:
         if budget is None or total <= budget:
             break
         if one.what == _LEFT and (freed := _prune(one, context)):

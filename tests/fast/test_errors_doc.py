@@ -18,6 +18,7 @@ DOCUMENTED = {
     "stages": "runs",
     "report": "runs",
     "registry": "models",
+    "storage": "models",
     "publish": "models",
     "environments": "engines",
     "store": "engines",

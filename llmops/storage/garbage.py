@@ -1,0 +1,84 @@
+"""What may go of the registry and of serving: nothing refers to it, and no backend has it loaded.
+
+Versions only when asked for by number. What is kept to save time is `llmops cache gc`'s
+(runner/cache.py), as is what killed writes left elsewhere.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from llmops.registry.deletion import clear, unfinished
+from llmops.registry.manifest import Manifest
+from llmops.registry.store import Registry
+from llmops.spec.settings import Settings
+from llmops.storage.copies import discard, unloaded
+from llmops.storage.deletion import Needed, delete
+from llmops.storage.needs import Needs
+from llmops.storage.sizes import size_of
+from llmops.store.leftovers import leftovers, remove
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """what: in words; size: bytes; version: NAME:vN of one that nothing needs."""
+
+    what: str
+    path: Path
+    size: int
+    version: str | None = None
+
+
+_CRASH = "left by a write that was cut off"
+_DELETED = "left by a deletion that was cut off"
+_COPY = "copy for serving that no backend loads"
+
+
+def garbage(registry: Registry, settings: Settings, keep: int | None = None) -> list[Garbage]:
+    """All of it. keep: how many versions of each model stay, the newest; more, where something
+    needs them; None: all."""
+    paths = registry.paths
+    found = [(_CRASH, path) for path in leftovers(paths.models)]
+    found += [(_DELETED, path) for path in unfinished(paths)]
+    found += [(_COPY, path) for path in unloaded(paths)]
+    told = [Garbage(what, path, size_of([path])) for what, path in found]
+    return told + ([] if keep is None else [*_old(registry, settings, keep)])
+
+
+def collect(
+    found: list[Garbage], registry: Registry, settings: Settings, *, by: str, why: str
+) -> list[Garbage]:
+    """Remove it; what went. Of versions each is looked at again: one that came to be needed
+    meanwhile stays."""
+    gone = []
+    for one in found:
+        try:
+            if one.version is not None:
+                delete(one.version, registry, settings, why=why, by=by)
+            elif one.what == _DELETED and one.path.is_dir():
+                clear(one.path)
+            elif one.what != _COPY:
+                remove(one.path)
+        except Needed:
+            continue
+        gone.append(one)
+    discard(registry.paths)
+    return gone
+
+
+def _old(registry: Registry, settings: Settings, keep: int) -> Iterator[Garbage]:
+    """The newest first, so that children go before their parents."""
+    needs = Needs(settings, registry)
+    gone: set[str] = set()
+    for manifest in _by_age(registry, keep):
+        if not needs.of(manifest.id, gone=gone):
+            gone.add(str(manifest.id))
+            size = size_of([registry.directory(manifest)])
+            what = f"not of the newest {keep} of {manifest.name}"
+            yield Garbage(what, registry.directory(manifest), size, str(manifest.id))
+
+
+def _by_age(registry: Registry, keep: int) -> list[Manifest]:
+    """Those beyond the newest `keep` of their models; made last, first."""
+    old = [one for name in registry.names() for one in registry.versions(name)[:-keep]]
+    return sorted(old, key=lambda one: (one.created, one.number), reverse=True)
