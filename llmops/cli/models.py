@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from llmops.cli import models_aliases, models_publish
+from llmops.cli import models_aliases, models_publish, models_storage
 from llmops.cli.opened import opened_registry
 from llmops.cli.person import name_of_person
 
@@ -14,6 +14,7 @@ app = typer.Typer(
 )
 app.add_typer(models_aliases.app)
 app.add_typer(models_publish.app)
+app.add_typer(models_storage.app)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -45,9 +46,13 @@ def show(
     Example: llmops models show town@production
     """
     from llmops.cli.output import print_json
+    from llmops.registry.deletion import buried
     from llmops.registry.report import lines, shown
 
     registry = opened_registry()
+    if (left := buried(version, registry.paths)) is not None:
+        print_json(left.model_dump(mode="json")) if json else print("\n".join(left.lines))
+        return
     found = shown(registry.resolve(version), registry)
     if json:
         print_json(found)
