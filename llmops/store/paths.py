@@ -110,6 +110,19 @@ class ProjectPaths:
         """Tags of the versions of a model and notes about them, oldest first."""
         return self.models / name / "notes.jsonl"
 
+    def remote(self, name: str) -> Path:
+        """What was seen of a model's repository on the Hub."""
+        return self.models / name / "remote.json"
+
+    def pulled(self, name: str, digest: str) -> Path:
+        """A version that is being pulled: what came of it so far."""
+        return self.models / name / f".pull-{digest}"
+
+    @property
+    def outbox(self) -> Path:
+        """Pushes that wait for the Hub, a file each."""
+        return self.state / "outbox"
+
     def lock(self, name: str) -> Path:
         """A lock file between processes. name: what is locked, e.g. `model-town`."""
         return self.locks / f"{name}.lock"

@@ -152,6 +152,9 @@ def _tag(hub: "Hub", asked: Asked, named: dict[str, str]) -> Any:
 
 def _branch(hub: "Hub", asked: Asked, named: dict[str, str]) -> Any:
     repo = _repo(hub, asked, named, write=True)
+    if asked.method == "DELETE":
+        del repo.branches[named["revision"]]
+        return {}
     if named["revision"] in repo.branches:
         raise Refused(409, "", "Reference already exists")
     repo.branches[named["revision"]] = repo.resolve(asked.json.get("startingPoint") or "main")
@@ -272,7 +275,7 @@ _ROUTES: list[tuple[tuple[str, ...], str, _Route]] = [
     (("POST",), rf"{_API}/preupload/{_REV}", _preupload),
     (("POST",), rf"{_API}/commit/{_REV}", _commit),
     (("POST", "DELETE"), rf"{_API}/tag/{_REV}", _tag),
-    (("POST",), rf"{_API}/branch/{_REV}", _branch),
+    (("POST", "DELETE"), rf"{_API}/branch/{_REV}", _branch),
     (("GET",), rf"{_API}(?:/revision/{_REV})?", _info),
     (("POST",), rf"{_PLAIN}\.git/info/lfs/objects/batch", _batch),
     (("POST",), r"/lfs/(?P<oid>[0-9a-f]{64})/verify", _verify),

@@ -1,0 +1,37 @@
+"""Which repository a model goes to and comes from."""
+
+import re
+
+from llmops.errors import BadInput
+from llmops.registry.remote.seen import seen
+from llmops.spec.settings import REPOSITORY, Settings
+from llmops.store.paths import ProjectPaths
+
+
+def repository_of(name: str, settings: Settings, given: str | None = None) -> str:
+    """ORG/REPO as it is given, else as llmops.toml declares it, else as it was used last.
+
+    Raises BadInput when nothing tells.
+    """
+    if given is not None:
+        if not re.fullmatch(REPOSITORY, given):
+            raise BadInput(f"`{given}` is not of the form ORG/REPO", fix="such as acme/town")
+        return given
+    found = declared(name, settings)
+    if found is None:
+        raise BadInput(
+            f"nothing says which Hub repository holds `{name}`",
+            fix="name it (ORG/REPO), or declare it in llmops.toml: [hub] organization = "
+            f'"ORG", or repositories.{name} = "ORG/REPO"',
+        )
+    return found
+
+
+def declared(name: str, settings: Settings) -> str | None:
+    """None where neither llmops.toml nor an earlier push or pull tells."""
+    if name in settings.hub.repositories:
+        return settings.hub.repositories[name]
+    if settings.hub.organization is not None:
+        return f"{settings.hub.organization}/{name}"
+    known = seen(name, ProjectPaths(settings.root))
+    return known.repository if known else None

@@ -1,0 +1,162 @@
+"""A model's repository on the Hub: its refs, trees and texts, and commits to it that lose nobody
+else's. Each call is tried again while the Hub is busy (hub/client.py)."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from llmops.errors import Failed
+from llmops.registry.hub.client import asked, hub
+from llmops.registry.hub.errors import Conflict
+
+T = TypeVar("T")
+MAIN = "main"
+_TEXT_LIMIT = 64 << 20
+"""Bytes of a manifest or a log; more is none."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file as the Hub lists it. sha256: of a large file; git: the id of any other's content."""
+
+    size: int
+    sha256: str | None
+    git: str
+
+    def holds(self, file: Path, sha256: str) -> bool:
+        """Whether its content is that of a local file, whose sha256 is known."""
+        if self.sha256 is not None:
+            return self.sha256 == sha256
+        return self.size == file.stat().st_size and self.git == _git_id(file)
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a repository stands. head: the commit of main; tags: commits by name."""
+
+    head: str
+    tags: Mapping[str, str]
+    private: bool
+
+
+class Repository:
+    """ORG/NAME. say: told of pauses. Everything raises HubAway, Failed or NotFound in the words of
+    hub/client.py."""
+
+    def __init__(self, id: str, say: Callable[[str], None] = lambda _: None) -> None:
+        self.id = id
+        self.where = f"hub:{id}"
+        self._api = hub()
+        self._say = say
+
+    def look(self) -> Look:
+        refs = self._asked(lambda: self._api.list_repo_refs(self.id))
+        info = self._asked(lambda: self._api.repo_info(self.id, revision=MAIN))
+        heads = {one.name: one.target_commit for one in refs.branches}
+        tags = {one.name: one.target_commit for one in refs.tags}
+        return Look(heads.get(MAIN) or str(info.sha), tags, bool(info.private))
+
+    def create(self, *, private: bool) -> None:
+        """Unless it is there."""
+        self._asked(lambda: self._api.create_repo(self.id, private=private, exist_ok=True))
+
+    def tree(self, commit: str) -> dict[str, Entry]:
+        """All files at a commit, by path."""
+        from huggingface_hub.hf_api import RepoFile
+
+        listed = self._asked(
+            lambda: [*self._api.list_repo_tree(self.id, revision=commit, recursive=True)]
+        )
+        files = (one for one in listed if isinstance(one, RepoFile))
+        return {
+            one.path: Entry(one.size, one.lfs.sha256 if one.lfs else None, one.blob_id)
+            for one in files
+        }
+
+    def small_file(self, path: str, commit: str, tree: Mapping[str, Entry]) -> str:
+        """A small file of a commit, whose `tree` is known; empty when it is not there."""
+        entry = tree.get(path)
+        if entry is None:
+            return ""
+        if entry.size > _TEXT_LIMIT:
+            raise Failed(
+                f"`{path}` is too large to be a record", where=self.where, fix="look at it"
+            )
+        return self._asked(lambda: self._text(path, commit))
+
+    def _text(self, path: str, commit: str) -> str:
+        from huggingface_hub import get_session, hf_raise_for_status
+
+        answer = get_session().get(self.url(path, commit), headers=self.headers())
+        hf_raise_for_status(answer)
+        return str(answer.content.decode("utf-8", errors="replace"))
+
+    def url(self, path: str, commit: str) -> str:
+        """Where a file's content is."""
+        from huggingface_hub import hf_hub_url
+
+        return str(hf_hub_url(self.id, path, revision=commit, endpoint=self._api.endpoint))
+
+    def headers(self) -> dict[str, str]:
+        """Of a request of one's own; they hold the token."""
+        from huggingface_hub.utils._headers import build_hf_headers
+
+        return dict(build_hf_headers(library_name="llmops"))
+
+    def commit(
+        self,
+        message: str,
+        parent: str,
+        *,
+        add: Mapping[str, bytes | Path],
+        remove: Iterable[str] = (),
+        branch: str = MAIN,
+    ) -> str:
+        """Files added by path and removed, on top of `parent`, as one; the new commit. What the Hub
+        has of large files is not sent. Raises Conflict when `branch` has moved on from `parent`.
+        """
+        from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+
+        def send() -> str:
+            added = [CommitOperationAdd(path, content) for path, content in add.items()]
+            removed = [CommitOperationDelete(path) for path in remove]
+            made = self._api.create_commit(
+                self.id,
+                [*added, *removed],
+                commit_message=message,
+                parent_commit=parent,
+                revision=branch,
+            )
+            return str(made.oid)
+
+        return self._asked(send)
+
+    def tag(self, name: str, commit: str) -> None:
+        """Raises Conflict when there is such a tag."""
+        self._asked(lambda: self._api.create_tag(self.id, tag=name, revision=commit))
+
+    def branch(self, name: str, commit: str) -> None:
+        """A branch that begins at `commit`; what a crash left of that name goes."""
+
+        def create() -> None:
+            self._asked(lambda: self._api.create_branch(self.id, branch=name, revision=commit))
+
+        try:
+            create()
+        except Conflict:
+            self.drop_branch(name)
+            create()
+
+    def drop_branch(self, name: str) -> None:
+        self._asked(lambda: self._api.delete_branch(self.id, branch=name))
+
+    def _asked(self, call: Callable[[], T]) -> T:
+        return asked(call, self.where, say=self._say)
+
+
+def _git_id(file: Path) -> str:
+    content = file.read_bytes()
+    head = b"blob %d\0" % len(content)
+    return hashlib.sha1(head + content, usedforsecurity=False).hexdigest()

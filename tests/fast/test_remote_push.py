@@ -1,0 +1,195 @@
+"""Versions pushed to the Hub. The far side is the tests' own Hub (tests/hub); the client is
+huggingface_hub as it is."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from huggingface_hub import ModelCard, close_session
+
+from llmops.errors import BadInput, Failed
+from llmops.registry.manifest import Draft, Manifest
+from llmops.registry.remote.push import push
+from llmops.registry.store import Registry
+from llmops.store.paths import ProjectPaths
+from tests.fast.models_on_disk import write_adapter, write_full
+from tests.hub.server import Hub
+
+ID = "acme/town"
+
+
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    yield
+    close_session()
+
+
+def machine(root: Path) -> Registry:
+    return Registry(ProjectPaths(root))
+
+
+def add(registry: Registry, fill: int = 0) -> Manifest:
+    """The next version of `town`, an adapter."""
+    source = registry.root / f"made-{fill}"
+    if not source.exists():
+        write_adapter(source, fill=fill)
+    draft = Draft(name="town", kind="adapter", stage="sft", base="hub:Org/Small@main")
+    return registry.add(draft, source)
+
+
+def test_a_version_is_a_tag_with_its_files_at_the_top(hub: Hub, tmp_path: Path) -> None:
+    registry = machine(tmp_path)
+    version = add(registry)
+    assert push(version, ID, registry).new
+    files = hub.repo(ID).files("v1")
+    assert {n: f.content for n, f in files.items() if n in version.files} == {
+        name: (registry.directory(version) / name).read_bytes() for name in version.files
+    }
+    assert json.loads(files["manifest.json"].content)["digest"] == version.digest
+
+
+def test_it_is_private_unless_it_is_to_be_public(hub: Hub, tmp_path: Path) -> None:
+    registry = machine(tmp_path)
+    version = add(registry)
+    push(version, ID, registry)
+    assert hub.repo(ID).private
+    push(version, "acme/open", registry, public=True)
+    assert not hub.repo("acme/open").private
+    with pytest.raises(BadInput, match="acme/open is public"):
+        push(version, "acme/open", registry)
+
+
+def test_only_what_is_missing_is_sent(hub: Hub, tmp_path: Path) -> None:
+    registry = machine(tmp_path)
+    version = add(registry)
+    push(version, ID, registry)
+    weights = version.files["adapter_model.safetensors"]
+    size = (registry.directory(version) / "adapter_model.safetensors").stat().st_size
+    assert hub.received == {weights: size}
+    assert not push(version, ID, registry).new
+    push(add(registry), ID, registry)  # the same weights as another version
+    assert hub.received == {weights: size}
+    assert set(hub.repo(ID).tags) == {"v1", "v2"}
+
+
+def test_main_holds_the_newest_however_they_came(hub: Hub, tmp_path: Path) -> None:
+    registry = machine(tmp_path)
+    older, newer = add(registry), add(registry, 1)
+    push(newer, ID, registry)
+    push(older, ID, registry)
+    repo = hub.repo(ID)
+    weights = "adapter_model.safetensors"
+    assert repo.file("main", weights).sha256 == newer.files[weights]
+    assert repo.file("v1", weights).sha256 == older.files[weights]
+    assert set(repo.branches) == {"main"}
+
+
+def test_a_file_of_the_version_before_goes(hub: Hub, tmp_path: Path) -> None:
+    registry = machine(tmp_path)
+    push(registry.add(Draft(name="m", kind="full", stage="base"), many(tmp_path)), ID, registry)
+    single = write_full(tmp_path / "single")
+    push(registry.add(Draft(name="m", kind="full", stage="base"), single), ID, registry)
+    assert "merges.txt" in hub.repo(ID).files("v1")
+    assert "merges.txt" not in hub.repo(ID).files("v2")
+
+
+def many(root: Path) -> Path:
+    made = write_full(root / "many")
+    (made / "merges.txt").write_text("a b\n")
+    return made
+
+
+def test_two_machines_lose_none_of_each_others_moves(hub: Hub, tmp_path: Path) -> None:
+    one, other = machine(tmp_path / "one"), machine(tmp_path / "other")
+    first = add(one)
+    push(first, ID, one)
+    add(other)
+    second = add(other, 1)
+    one.move("town", "production", 1, why="good", by="ann")
+    other.move("town", "candidate", 2, why="try", by="bob")
+    # The first has looked when the second comes in between: its commit is refused, and made anew.
+    fault = hub.fault("POST", f"/api/models/{ID}/commit/main", status=412)
+    push(first, ID, one)
+    assert fault.met.is_set()
+    pushed = push(second, ID, other)
+    assert pushed.aliases == {"production": "town:v1", "candidate": "town:v2"}
+    moves = hub.repo(ID).file("main", "registry/aliases.jsonl").content.splitlines()
+    assert [json.loads(move)["by"] for move in moves] == ["ann", "bob"]
+
+
+@pytest.mark.parametrize("tagged", [True, False])
+def test_another_version_of_that_number_is_not_overwritten(
+    hub: Hub, tmp_path: Path, tagged: bool
+) -> None:
+    """Not even one whose tag is yet to come."""
+    one, other = machine(tmp_path / "one"), machine(tmp_path / "other")
+    push(add(one), ID, one)
+    before = dict(hub.repo(ID).branches), dict(hub.repo(ID).tags)
+    if not tagged:
+        hub.repo(ID).tags.clear()
+    with pytest.raises(Failed, match=r"acme/town holds another town:v1") as caught:
+        push(add(other, 1), ID, other)
+    assert "llmops models add town" in caught.value.fix
+    assert hub.repo(ID).branches == before[0]
+    assert hub.repo(ID).tags == (before[1] if tagged else {})
+
+
+def test_a_push_that_was_cut_off_before_its_tag_is_finished(hub: Hub, tmp_path: Path) -> None:
+    registry = machine(tmp_path)
+    version = add(registry)
+    hub.fault("POST", f"/api/models/{ID}/tag", status=403)
+    with pytest.raises(Failed, match="does not allow it"):
+        push(version, ID, registry)
+    received = dict(hub.received)
+    assert push(version, ID, registry).new
+    assert hub.received == received
+
+
+def test_an_answer_that_was_lost_makes_no_second_commit(hub: Hub, tmp_path: Path) -> None:
+    registry = machine(tmp_path)
+    hub.repo(ID, private=True)
+    hub.fault("POST", f"/api/models/{ID}/commit/main", cut=0, after=True)
+    push(add(registry), ID, registry)
+    assert hub.repo(ID).messages.count("town:v1") == 1
+
+
+def test_what_arrived_otherwise_is_not_tagged(hub: Hub, tmp_path: Path) -> None:
+    registry = machine(tmp_path)
+    version = add(registry)
+    weights = version.files["adapter_model.safetensors"]
+    hub.blobs[weights] = b"not what its name says"
+    with pytest.raises(Failed, match=r"`adapter_model.safetensors` is not there as it was sent"):
+        push(version, ID, registry)
+    assert not hub.repo(ID).tags
+
+
+def test_a_damaged_version_is_not_sent(hub: Hub, tmp_path: Path) -> None:
+    registry = machine(tmp_path)
+    version = add(registry)
+    file = registry.directory(version) / "adapter_model.safetensors"
+    file.chmod(0o644)
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    with pytest.raises(Failed, match="has changed"):
+        push(version, ID, registry)
+    assert not hub.asked
+
+
+def test_another_models_repository_is_refused(hub: Hub, tmp_path: Path) -> None:
+    registry = machine(tmp_path)
+    version = add(registry)
+    push(version, ID, registry)
+    full = registry.add(Draft(name="city", kind="full", stage="base"), write_full(tmp_path / "f"))
+    with pytest.raises(BadInput, match="holds the model `town`, not `city`"):
+        push(full, ID, registry)
+
+
+def test_the_card_tells_where_the_aliases_stand_now(hub: Hub, tmp_path: Path) -> None:
+    registry = machine(tmp_path)
+    version = add(registry)
+    push(version, ID, registry)
+    registry.move("town", "production", 1, why="good", by="ann")
+    push(version, ID, registry)
+    card = hub.repo(ID).file("main", "README.md").content.decode()
+    assert "| production | town:v1 |" in card
+    assert ModelCard(card).data.base_model == "Org/Small"
