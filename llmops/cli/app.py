@@ -28,6 +28,7 @@ COMMANDS = {
     "schedule": "schedule",
     "data": "data",
     "models": "models",
+    "lineage": "lineage",
     "experiments": "experiments",
     "eval": "eval",
     "up": "up",

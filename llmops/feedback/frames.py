@@ -80,7 +80,9 @@ def _type(column: sa.ColumnElement[Any]) -> Any:
 
 def _portions(connection: sa.Connection, query: sa.Select[Any]) -> Iterator[Sequence[Any]]:
     """Rows as the driver gives them, in portions; with PostgreSQL, the server holds the rest."""
-    compiled = query.compile(dialect=connection.dialect)
+    compiled = query.compile(
+        dialect=connection.dialect, compile_kwargs={"render_postcompile": True}
+    )
     driver: Any = connection.connection.driver_connection
     if connection.dialect.name == "sqlite":
         values: Any = [compiled.params[name] for name in compiled.positiontup or ()]

@@ -18,8 +18,8 @@ DOCUMENTED = {
     "stages": "runs",
     "report": "runs",
     "registry": "models",
-    "storage": "models",
     "publish": "models",
+    "storage": "models",
     "environments": "engines",
     "store": "engines",
     "cli": "runs",
@@ -33,6 +33,7 @@ DOCUMENTED = {
     "experiments": "evaluation",
     "control": "control",
     "scheduling": "control",
+    "lineage": "models",
     "starter": "recipes",
 }
 """The page where the messages of a package mostly stand."""

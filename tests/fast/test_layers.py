@@ -21,7 +21,7 @@ LAYERS = (
     {"gateway"},
     {"preferences", "evaluation", "experiments", "simulation", "serving", "runner", "publish"},
     {"stages"},
-    {"scheduling", "storage"},
+    {"scheduling", "storage", "lineage"},
     {"control"},
     {"up", "ui", "report"},
     {"cli", "__main__"},

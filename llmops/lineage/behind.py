@@ -1,0 +1,130 @@
+"""What stands behind the rows of a snapshot of preferences: rows by the builder that made them, the
+events that decided them by kind, and the answers that they compare by the version that gave them.
+
+Rows and ids are in the snapshot; kinds and versions are in the log, which may be away.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from llmops.errors import LlmopsError
+from llmops.lineage import log
+from llmops.lineage.graph import Graph
+from llmops.lineage.project import Project
+from llmops.preferences.snapshot import PAIRS, Snapshot
+
+if TYPE_CHECKING:
+    import polars as pl
+    import sqlalchemy as sa
+
+_GONE = "gone"
+"""Stands in an id for what the log does not hold."""
+
+
+@dataclass(frozen=True)
+class _Source:
+    """column: of the rows, with ids; table: of the log; by: its column that makes groups."""
+
+    kind: str
+    column: str
+    table: str
+    by: str
+    relation: str
+    label: str
+
+
+_SOURCES = (
+    _Source("events", "events", "feedback", "kind", "decided", "{count} {by} events"),
+    _Source(
+        "answers", "inferences", "inferences", "version", "compared", "{count} answers of {by}"
+    ),
+)
+
+
+def add_behind(graph: Graph, snapshot: Snapshot, project: Project, *, full: bool) -> None:
+    """Add it to the graph. full: with the ids of events and answers."""
+    import polars as pl
+
+    try:
+        columns = ["builder", "split", "inferences", "events"]
+        rows = pl.read_parquet(snapshot.pairs, columns=columns)
+    except (pl.exceptions.PolarsError, OSError):
+        graph.notes.append(f"{snapshot.id}: {PAIRS} cannot be read: nobody can tell what is in it")
+        return
+    _add_rows(graph, snapshot, rows)
+    try:
+        database = project.database
+    except LlmopsError as error:
+        database = None
+        told = f"kinds of events and who answered are not known: {error.line}"
+        graph.notes += [told] if told not in graph.notes else []
+    for source in _SOURCES:
+        _add_groups(graph, snapshot, rows, source, database, full)
+
+
+def _pairs(snapshot: Snapshot, builder: str) -> str:
+    return f"pairs:{_name(snapshot)}/{builder}"
+
+
+def _name(snapshot: Snapshot) -> str:
+    return snapshot.id.removeprefix("preferences:")
+
+
+def _add_rows(graph: Graph, snapshot: Snapshot, rows: "pl.DataFrame") -> None:
+    import polars as pl
+
+    trains = pl.col("split") == "train"
+    counts = rows.group_by("builder").agg(train=trains.sum(), holdout=(~trains).sum())
+    for builder, train, holdout in counts.sort("builder").iter_rows():
+        count = train + holdout
+        node = graph.node(_pairs(snapshot, builder), "pairs", f"{count:,} rows by {builder}",
+                          builder=builder, count=count, train=train, holdout=holdout)  # fmt: skip
+        graph.edge(node, snapshot.id, "rows of")
+
+
+def _add_groups(
+    graph: Graph,
+    snapshot: Snapshot,
+    rows: "pl.DataFrame",
+    source: _Source,
+    database: "sa.Engine | None",
+    full: bool,
+) -> None:
+    import polars as pl
+
+    named = rows.select("builder", id=source.column).explode("id").drop_nulls("id").unique()
+    if database is None:
+        known = named.with_columns(by=pl.lit(None, pl.String), redacted=pl.lit(None, pl.Int64))
+    else:
+        known = named.join(_of_log(database, source, named["id"].unique()), on="id", how="left")
+    groups = known.group_by("by").agg(
+        count=pl.col("id").n_unique(),
+        erased=pl.col("id").filter(pl.col("redacted").is_not_null()).n_unique(),
+        ids=pl.col("id").unique().sort(),
+        builders=pl.struct("builder").unique(),
+    )
+    for by, count, erased, ids, builders in groups.sort("by", nulls_last=True).iter_rows():
+        label = source.label.format(count=f"{count:,}", by=by)
+        if by is None:
+            label = f"{count:,} {source.kind}" + (" not in the log" if database else "")
+        node = graph.node(
+            f"{source.kind}:{_name(snapshot)}/{by or _GONE}",
+            source.kind,
+            label,
+            "missing" if by is None and database else "erased" if erased else "",
+            **{
+                source.by: by,
+                "count": count,
+                "erased": erased or None,
+                "ids": ids if full else None,
+            },
+        )
+        for one in sorted(one["builder"] for one in builders):
+            graph.edge(node, _pairs(snapshot, one), source.relation)
+
+
+def _of_log(database: "sa.Engine", source: _Source, ids: "pl.Series") -> "pl.DataFrame":
+    from llmops.store import tables
+
+    found = log.rows(database, getattr(tables, source.table), ids, source.by, "redacted")
+    return found.rename({source.by: "by"})

@@ -1,0 +1,91 @@
+"""What lineages read of a project: its versions, files and log, each once and when first needed."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llmops.errors import BadInput, LlmopsError
+from llmops.lineage.versions import Versions
+from llmops.registry.hub.cache import cached
+from llmops.registry.store import Registry
+from llmops.spec.reference import parse_reference
+from llmops.spec.settings import Settings
+from llmops.store.digest import Digests
+from llmops.store.paths import ProjectPaths
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+
+class Project:
+    """Use it as a context: what was opened here is closed, what was found out of files is kept.
+
+    database: one that is open already; the caller closes it.
+    """
+
+    def __init__(self, settings: Settings, database: "sa.Engine | None" = None) -> None:
+        self.settings = settings
+        self.paths = ProjectPaths(settings.root)
+        self.digests = Digests(self.paths)
+        self.registry = Registry(self.paths, self.digests)
+        self.versions = Versions(self.registry)
+        self._given = database
+        self._opened: sa.Engine | None = None
+        self._failed: LlmopsError | None = None
+
+    def __enter__(self) -> "Project":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.digests.save()
+        if self._opened is not None:
+            self._opened.dispose()
+
+    @property
+    def database(self) -> "sa.Engine | None":
+        """With what the journal holds by now; None where nobody was ever answered. Raises as
+        opening it does, each time."""
+        from llmops.preferences.source import has_log
+
+        if self._failed is not None:
+            raise self._failed
+        if self._given is None and self._opened is None and has_log(self.settings):
+            from llmops.feedback.ingest import fresh
+
+            try:
+                self._opened = fresh(self.settings, self.paths)
+            except LlmopsError as error:
+                self._failed = error
+                raise
+        return self._given or self._opened
+
+    @cached_property
+    def _files(self) -> dict[Path, str | None]:
+        return {}
+
+    def digest(self, file: Path) -> str | None:
+        """sha256; None where there is no such file."""
+        if file not in self._files:
+            try:
+                self._files[file] = self.digests.file(file) if file.is_file() else None
+            except OSError:
+                self._files[file] = None
+        return self._files[file]
+
+    def state_of_file(self, path: str, sha256: str) -> tuple[str, str | None]:
+        """How a data file is now, and its sha256 if it changed. path: as manifests have it."""
+        now = self.digest(self.paths.root / path)
+        if now is None:
+            return "missing", None
+        return ("", None) if now == sha256 else ("changed", now)
+
+    def state_of_model(self, id: str) -> str:
+        """Of a model that is not in the registry: whether it is there."""
+        try:
+            reference = parse_reference(id)
+            if reference.scheme == "hub":
+                cached(reference)
+                return ""
+            return "" if (self.paths.root / reference.target).is_dir() else "missing"
+        except (BadInput, ValueError):
+            return "missing"
