@@ -15,6 +15,12 @@ def print_differences(found: dict[str, Any], json: bool) -> None:
         print_table("", ("", found["a"], found["b"]), rows)
     else:
         note(f"{found['a']} and {found['b']} do not differ")
+    if golden := found.get("golden"):
+        note(
+            f"golden prompts: {golden['same']} in both; {golden['tokens']} of them other tokens, "
+            f"{golden['answers']} other answers, log-probabilities by at most "
+            f"{golden['largest']:.4g} apart"
+        )
 
 
 def _changed(one: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from llmops.cli import models_aliases, models_publish, models_storage
+from llmops.cli import models_aliases, models_notes, models_publish, models_storage
 from llmops.cli.opened import opened_registry
 from llmops.cli.person import name_of_person
 
@@ -13,6 +13,7 @@ app = typer.Typer(
     no_args_is_help=True, help="List, show, add and verify model versions; move their aliases."
 )
 app.add_typer(models_aliases.app)
+app.add_typer(models_notes.app)
 app.add_typer(models_publish.app)
 app.add_typer(models_storage.app)
 
@@ -20,34 +21,45 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command("list")
-def list_(json: Json = False) -> None:
-    """List all versions, the newest of each model last.
+def list_(
+    name: Annotated[str | None, typer.Argument(help="Default: all models.")] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option(metavar="KEY[=VALUE]", help="With this tag; repeatable.")
+    ] = None,
+    stage: Annotated[str | None, typer.Option(help="Made by such a stage, as sft.")] = None,
+    alias: Annotated[str | None, typer.Option(help="Named by this alias.")] = None,
+    json: Json = False,
+) -> None:
+    """List all versions, the newest of each model last; or those that are asked for.
 
-    Example: llmops models list
+    Example: llmops models list town --tag reviewed
     """
     from llmops.cli.output import note, print_json, print_table
-    from llmops.registry.report import COLUMNS, listed, row
+    from llmops.registry.notes import parse_tags
+    from llmops.registry.report import ALL, COLUMNS, Asked, listed, table
 
-    versions = listed(opened_registry())
+    asked = Asked(name, parse_tags(tag or ()), stage, alias)
     if json:
-        print_json(versions)
-    elif versions:
-        print_table("", COLUMNS, [row(version) for version in versions])
-    else:
+        print_json(listed(opened_registry(), asked))
+    elif versions := table(opened_registry(), asked):
+        print_table("", COLUMNS, versions)
+    elif asked == ALL:
         note("no models yet: run a recipe, or `llmops models add NAME PATH`")
+    else:
+        note("no version is as asked")
 
 
 @app.command()
 def show(
     version: Annotated[str, typer.Argument(metavar="NAME@ALIAS|NAME:vN")], json: Json = False
 ) -> None:
-    """Show all that is known of a version: lineage, data, metrics, files, aliases.
+    """Show all that is known of a version: lineage, data, licences, metrics, files, tags, notes.
 
     Example: llmops models show town@production
     """
     from llmops.cli.output import print_json
     from llmops.registry.deletion import buried
-    from llmops.registry.report import lines, shown
+    from llmops.registry.shown import lines, shown
 
     registry = opened_registry()
     if (left := buried(version, registry.paths)) is not None:
@@ -58,6 +70,23 @@ def show(
         print_json(found)
     else:
         print("\n".join(lines(found)))
+
+
+@app.command()
+def diff(
+    a: Annotated[str, typer.Argument(metavar="A", help="NAME:vN or NAME@ALIAS.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another, also of another model.")],
+    json: Json = False,
+) -> None:
+    """Show how two versions differ: recipe, data, base, template, packages, metrics, files.
+
+    Example: llmops models diff town@production town:v4
+    """
+    from llmops.cli.differences import print_differences
+    from llmops.registry.diff import diff
+
+    registry = opened_registry()
+    print_differences(diff(registry.resolve(a), registry.resolve(b), registry), json)
 
 
 @app.command()
@@ -72,6 +101,9 @@ def add(
         ),
     ] = None,
     alias: Annotated[str | None, typer.Option(help="Let this alias name it.")] = None,
+    licence: Annotated[
+        str | None, typer.Option(help="Of the model. Default: what its card or LICENSE says.")
+    ] = None,
     engine_check: Annotated[
         bool, typer.Option(help="Run it once in the training engine, for golden prompts.")
     ] = True,
@@ -93,7 +125,13 @@ def add(
         note("running it once in the training engine, for golden prompts ...")
     with copying() as progress:
         manifest = add_existing(
-            name, model, registry, settings.root, environment=environment, progress=progress
+            name,
+            model,
+            registry,
+            settings.root,
+            environment=environment,
+            licence=licence,
+            progress=progress,
         )
     registry.digests.save()
     print(manifest.id)

@@ -1,65 +1,74 @@
-"""What is told of versions: rows for a listing, everything about one, the result of a check.
+"""What is told of many versions: rows for a listing, evidence, the result of a check. Everything
+about one is in shown.py.
 
-Plain values and lines; the CLI prints them.
+Plain values; the CLI prints them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from llmops.environments.machine import size_text
 from llmops.errors import Failed
 from llmops.registry.evidence import Evidence, EvidenceLog
 from llmops.registry.index import Row
-from llmops.registry.manifest import Golden, Manifest
+from llmops.registry.manifest import Manifest
+from llmops.registry.notes import Notes, Tags, tags_text
 from llmops.registry.store import Registry
 from llmops.spec.source import display
 
 EVIDENCE_COLUMNS = ("time", "version", "kind", "passed", "what it shows", "against", "by", "report")
-COLUMNS = ("version", "kind", "stage", "base", "aliases", "size", "created", "fingerprint")
+COLUMNS = ("version", "kind", "stage", "base", "aliases", "tags", "size", "created", "fingerprint")
 
 
-def listed(registry: Registry) -> list[dict[str, Any]]:
-    """All versions by model, oldest first. size: bytes."""
-    return [entry for name in registry.names() for entry in listed_of(name, registry)]
+@dataclass(frozen=True)
+class Asked:
+    """Which versions are listed. name: of their model; tags: each of which they have, with that
+    value unless it is empty; stage; alias: that names them."""
+
+    name: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    stage: str | None = None
+    alias: str | None = None
+
+
+ALL = Asked()
+
+
+def listed(registry: Registry, asked: Asked = ALL) -> list[dict[str, Any]]:
+    """Versions by model, oldest first. size: bytes. Raises NotFound when there is no such model."""
+    return [_entry(*found, registry) for found in _found(registry, asked)]
 
 
 def listed_of(name: str, registry: Registry) -> list[dict[str, Any]]:
-    """The versions of one model, oldest first."""
-    aliases, folder = _aliases(name, registry), display(registry.paths.model(name))
-    return [_entry(row, aliases, folder) for row in registry.rows(name)]
+    """The versions of one model, oldest first; none of one that is not there."""
+    return [_entry(*found, registry) for found in _of(name, registry)]
 
 
-def row(entry: dict[str, Any]) -> tuple[str, ...]:
-    """An entry of `listed` as the cells of COLUMNS."""
-    return (
-        entry["version"],
-        entry["kind"] + (f" r{entry['lora_rank']}" if entry["lora_rank"] else ""),
-        entry["stage"],
-        entry["base"] or "-",
-        ", ".join(entry["aliases"]) or "-",
-        size_text(entry["size"]),
-        entry["created"][:16].replace("T", " "),
-        (entry["fingerprint"] or "-")[:12],
-    )
+def entry_of(manifest: Manifest, registry: Registry) -> dict[str, Any]:
+    """One version, as it is listed."""
+    name, number = manifest.name, manifest.number
+    aliases = _aliases(name, registry).get(number, [])
+    tags = Notes(registry.paths).tags(name).get(str(manifest.id), {})
+    return _entry(registry.row(manifest), aliases, tags, registry)
 
 
-def shown(manifest: Manifest, registry: Registry) -> dict[str, Any]:
-    """Everything about a version; of its golden prompts the number and the first."""
-    record = manifest.model_dump(mode="json", exclude={"golden"})
-    history = registry.history(manifest.name)
-    version = str(manifest.id)
-    return {
-        **_entry(registry.row(manifest), _aliases(manifest.name, registry), ""),
-        **record,
-        "directory": str(registry.directory(manifest)),
-        "golden": len(manifest.golden),
-        "first_golden": _prompt(manifest.golden[0]) if manifest.golden else None,
-        "history": [
-            move.model_dump() for move in history if version in (move.version, move.before)
-        ],
-        "children": [str(child.id) for child in registry.children(manifest.id)],
-        "evidence": [piece.model_dump() for piece in evidence_of(version, registry)],
-    }
+def table(registry: Registry, asked: Asked = ALL) -> list[tuple[str, ...]]:
+    """As `listed`, as the cells of COLUMNS."""
+    return [
+        (
+            f"{row.name}:v{row.number}",
+            f"{row.kind} r{row.lora_rank}" if row.lora_rank else row.kind,
+            row.stage,
+            row.base or "-",
+            ", ".join(aliases) or "-",
+            tags_text(tags) or "-",
+            size_text(row.size),
+            row.created[:16].replace("T", " "),
+            (row.fingerprint or "-")[:12],
+        )
+        for row, aliases, tags in _found(registry, asked)
+    ]
 
 
 def evidence_of(text: str, registry: Registry) -> list[Evidence]:
@@ -88,37 +97,6 @@ def evidence_row(piece: Evidence) -> tuple[str, ...]:
     )
 
 
-def lines(found: dict[str, Any]) -> list[str]:
-    """The result of `shown` for a person."""
-    lineage = found["lineage"]
-    facts = {
-        "version": found["version"],
-        "kind": row(found)[1],
-        "stage": found["stage"],
-        "aliases": ", ".join(found["aliases"]),
-        "created": found["created"],
-        "directory": f"{found['directory']}  ({size_text(found['size'])})",
-        "digest": found["digest"],
-        "fingerprint": found["fingerprint"],
-        "dtype": found["dtype"],
-        "base": _with_digest(found["base"], found["base_digest"]),
-        "trained from": lineage["parent"],
-        "recipe": lineage["recipe"],
-        "run": " ".join(str(lineage[key]) for key in ("run", "stage", "attempt") if lineage[key]),
-        "engine": " ".join(lineage[key] for key in ("engine", "engine_version") if lineage[key]),
-        "imported from": lineage["imported_from"],
-        "children": ", ".join(found["children"]),
-        "golden": f"{found['golden']} prompts" if found["golden"] else "none: nothing verifies it",
-        "first golden": found["first_golden"],
-    }
-    out = [f"{name:14}{value}" for name, value in facts.items() if value]
-    out += _section("data", [_data(item) for item in lineage["data"]])
-    out += _section("metrics", [f"{key:32} {value:g}" for key, value in found["metrics"].items()])
-    out += _section("files", [f"{digest[:12]}  {name}" for name, digest in found["files"].items()])
-    out += _section("evidence", [_evidence(piece) for piece in found["evidence"]])
-    return out + _section("alias moves", [_move(move) for move in found["history"]])
-
-
 def verify_all(registry: Registry, name: str | None, report: Callable[[str], None]) -> None:
     """Verify the versions of one model, or of all; `report` gets a line for each.
 
@@ -143,20 +121,41 @@ def verify_all(registry: Registry, name: str | None, report: Callable[[str], Non
         raise Failed(first.what + others, where=first.where, fix=first.fix)
 
 
-def _entry(row: Row, aliases: dict[int, list[str]], folder: str) -> dict[str, Any]:
+def _found(registry: Registry, asked: Asked) -> Iterator[tuple[Row, list[str], Tags]]:
+    if asked.name is not None and not registry.rows(asked.name):
+        raise registry.no_model(asked.name)
+    for name in registry.names() if asked.name is None else [asked.name]:
+        for row, aliases, tags in _of(name, registry):
+            if (
+                asked.stage in (None, row.stage)
+                and (asked.alias is None or asked.alias in aliases)
+                and all(k in tags and v in ("", tags[k]) for k, v in asked.tags.items())
+            ):
+                yield row, aliases, tags
+
+
+def _of(name: str, registry: Registry) -> Iterator[tuple[Row, list[str], Tags]]:
+    """The versions of a model with their aliases and tags."""
+    aliases, tags = _aliases(name, registry), Notes(registry.paths).tags(name)
+    for row in registry.rows(name):
+        yield row, aliases.get(row.number, []), tags.get(f"{name}:v{row.number}", {})
+
+
+def _entry(row: Row, aliases: list[str], tags: Tags, registry: Registry) -> dict[str, Any]:
     return {
         "version": f"{row.name}:v{row.number}",
         "kind": row.kind,
         "stage": row.stage,
         "base": row.base,
         "parent": row.parent,
-        "aliases": aliases.get(row.number, []),
+        "aliases": aliases,
+        "tags": tags,
         "size": row.size,
         "created": row.created,
         "fingerprint": row.fingerprint,
         "lora_rank": row.lora_rank,
         "metrics": row.metrics,
-        "directory": f"{folder}/v{row.number}",
+        "directory": display(registry.paths.version(row.name, row.number)),
     }
 
 
@@ -166,34 +165,3 @@ def _aliases(name: str, registry: Registry) -> dict[int, list[str]]:
     for alias, number in sorted(registry.aliases(name).items()):
         found.setdefault(number, []).append(alias)
     return found
-
-
-def _prompt(golden: Golden) -> str:
-    if golden.messages is not None:
-        return " / ".join(f"{turn['role']}: {turn['content']}" for turn in golden.messages)
-    return golden.text or ""
-
-
-def _with_digest(base: str | None, digest: str | None) -> str:
-    return f"{base}  (sha256 {digest})" if base and digest else base or ""
-
-
-def _section(title: str, items: list[str]) -> list[str]:
-    return ["", title, *(f"  {item}" for item in items)] if items else []
-
-
-def _data(item: dict[str, Any]) -> str:
-    return f"{item['sha256'][:12]}  {item['path']}  {item['samples']} samples"
-
-
-def _evidence(piece: dict[str, Any]) -> str:
-    word = "" if piece["kind"] == "override" else " passed" if piece["passed"] else " failed"
-    file = f"  {piece['file']}" if piece["file"] else ""
-    return f"{piece['time']}  {piece['kind']}{word}: {piece['summary']}{file}"
-
-
-def _move(move: dict[str, Any]) -> str:
-    step = f"{move['before'] or 'nothing'} -> {move['version']}"
-    why = f"  {move['why']}" if move["why"] else ""
-    by = f"  (by {move['by']})" if move["by"] else ""
-    return f"{move['time']}  {move['alias']}: {step}{why}{by}"

@@ -71,6 +71,75 @@ def test_show_tells_lineage_files_history_and_children(
     assert all(part in text for part in ("town:v1", "recipes/cpt.yaml", "0.5", "model.safetensors"))
 
 
+def test_list_is_narrowed_by_model_tag_stage_and_alias(models: Models, full: Path) -> None:
+    for name in ("town", "town", "village"):
+        models("add", name, full)
+    models("alias", "town:v2", "production")
+    assert models("tag", "town:v1", "reviewed", "language=fr").stdout.startswith("town:v1: rev")
+    models("tag", "village:v1", "language=de")
+    models("tag", "village:v1", "--remove", "language")
+
+    def listed(*args: str) -> list[str]:
+        return [one["version"] for one in json.loads(models("list", "--json", *args).stdout)]
+
+    assert listed("village") == ["village:v1"]
+    assert listed("--tag", "language") == listed("--tag", "language=fr") == ["town:v1"]
+    assert listed("--tag", "language=de") == listed("--stage", "sft") == []
+    assert listed("town", "--alias", "production", "--stage", "import") == ["town:v2"]
+    assert "reviewed, language=fr" in models("list", "town").stdout
+    assert "no version is as asked" in models("list", "--stage", "sft").stderr
+    assert isinstance(models("list", "city").exception, BadInput)
+
+
+def test_a_version_is_shown_with_what_was_said_of_it_and_is_as_it_was(
+    models: Models, full: Path
+) -> None:
+    (full / "README.md").write_text("---\nlicense: mit\n---\n", encoding="utf-8")
+    models("add", "town", write_adapter(full.parent / "a"), "--base", full, "--licence", "cc0-1.0")
+    before = json.loads(models("show", "town:v1", "--json").stdout)
+    models("tag", "town:v1", "reviewed")
+    models("note", "town:v1", "answers in French")
+    after = json.loads(models("show", "town:v1", "--json").stdout)
+    assert (before.pop("tags"), before.pop("notes")) == ({}, [])
+    assert after.pop("tags") == {"reviewed": ""}
+    assert after.pop("notes")[1]["text"] == "answers in French"
+    assert after == before
+    assert after["licences"] == {"own": "cc0-1.0", "base": "mit", "data": {}}
+    text = models("show", "town:v1").stdout
+    told = ("adapter, rank 2, alpha 4", "cc0-1.0", "template      none", "answers in French")
+    assert all(part in text for part in told)
+
+
+def test_a_version_of_before_is_shown_as_far_as_it_is_known(
+    models: Models, full: Path, project: Path
+) -> None:
+    models("add", "town", full)
+    file = project / ".llmops/models/town/v1/manifest.json"
+    manifest = json.loads(file.read_text())
+    for known in (manifest, manifest["lineage"]):
+        for name in ("lora_alpha", "template", "licences", "preferences", "packages"):
+            known.pop(name, None)
+    file.chmod(0o644)
+    file.write_text(json.dumps(manifest))
+    text = models("show", "town:v1").stdout
+    assert "template      unknown" in text
+    assert "licence       unknown" in text
+
+
+def test_diff_tells_where_versions_differ(models: Models, full: Path) -> None:
+    models("add", "town", full, "--alias", "production")
+    same = models("diff", "town@production", "town:v1")
+    assert (same.stdout, "do not differ" in same.stderr) == ("", True)
+    for rank in (2, 4):
+        adapter = write_adapter(full.parent / f"a{rank}", rank=rank)
+        models("add", "village", adapter, "--base", "town:v1")
+    found = json.loads(models("diff", "village:v1", "village:v2", "--json").stdout)
+    told = {one["key"]: one for one in found["differences"]}
+    assert told["lora_rank"] == {"key": "lora_rank", "a": 2, "b": 4, "delta": 2}
+    assert "files.adapter_model.safetensors" in told
+    assert "4 (+2)" in models("diff", "village:v1", "village:v2").stdout
+
+
 def test_add_of_an_adapter_takes_its_base_from_the_command(models: Models, full: Path) -> None:
     models("add", "town", full, "--alias", "anchor")
     adapter = write_adapter(full.parent / "a", "Qwen/Qwen3-0.6B")
@@ -115,10 +184,10 @@ def test_bad_input_registers_nothing(
 def test_alias_moves_and_history_tells_why(models: Models, full: Path) -> None:
     for _ in range(2):
         models("add", "town", full)
-    models("alias", "town:v1", "production")
-    moved = models("alias", "town:v2", "production", "--why", "better")
-    assert moved.stdout == "town@production: town:v1 -> town:v2\n"
-    again = models("alias", "town@production", "production")
+    models("alias", "town:v1", "anchor")
+    moved = models("alias", "town:v2", "anchor", "--why", "better")
+    assert moved.stdout == "town@anchor: town:v1 -> town:v2\n"
+    again = models("alias", "town@anchor", "anchor")
     assert "already names town:v2" in again.stderr
     history = json.loads(models("history", "town", "--json").stdout)
     assert [move["why"] for move in history] == ["", "better"]
@@ -141,7 +210,9 @@ def test_verify_names_each_damaged_version_and_checks_the_others(
     assert isinstance(models("verify", "d").exception, BadInput)
 
 
-@pytest.mark.parametrize("command", ["list", "show", "add", "alias", "history", "verify"])
+@pytest.mark.parametrize(
+    "command", ["list", "show", "add", "diff", "tag", "note", "alias", "history", "verify"]
+)
 def test_the_help_shows_an_example(models: Models, command: str) -> None:
     assert f"Example: llmops models {command}" in models(command, "--help").output
 

@@ -127,7 +127,7 @@ def model(name: Model, project: ProjectHeld) -> dict[str, Any]:
 @router.get("/models/{name}/versions/{number}", response_model=Version, summary="One version")
 def version(name: Model, number: Number, project: ProjectHeld) -> dict[str, Any]:
     """As `llmops models show --json`."""
-    from llmops.registry.report import shown
+    from llmops.registry.shown import shown
 
     registry = project.registry
     return shown(registry.resolve(f"{name}:v{number}"), registry)
