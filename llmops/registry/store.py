@@ -17,7 +17,7 @@ from llmops.errors import BadInput, Failed, LlmopsError, NotFound
 from llmops.registry.aliases import Aliases, Move
 from llmops.registry.deletion import tombstone
 from llmops.registry.files import ADAPTER_CONFIG, headers
-from llmops.registry.index import MANIFEST, Index, Row, directories, numbers
+from llmops.registry.index import MANIFEST, Index, Row, directories, has_versions, numbers
 from llmops.registry.intake import completed, copy_file, name_base
 from llmops.registry.manifest import Draft, Manifest, VersionId
 from llmops.spec.reference import parse_reference
@@ -54,8 +54,7 @@ class Registry:
 
     def has(self, name: str) -> bool:
         """Whether the model has a version."""
-        there = directories(self.paths.model(name))
-        return any((self.paths.version(name, n) / MANIFEST).is_file() for n in reversed(there))
+        return has_versions(self.paths.model(name))
 
     def rows(self, name: str) -> list[Row]:
         """The versions of a model in short, oldest first: quick, however many there are.
