@@ -1,5 +1,6 @@
 """How two runs or two versions differ, printed."""
 
+import re
 from typing import Any
 
 from llmops.cli.output import note, print_json, print_table
@@ -30,4 +31,5 @@ def _changed(one: dict[str, Any]) -> str:
 def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
-    return "" if value is None else str(value)
+    text = "" if value is None else str(value)
+    return text[:12] if re.fullmatch("[0-9a-f]{64}", text) else text

@@ -48,7 +48,7 @@ def _facts(version: Manifest, registry: Registry) -> dict[str, Any]:
             "data": used(version),
             "packages": made["packages"],
             "metrics": version.metrics,
-            "files": {name: digest[:12] for name, digest in version.files.items()},
+            "files": version.files,
             "evidence": {
                 kind: f"{'passed' if one.passed else 'failed'}: {one.summary}"
                 for kind, one in newest.items()

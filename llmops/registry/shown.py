@@ -65,7 +65,7 @@ def _facts(found: Found) -> Found:
         "trained from": lineage["parent"],
         "template": _template(found["template"]),
         "licence": (licences["own"] or "unknown") if lineage["imported_from"] else licences["own"],
-        "of its base": (licences["base"] or "unknown") if lineage["parent"] else licences["base"],
+        "base licence": (licences["base"] or "unknown") if lineage["parent"] else licences["base"],
         "recipe": lineage["recipe"],
         "run": " ".join(str(lineage[key]) for key in ("run", "stage", "attempt") if lineage[key]),
         "stopped": lineage["stopped"],

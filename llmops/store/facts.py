@@ -23,8 +23,10 @@ def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
 def differences(left: Facts, right: Facts, prefix: str = "") -> list[dict[str, Any]]:
     """[{"key", "a", "b"}] where they differ, None for what one of them has not; `delta`, b - a,
     between numbers."""
+    keys = {**left, **right}
+    groups = [*dict.fromkeys(map(_group, keys))]  # what only the other has stands with its like
     found = []
-    for key in {**left, **right}:
+    for key in sorted(keys, key=lambda one: groups.index(_group(one))):
         a: Any = left.get(key)
         b: Any = right.get(key)
         if a != b:
@@ -32,3 +34,7 @@ def differences(left: Facts, right: Facts, prefix: str = "") -> list[dict[str, A
             delta = {"delta": b - a} if numbers else {}
             found.append({"key": prefix + key, "a": a, "b": b, **delta})
     return found
+
+
+def _group(key: str) -> str:
+    return key.partition(".")[0]

@@ -11,6 +11,7 @@ from llmops.registry.evidence import Evidence, EvidenceLog
 from llmops.registry.manifest import DataUsed, Draft, Golden, Lineage, Manifest, Template
 from llmops.registry.notes import Notes
 from llmops.registry.store import Registry
+from llmops.store.facts import differences
 from llmops.store.paths import ProjectPaths
 from tests.fast.models_on_disk import write_full
 
@@ -71,6 +72,11 @@ def test_data_is_new_gone_or_changed_and_a_snapshot_goes_by_its_name(registry: R
         "data.preferences:town": ("@1, 5 samples, ffffffffffff", "@2, 6 samples, ffffffffffff"),
         "data.c": (None, "1 samples, ffffffffffff"),
     }
+
+
+def test_what_only_one_has_stands_with_its_like() -> None:
+    found = differences({"args.a": 1, "loss": 1}, {"args.b": 1, "loss": 2})
+    assert [one["key"] for one in found] == ["args.a", "args.b", "loss"]
 
 
 def test_what_is_recorded_beside_versions_is_compared_too(registry: Registry) -> None:
