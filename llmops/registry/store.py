@@ -23,7 +23,7 @@ from llmops.registry.manifest import Draft, Manifest, VersionId
 from llmops.spec.reference import parse_reference
 from llmops.spec.source import display
 from llmops.spec.suggest import did_you_mean
-from llmops.store.atomic import new_directory, write_json
+from llmops.store.atomic import new_directory, sync_directory, sync_file, write_json
 from llmops.store.digest import Digests, sha256_file, sha256_tree
 from llmops.store.files import Mark, mark_of
 from llmops.store.paths import ProjectPaths
@@ -202,6 +202,39 @@ class Registry:
                 for file in folder.iterdir():
                     file.chmod(0o444)
         return manifest
+
+    def take_in(self, manifest: Manifest, folder: Path) -> None:
+        """Let `folder`, in the directory of its model, become the version that `manifest` says: it
+        holds its files, whose digests the caller has compared, its manifest.json and nothing else.
+
+        Raises Failed, and leaves `folder`, when it is no complete, servable model, is on another
+        base, or its number is taken.
+        """
+        from filelock import FileLock
+
+        try:
+            found, names = completed(manifest, folder)
+            if manifest.kind == "adapter":
+                self._on_base(manifest)
+        except BadInput as error:
+            raise Failed(error.what, where=error.where, fix=error.fix) from error
+        present = {path.name for path in folder.iterdir()}
+        if {*names, MANIFEST} != present or found.lora_rank != manifest.lora_rank:
+            raise Failed(
+                f"what lies there is not what its manifest says of {manifest.id}",
+                where=display(folder),
+                fix="see who made it; remove the directory to begin anew",
+            )
+        target = self.paths.version(manifest.name, manifest.number)
+        with FileLock(self.paths.lock(f"model-{manifest.name}")):
+            if target.exists():
+                raise Failed(f"{manifest.id} has come meanwhile", fix="see `llmops models list`")
+            for file in folder.iterdir():
+                file.chmod(0o444)
+                sync_file(file)
+            folder.chmod(0o755)
+            folder.rename(target)
+            sync_directory(target.parent)
 
     def verify(self, manifest: Manifest) -> None:
         """Read every file of a version and compare it with the manifest.

@@ -9,33 +9,17 @@ import pytest
 from huggingface_hub import ModelCard, close_session
 
 from llmops.errors import BadInput, Failed
-from llmops.registry.manifest import Draft, Manifest
+from llmops.registry.manifest import Draft
 from llmops.registry.remote.push import push
-from llmops.registry.store import Registry
-from llmops.store.paths import ProjectPaths
-from tests.fast.models_on_disk import write_adapter, write_full
+from tests.fast.models_on_disk import write_full
+from tests.fast.remote_machines import ID, add, machine
 from tests.hub.server import Hub
-
-ID = "acme/town"
 
 
 @pytest.fixture(autouse=True)
 def closed() -> Iterator[None]:
     yield
     close_session()
-
-
-def machine(root: Path) -> Registry:
-    return Registry(ProjectPaths(root))
-
-
-def add(registry: Registry, fill: int = 0) -> Manifest:
-    """The next version of `town`, an adapter."""
-    source = registry.root / f"made-{fill}"
-    if not source.exists():
-        write_adapter(source, fill=fill)
-    draft = Draft(name="town", kind="adapter", stage="sft", base="hub:Org/Small@main")
-    return registry.add(draft, source)
 
 
 def test_a_version_is_a_tag_with_its_files_at_the_top(hub: Hub, tmp_path: Path) -> None:

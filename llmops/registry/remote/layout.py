@@ -56,14 +56,15 @@ def merged(*logs: Iterable[str], where: str = "") -> str:
     found: dict[str, str] = {}
     for line in (line for log in logs for line in log if line.strip()):
         try:
-            same = json.dumps(json.loads(line), sort_keys=True)
-        except ValueError as error:
+            said = {key: value for key, value in json.loads(line).items() if value}
+        except (ValueError, AttributeError) as error:
             raise Failed(
                 "a record in the model's repository is damaged",
                 where=where,
                 fix=f"repair the files below {FOLDER}/ there, from an older commit",
             ) from error
-        found.setdefault(same, line)
+        # What is empty may be a field that came later: the record is the same.
+        found.setdefault(json.dumps(said, sort_keys=True), line)
     ordered = sorted(found.values(), key=lambda line: _field(line, "time"))
     return "".join(f"{line}\n" for line in ordered)
 

@@ -49,7 +49,7 @@ class Repository:
         self.id = id
         self.where = f"hub:{id}"
         self._api = hub()
-        self._say = say
+        self.say = say
 
     def look(self) -> Look:
         refs = self._asked(lambda: self._api.list_repo_refs(self.id))
@@ -153,7 +153,7 @@ class Repository:
         self._asked(lambda: self._api.delete_branch(self.id, branch=name))
 
     def _asked(self, call: Callable[[], T]) -> T:
-        return asked(call, self.where, say=self._say)
+        return asked(call, self.where, say=self.say)
 
 
 def _git_id(file: Path) -> str:

@@ -1,0 +1,194 @@
+"""A version comes from the Hub: under the number that it has there, checked like any that is
+registered, whole or not at all. With it comes what was measured and said of it; its aliases only
+on demand, as moves of this project's own."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from llmops.errors import BadInput, Failed, NotFound
+from llmops.registry.index import MANIFEST
+from llmops.registry.manifest import Manifest, VersionId
+from llmops.registry.remote.download import Progress, download
+from llmops.registry.remote.layout import ALIASES, PULLED, number_of, standing, tag
+from llmops.registry.remote.place import declared
+from llmops.registry.remote.records import take_over
+from llmops.registry.remote.repository import Entry, Look, Repository
+from llmops.registry.remote.seen import Seen, remember
+from llmops.registry.store import Registry
+from llmops.spec.reference import NAME
+from llmops.spec.settings import Settings
+from llmops.spec.suggest import did_you_mean
+from llmops.store.atomic import write_text
+from llmops.store.digest import sha256_tree
+
+Say = Callable[[str], None]
+_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.(safetensors|json|jinja|txt|model)")
+"""What a file of a version can be called; exactly which are its files is for intake to say."""
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """new: whether it was not here before. aliases: those that name it there."""
+
+    version: str
+    new: bool
+    aliases: list[str]
+
+
+def pull(
+    text: str,
+    repository: str,
+    registry: Registry,
+    settings: Settings,
+    *,
+    aliases: bool = False,
+    progress: Progress | None = None,
+    say: Say = lambda _: None,
+) -> Pulled:
+    """Bring NAME (the newest), NAME:vN or NAME@alias (as it stands there) from ORG/REPO, and the
+    base of an adapter where llmops.toml says from where. aliases: those that name it there name it
+    here, too; such a move is recorded as `pull ORG/REPO`.
+
+    Raises HubAway to be called again, when it goes on; NotFound for what is not there; Failed when
+    another version has its number here, or it is no servable model.
+    """
+    name, part = _parsed(text)
+    remote = Repository(repository, say)
+    look = remote.look()
+    tree = remote.tree(look.head)
+    stands = standing(remote.small_file(ALIASES, look.head, tree))
+    number = _number(name, part, look, stands, remote)
+    commit = look.tags[tag(number)]
+    files = remote.tree(commit)
+    version = _manifest(VersionId(name, number), remote.small_file(MANIFEST, commit, files), remote)
+    _check_names(version, files, remote)
+    new = not _is_here(version, registry)
+    if new:
+        _base(version, registry, settings, progress, say)
+        _bring(version, commit, files, remote, registry, progress)
+    take_over(version.id, lambda log: remote.small_file(log, look.head, tree), registry.paths)
+    named = sorted(alias for alias, of in stands.items() if of == str(version.id))
+    for alias in named if aliases else ():
+        registry.move(name, alias, number, why=f"as in {repository}", by=f"{PULLED}{repository}")
+    remember(Seen.of(repository, look, stands), name, registry.paths)
+    return Pulled(str(version.id), new, named)
+
+
+def _parsed(text: str) -> tuple[str, str]:
+    """The model, and `vN`, an alias or nothing."""
+    match = re.fullmatch(rf"({NAME})(?::(v[1-9][0-9]*)|@({NAME}))?", text)
+    if match is None:
+        raise BadInput(f"`{text}` does not name what to pull", fix="NAME, NAME:vN or NAME@alias")
+    return match[1], match[2] or match[3] or ""
+
+
+def _number(name: str, part: str, look: Look, stands: Mapping[str, str], remote: Repository) -> int:
+    there = sorted(filter(None, map(number_of, look.tags)))
+    number: int | None = there[-1] if there and not part else number_of(part)
+    if number is None and part in stands:
+        number = VersionId.parse(stands[part]).number
+    if number in there:
+        assert number is not None
+        return number
+    sign = ":" if number_of(part) else "@" if part else ""
+    if part in stands:
+        what = f"{name}@{part} is {stands[part]}, which was not pushed to {remote.id}"
+    else:
+        what = f"{remote.id} holds no such version: {name}{sign}{part}"
+    known = [f"{name}:{tag(one)}" for one in there] + [f"{name}@{one}" for one in stands]
+    listed = ", ".join(f"`{one}`" for one in known[-8:])
+    fix = did_you_mean(f"{name}{sign}{part}", known) or (
+        f"it has {listed}" if known else "push one"
+    )
+    raise NotFound(what, where=remote.where, fix=fix)
+
+
+def _manifest(version: VersionId, text: str, remote: Repository) -> Manifest:
+    try:
+        found = Manifest.model_validate_json(text)
+    except ValidationError as error:
+        raise Failed(
+            f"what the repository knows of {version} cannot be read",
+            where=f"{remote.where}@{tag(version.number)}",
+            fix="look at its manifest.json; a newer llmops may have written it",
+        ) from error
+    if found.id != version or found.digest != sha256_tree(found.files):
+        raise Failed(
+            f"its manifest is not that of {version}, but says {found.id}",
+            where=f"{remote.where}@{tag(version.number)}",
+            fix="name the model as it is called there; otherwise somebody edited the manifest",
+        )
+    return found
+
+
+def _check_names(version: Manifest, tree: Mapping[str, Entry], remote: Repository) -> None:
+    """Before anything is written: no name leads anywhere, and each file is there."""
+    for name in version.files:
+        if not _FILE.fullmatch(name) or name == MANIFEST or name not in tree:
+            raise Failed(
+                f"`{name}` cannot be a file of {version.id}, or is not there",
+                where=remote.where,
+                fix="do not use this repository before you know who changed it",
+            )
+
+
+def _is_here(version: Manifest, registry: Registry) -> bool:
+    if not registry.paths.version(version.name, version.number).exists():
+        return False
+    here = registry.get(version.id)  # tells of one that was deleted
+    if here.digest == version.digest:
+        return True
+    raise Failed(
+        f"another {version.id} is registered here; nothing was pulled",
+        fix="numbers are given by each machine for itself: pull it into another project, or "
+        f"`hf download` it and `llmops models add {version.name} DIRECTORY`",
+    )
+
+
+def _base(
+    version: Manifest, registry: Registry, settings: Settings, progress: Progress | None, say: Say
+) -> None:
+    """The base of an adapter is here first, if it is a version of a registry."""
+    try:
+        base = VersionId.parse(version.base or "")
+    except ValueError:
+        return
+    if registry.known(str(base)) is not None:
+        return
+    repository = declared(base.name, settings)
+    if repository is None:
+        raise BadInput(
+            f"{version.id} is an adapter on {base}, which is not here",
+            fix=f"`llmops models pull {base} --from ORG/REPO` first, or declare where it lies: "
+            f'[hub] repositories.{base.name} = "ORG/REPO"',
+        )
+    say(f"its base {base} comes first, from {repository}")
+    pull(str(base), repository, registry, settings, progress=progress, say=say)
+
+
+def _bring(
+    version: Manifest,
+    commit: str,
+    tree: Mapping[str, Entry],
+    remote: Repository,
+    registry: Registry,
+    progress: Progress | None,
+) -> None:
+    from filelock import FileLock, Timeout
+
+    folder: Path = registry.paths.pulled(version.name, version.digest)
+    lock = FileLock(registry.paths.lock(f"pull-{version.name}"))
+    try:
+        with lock.acquire(timeout=0):
+            folder.mkdir(parents=True, exist_ok=True)
+            download(version.files, commit, tree, remote, folder, progress)
+            write_text(folder / MANIFEST, remote.small_file(MANIFEST, commit, tree))
+            registry.take_in(version, folder)
+    except Timeout:
+        raise Failed(
+            f"{version.name} is being pulled already", fix="wait until that has ended"
+        ) from None

@@ -1,0 +1,195 @@
+"""Versions pulled from the Hub. The far side is the tests' own Hub (tests/hub); the client is
+huggingface_hub as it is."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from huggingface_hub import close_session
+
+from llmops.errors import BadInput, Failed, NotFound
+from llmops.registry.evidence import Evidence, EvidenceLog
+from llmops.registry.remote.pull import Pulled, pull
+from llmops.registry.remote.push import push
+from llmops.registry.store import Registry
+from llmops.spec.settings import HubSettings, Settings
+from tests.fast.remote_machines import ID, add, add_base, machine
+from tests.hub.server import Hub
+
+WEIGHTS = "adapter_model.safetensors"
+
+
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    yield
+    close_session()
+
+
+@pytest.fixture
+def pushed(hub: Hub, tmp_path: Path) -> Registry:
+    """A machine that has pushed town:v1."""
+    registry = machine(tmp_path / "one")
+    push(add(registry, 1), ID, registry)
+    return registry
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Registry:
+    (tmp_path / "here").mkdir()
+    return machine(tmp_path / "here")
+
+
+def take(here: Registry, text: str = "town", **more: Any) -> Pulled:
+    hub = more.pop("hub", HubSettings())
+    settings = Settings(root=here.root, cache=here.root, hub=hub)
+    return pull(text, more.pop("repository", ID), here, settings, **more)
+
+
+def test_it_comes_under_its_number_as_it_was(pushed: Registry, here: Registry) -> None:
+    assert take(here) == Pulled("town:v1", True, [])
+    assert here.resolve("town:v1") == pushed.resolve("town:v1")
+    here.verify(here.resolve("town:v1"))
+    assert not take(here).new
+
+
+def test_the_newest_unless_a_version_or_an_alias_is_named(pushed: Registry, here: Registry) -> None:
+    pushed.move("town", "production", 1, why="", by="ann")
+    push(add(pushed, 2), ID, pushed)
+    assert take(here, "town").version == "town:v2"
+    assert take(here, "town@production").version == "town:v1"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("town:v7", "town:v1"), ("town@prodution", "did you mean")]
+)
+def test_what_is_not_there_tells_what_is(
+    pushed: Registry, here: Registry, text: str, said: str
+) -> None:
+    pushed.move("town", "production", 1, why="", by="ann")
+    push(pushed.resolve("town:v1"), ID, pushed)
+    with pytest.raises(NotFound) as caught:
+        take(here, text)
+    assert said in caught.value.fix
+
+
+def test_another_version_of_that_number_stays(pushed: Registry, here: Registry) -> None:
+    mine = add(here, 3)
+    with pytest.raises(Failed, match="another town:v1 is registered here"):
+        take(here)
+    here.verify(mine)
+
+
+def test_what_was_cut_off_goes_on_where_it_was(hub: Hub, pushed: Registry, here: Registry) -> None:
+    hub.fault("GET", WEIGHTS, cut=100)
+    hub.fault("GET", WEIGHTS, status=403)
+    with pytest.raises(Failed, match="does not allow it"):
+        take(here)
+    assert not here.names()
+    take(here)
+    sha256 = pushed.resolve("town:v1").files[WEIGHTS]
+    assert hub.sent[sha256] == len(hub.blobs[sha256])
+    assert not [*here.paths.model("town").glob(".pull*")]
+
+
+def test_what_is_damaged_on_its_way_is_thrown_away(
+    hub: Hub, pushed: Registry, here: Registry
+) -> None:
+    hub.fault("GET", WEIGHTS, flip=True)
+    with pytest.raises(Failed, match=f"`{WEIGHTS}` did not arrive as it was registered"):
+        take(here)
+    assert not here.names()
+    assert take(here).new
+
+
+def edit(hub: Hub, **changes: Any) -> None:
+    """Somebody changes the manifest of v1."""
+    repo = hub.repo(ID)
+    manifest = json.loads(repo.file("v1", "manifest.json").content)
+    repo.tags["v1"] = repo.add({"manifest.json": json.dumps(manifest | changes).encode()})
+
+
+def with_digest(files: dict[str, str]) -> dict[str, Any]:
+    from llmops.store.digest import sha256_tree
+
+    return {"files": files, "digest": sha256_tree(files)}
+
+
+@pytest.mark.parametrize(
+    "name", ["../../../escaped.json", "/tmp/escaped.json", "manifest.json", "run.py", "a.bin", ".x"]
+)
+def test_no_name_from_there_leads_out_of_the_version(
+    hub: Hub, pushed: Registry, here: Registry, name: str
+) -> None:
+    files = pushed.resolve("town:v1").files | {name: "0" * 64}
+    edit(hub, **with_digest(files))
+    with pytest.raises(Failed, match="cannot be a file of town:v1"):
+        take(here)
+    assert not here.names()
+
+
+@pytest.mark.parametrize("changes", [{"digest": "0" * 64}, {"name": "other"}, {"number": 2}])
+def test_a_manifest_that_does_not_fit_is_refused(
+    hub: Hub, pushed: Registry, here: Registry, changes: dict[str, Any]
+) -> None:
+    edit(hub, **changes)
+    with pytest.raises(Failed, match="its manifest is not that of town:v1"):
+        take(here)
+
+
+def test_what_no_version_may_hold_is_refused(hub: Hub, pushed: Registry, here: Registry) -> None:
+    """By the rules of a registration: a file more than the model has, and weights that are none."""
+    repo = hub.repo(ID)
+    repo.tags["v1"] = repo.add({"training.json": b"{}"})
+    files = pushed.resolve("town:v1").files | {"training.json": sha256(b"{}")}
+    edit(hub, **with_digest(files))
+    with pytest.raises(Failed, match="not what its manifest says of town:v1"):
+        take(here)
+    assert not here.names()
+
+
+def sha256(content: bytes) -> str:
+    import hashlib
+
+    return hashlib.sha256(content).hexdigest()
+
+
+def test_the_base_of_an_adapter_comes_first(hub: Hub, tmp_path: Path, here: Registry) -> None:
+    one = machine(tmp_path / "one")
+    base = add_base(one)
+    version = add(one, 1, str(base.id))
+    push(base, "acme/city", one)
+    push(version, ID, one)
+    with pytest.raises(BadInput, match=r"town:v1 is an adapter on city:v1, which is not here"):
+        take(here)
+    said: list[str] = []
+    take(here, hub=HubSettings(organization="acme"), say=said.append)
+    assert said == ["its base city:v1 comes first, from acme/city"]
+    assert here.names() == ["city", "town"]
+
+
+def test_aliases_move_here_only_on_demand(hub: Hub, pushed: Registry, here: Registry) -> None:
+    pushed.move("town", "production", 1, why="good", by="ann")
+    push(pushed.resolve("town:v1"), ID, pushed)
+    assert take(here).aliases == ["production"]
+    assert here.aliases("town") == {}
+    take(here, aliases=True)
+    assert [(m.alias, m.version, m.by) for m in here.history("town")] == [
+        ("production", "town:v1", f"pull {ID}")
+    ]
+    # Such a move decided nothing: it does not go back.
+    push(here.resolve("town:v1"), ID, here)
+    moves = hub.repo(ID).file("main", "registry/aliases.jsonl").content
+    assert moves.count(b"\n") == 1
+
+
+def test_what_was_measured_comes_along_once(pushed: Registry, here: Registry) -> None:
+    known = {"time": "2026-01-01", "kind": "evaluation", "passed": True, "summary": "good"}
+    for number in (1, 2):
+        piece = Evidence(id=f"e{number}", version=f"town:v{number}", digest="0", **known)
+        EvidenceLog(pushed.paths).add(piece)
+    push(pushed.resolve("town:v1"), ID, pushed)
+    take(here)
+    take(here)
+    assert [one.id for one in EvidenceLog(here.paths).of("town")] == ["e1"]
