@@ -59,7 +59,7 @@ class Notes:
     def tags(self, name: str) -> dict[str, Tags]:
         """The tags that the versions of model `name` have now, by NAME:vN."""
         found: dict[str, Tags] = {}
-        for record in self._log(name).read():
+        for record in self._read(name):
             tags = found.setdefault(record.version, {})
             for key, value in record.tags.items():
                 tags.pop(key, None)
@@ -69,7 +69,11 @@ class Notes:
 
     def of(self, version: VersionId) -> list[Note]:
         """Everything that was said of a version, oldest first."""
-        return [one for one in self._log(version.name).read() if one.version == str(version)]
+        return [one for one in self._read(version.name) if one.version == str(version)]
+
+    def _read(self, name: str) -> list[Note]:
+        """By time: what another machine said is appended when it is pulled."""
+        return sorted(self._log(name).read(), key=lambda one: one.time)
 
     def _add(self, note: Note) -> None:
         log = self._log(VersionId.parse(note.version).name)

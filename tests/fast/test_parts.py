@@ -170,6 +170,7 @@ def test_in_a_project_that_moved_it_is_the_same(
     [
         lambda: os.utime("a.jsonl"),
         written("seed/README.md", "a model"),
+        said("path: a.jsonl", "path: a.jsonl, licence: mit"),
         said("output:", "resources: {while_serving: sleep, retries: 0}\noutput:"),
         said("output:", "watch: {instability: warn}\noutput:"),
     ],
@@ -177,6 +178,12 @@ def test_in_a_project_that_moved_it_is_the_same(
 def test_what_decides_nothing_leaves_it_up_to_date(project: Path, change: Change) -> None:
     change()
     assert planned().state == "reuse"
+
+
+def test_data_goes_by_the_name_and_licence_that_the_recipe_gives_it(project: Path) -> None:
+    said("path: a.jsonl", "path: a.jsonl, licence: mit")()
+    (data,) = planned().prepared.payload.train
+    assert (data.reference, data.licence) == ("path:a.jsonl", "mit")
 
 
 def test_the_base_of_an_adapter_that_is_no_version_is_part_of_it(project: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from llmops.errors import BadInput
 from llmops.registry.manifest import VersionId
-from llmops.registry.notes import Notes, parse_tags
+from llmops.registry.notes import Note, Notes, parse_tags
 from llmops.store.paths import ProjectPaths
 
 V1, V2 = VersionId("town", 1), VersionId("town", 2)
@@ -21,6 +21,14 @@ def test_the_last_word_about_a_tag_counts(notes: Notes) -> None:
     notes.tag(V1, {"language": "en"}, by="ben")
     notes.untag(V1, ["reviewed"], by="ben")
     assert notes.tags("town") == {"town:v1": {"language": "en"}, "town:v2": {"language": "de"}}
+
+
+def test_what_was_said_elsewhere_before_is_no_later_word(notes: Notes, tmp_path: Path) -> None:
+    notes.tag(V1, {"language": "fr"}, by="ann")
+    pulled = Note(time="2020-01-01", version=str(V1), by="ben", tags={"language": "de"})
+    with ProjectPaths(tmp_path).notes("town").open("a") as log:
+        log.write(pulled.model_dump_json() + "\n")
+    assert notes.tags("town") == {"town:v1": {"language": "fr"}}
 
 
 def test_everything_that_was_said_stays_on_record(notes: Notes) -> None:
