@@ -115,10 +115,13 @@ def add(
     from llmops.cli.copying import copying
     from llmops.cli.output import note
     from llmops.registry.imports import add_existing, check_names, examine, training_environment
+    from llmops.registry.promotion import check_free
     from llmops.spec.settings import load_settings
 
     check_names(name, alias)
     settings, registry = load_settings(), opened_registry()
+    if alias is not None:
+        check_free(name, alias, registry, f"llmops models promote {name}:vN {alias}")
     model = examine(path, base, registry, settings.root)
     environment = training_environment(settings) if engine_check else None
     if environment is not None:

@@ -1,5 +1,5 @@
-"""`llmops models promote | rollback | alias | history | evidence`: which version a name stands for,
-why, and since when."""
+"""`llmops models promote | rollback | alias | history | at | evidence`: which version a name
+stands for, why, and since when."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +10,7 @@ from llmops.cli.person import name_of_person
 
 if TYPE_CHECKING:
     from llmops.registry.aliases import Move
+    from llmops.registry.store import Registry
 
 app = typer.Typer()
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -20,32 +21,33 @@ def promote(
     version: Annotated[str, typer.Argument(metavar="NAME:vN", help="Or NAME@ALIAS.")],
     alias: Annotated[str, typer.Argument(help="The alias that moves, such as production.")],
     override: Annotated[
-        bool, typer.Option("--override", help="Without passed evidence; --why is kept with it.")
-    ] = False,
-    why: Annotated[str, typer.Option(metavar="TEXT", help="The reason, for the record.")] = "",
+        str | None,
+        typer.Option(metavar="REASON", help="Move it without the evidence; the reason is kept."),
+    ] = None,
+    why: Annotated[str, typer.Option(metavar="TEXT", help="For the record.")] = "",
 ) -> None:
-    """Let an alias name a version whose newest evidence has passed. Exit code 3 when not.
+    """Let an alias name a version on the evidence that it needs. Exit code 3 when that lacks.
 
     Example: llmops models promote town:v3 production
     """
-    from llmops.cli.output import note
     from llmops.registry.evidence import EvidenceLog
     from llmops.registry.promotion import promote
 
     registry = opened_registry()
     log = EvidenceLog(registry.paths)
-    move = promote(version, alias, registry, log, override=override, why=why, by=name_of_person())
-    if move is None:
-        target = registry.resolve(version)
-        note(f"{target.name}@{alias} already names {target.id}")
-    else:
-        _print_move(move)
+    by = name_of_person()
+    move = promote(version, alias, registry, log, override=override, why=why, by=by)
+    _print_move(move, version, alias, registry)
 
 
 @app.command()
 def rollback(
     name: str,
     alias: Annotated[str, typer.Argument(help="The alias that moves back.")] = "production",
+    leaving: Annotated[
+        str | None,
+        typer.Option("--from", metavar="NAME:vN", help="Only if it names this version still."),
+    ] = None,
     why: Annotated[str, typer.Option(metavar="TEXT", help="The reason, for the record.")] = "",
 ) -> None:
     """Let an alias name what it named before, in one recorded move; again: the one before that.
@@ -54,7 +56,9 @@ def rollback(
     """
     from llmops.registry.promotion import rollback
 
-    _print_move(rollback(name, alias, opened_registry(), why=why, by=name_of_person()))
+    registry = opened_registry()
+    move = rollback(name, alias, registry, why=why, by=name_of_person(), leaving=leaving)
+    _print_move(move, move.version, alias, registry)
 
 
 @app.command()
@@ -81,43 +85,69 @@ def evidence(
 @app.command("alias")
 def alias_(
     version: Annotated[str, typer.Argument(metavar="NAME:vN", help="Or NAME@ALIAS.")],
-    alias: Annotated[str, typer.Argument(help="The alias that moves, such as production.")],
+    alias: Annotated[str, typer.Argument(help="The alias that moves, such as anchor.")],
     why: Annotated[str, typer.Option(metavar="TEXT", help="The reason, for the record.")] = "",
 ) -> None:
-    """Let an alias name a version, whatever is known of it. The move is recorded.
+    """Let an alias that needs no evidence name a version. The move is recorded.
 
-    Example: llmops models alias town:v3 production --why "v4 answers in French"
+    Example: llmops models alias town:v3 anchor --why "rounds start from it"
     """
-    from llmops.cli.output import note
+    from llmops.registry.promotion import name
 
     registry = opened_registry()
-    target = registry.resolve(version)
-    move = registry.move(target.name, alias, target.number, why=why, by=name_of_person())
-    if move is None:
-        note(f"{target.name}@{alias} already names {target.id}")
-    else:
-        _print_move(move)
+    move = name(version, alias, registry, why=why, by=name_of_person())
+    _print_move(move, version, alias, registry)
 
 
 @app.command()
-def history(name: str, json: Json = False) -> None:
-    """Show every move of every alias of a model, oldest first.
+def history(
+    name: str,
+    alias: Annotated[str | None, typer.Option(help="Of this alias only.")] = None,
+    json: Json = False,
+) -> None:
+    """Show every move of a model's aliases, oldest first: who, when, from, to, on what evidence.
 
-    Example: llmops models history town
+    Example: llmops models history town --alias production
     """
     from llmops.cli.output import note, print_json, print_table
+    from llmops.registry.past import COLUMNS, moves, row
 
-    registry = opened_registry()
-    moves = registry.history(name)
+    found = moves(name, alias, opened_registry())
     if json:
-        print_json([move.model_dump() for move in moves])
-    elif moves:
-        rows = [(m.time, m.alias, m.version, m.before or "-", m.why, m.by) for m in moves]
-        print_table("", ("time", "alias", "version", "before", "why", "by"), rows)
+        print_json(found)
+    elif found:
+        print_table("", COLUMNS, [row(move) for move in found])
     else:
         note(f"no alias of {name} has moved")
 
 
-def _print_move(move: "Move") -> None:
-    name = move.version.rpartition(":")[0]
-    print(f"{name}@{move.alias}: {move.before or 'nothing'} -> {move.version}")
+@app.command()
+def at(
+    name: str,
+    alias: Annotated[str, typer.Argument(help="Such as production.")],
+    time: Annotated[str, typer.Argument(metavar="TIME", help="2026-11-01T12:00Z, or a date.")],
+    json: Json = False,
+) -> None:
+    """Show which version an alias named at a time, since when and why, and what it was made of.
+
+    Example: llmops models at town production 2026-11-01T12:00Z
+    """
+    from llmops.cli.output import print_json
+    from llmops.registry.past import at, lines
+
+    found = at(name, alias, time, opened_registry())
+    if json:
+        print_json(found)
+    else:
+        print("\n".join(lines(found)))
+
+
+def _print_move(move: "Move | None", version: str, alias: str, registry: "Registry") -> None:
+    if move is None:
+        from llmops.cli.output import note
+
+        target = registry.resolve(version)
+        note(f"{target.name}@{alias} already names {target.id}")
+    else:
+        name = move.version.rpartition(":")[0]
+        print(f"{name}@{move.alias}: {move.before or 'nothing'} -> {move.version}")

@@ -65,7 +65,8 @@ def _ends(interval: tuple[float, float] | None) -> list[float | None] | None:
 def record(decision: Decision, context: Context, *, by: str) -> Evidence:
     """Keep a decision as evidence about the candidate's version, once."""
     assert decision.pair is not None
-    report = describe(decision)
+    version = context.registry.resolve(decision.pair.candidate_version)
+    report = describe(decision) | {"digest": version.digest}
     digest = sha256_json(report)
     file = context.paths.experiments / decision.name / f"{digest[:16]}.json"
     evidence = Evidence(
@@ -73,6 +74,7 @@ def record(decision: Decision, context: Context, *, by: str) -> Evidence:
         time=utc_now(),
         kind="experiment",
         version=decision.pair.candidate_version,
+        version_digest=version.digest,
         against=decision.pair.control_version,
         passed=decision.won,
         summary=f"{decision.verdict}: {decision.why}",
@@ -83,7 +85,6 @@ def record(decision: Decision, context: Context, *, by: str) -> Evidence:
     )
     write_json(file, report)
     log = EvidenceLog(context.paths)
-    name = decision.pair.candidate_version.rpartition(":")[0]
-    if all(one.id != evidence.id for one in log.of(name)):
+    if all(one.id != evidence.id for one in log.of(version.name)):
         log.add(evidence)
     return evidence

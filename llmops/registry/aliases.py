@@ -5,6 +5,8 @@ an alias is where it stands. So "what was production at time T, and why" has an 
 """
 
 import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from pydantic import Field
@@ -19,7 +21,7 @@ from llmops.store.records import Records
 
 class Move(Spec):
     """One move of an alias. version, before: NAME:vN (before: None for a new alias);
-    by: the person or the run that moved it."""
+    by: the person or the run that moved it; evidence: the ids of what it stands on."""
 
     time: str = Field(description="ISO 8601, UTC")
     alias: str
@@ -27,6 +29,7 @@ class Move(Spec):
     before: str | None = None
     why: str = ""
     by: str = ""
+    evidence: list[str] = Field(default_factory=list)
 
 
 class Aliases:
@@ -44,35 +47,75 @@ class Aliases:
 
     def current(self, name: str) -> dict[str, VersionId]:
         """Where each alias of model `name` stands."""
-        return {move.alias: VersionId.parse(move.version) for move in self.history(name)}
+        return named(self.history(name))
 
-    def move(self, alias: str, version: VersionId, *, why: str, by: str) -> Move | None:
+    @contextmanager
+    def held(self, name: str) -> Iterator["Held"]:
+        """The aliases of model `name`, while nobody else moves one: what a move stands on is still
+        so when it comes."""
+        log = self._log(name)
+        with log.held():
+            yield Held(self._paths, log)
+
+    def move(
+        self, alias: str, version: VersionId, *, why: str, by: str, evidence: Sequence[str] = ()
+    ) -> Move | None:
         """Let `alias` name `version` from now on. None when it already does.
 
         Raises BadInput for a name that no alias can have and for a version that is not there.
         """
         check_alias(alias)
-        if not (self._paths.version(version.name, version.number) / "manifest.json").is_file():
-            raise NotFound(f"there is no version {version}", fix="see `llmops models list`")
-        log = self._log(version.name)
-        with log.held():
-            before = self.current(version.name).get(alias)
-            if before == version:
-                return None
-            move = Move(
-                time=datetime.now(UTC).isoformat(timespec="milliseconds"),
-                alias=alias,
-                version=str(version),
-                before=str(before) if before else None,
-                why=why,
-                by=by,
-            )
-            log.append(move)
-        return move
+        with self.held(version.name) as held:
+            return held.move(alias, version, why=why, by=by, evidence=evidence)
 
     def _log(self, name: str) -> Records[Move]:
         lock = self._paths.lock(f"aliases-{name}")
         return Records(self._paths.aliases(name), lock, Move, "aliases")
+
+
+class Held:
+    """The aliases of one model, of which `Aliases.held` keeps others away."""
+
+    def __init__(self, paths: ProjectPaths, log: Records[Move]) -> None:
+        self._paths, self._log = paths, log
+        self.moves = log.read()
+
+    def current(self, alias: str) -> VersionId | None:
+        """What `alias` names; None for one that never moved."""
+        return named(self.moves).get(alias)
+
+    def move(
+        self, alias: str, version: VersionId, *, why: str, by: str, evidence: Sequence[str] = ()
+    ) -> Move | None:
+        """As `Aliases.move`."""
+        check_alias(alias)
+        if not (self._paths.version(version.name, version.number) / "manifest.json").is_file():
+            raise NotFound(f"there is no version {version}", fix="see `llmops models list`")
+        before = self.current(alias)
+        if before == version:
+            return None
+        move = Move(
+            time=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            alias=alias,
+            version=str(version),
+            before=str(before) if before else None,
+            why=why,
+            by=by,
+            evidence=list(evidence),
+        )
+        self._log.append(move)
+        self.moves.append(move)
+        return move
+
+
+def named(moves: Iterable[Move]) -> dict[str, VersionId]:
+    """What each alias names after these moves of one model, oldest first."""
+    return {alias: VersionId.parse(last.version) for alias, last in latest(moves).items()}
+
+
+def latest(moves: Iterable[Move]) -> dict[str, Move]:
+    """The last move of each alias."""
+    return {move.alias: move for move in moves}
 
 
 def check_alias(alias: str) -> None:

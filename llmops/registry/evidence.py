@@ -17,7 +17,8 @@ NO_GATE = "the evaluation asks for nothing: its recipe has no `gate`"
 
 
 class Evidence(Spec):
-    """One piece. version: NAME:vN that it is about; against: what it was compared with.
+    """One piece. version: NAME:vN that it is about; version_digest: of the bytes that it was made
+    on (None: a record of before that was kept); against: what it was compared with.
 
     passed: what a gate would make of it; missing: what it lacks, in words, when not. digest:
     sha256 of the report. by: the run or person. recipe, stage: of an evaluation, the file and the
@@ -28,6 +29,7 @@ class Evidence(Spec):
     time: str = Field(description="ISO 8601, UTC")
     kind: Literal["evaluation", "experiment", "override"]
     version: str
+    version_digest: str | None = None
     against: str | None = None
     passed: bool
     summary: str
@@ -61,8 +63,10 @@ class EvidenceLog:
 
         Raises Failed when the log is damaged other than at its end.
         """
-        found = self._log(name).read()
-        return [one for one in found if version is None or one.version == version]
+        about = b"" if version is None else f'"{version}"'.encode()
+        return [
+            one for one in self._log(name).read(about) if version is None or one.version == version
+        ]
 
     def _log(self, name: str) -> Records[Evidence]:
         lock = self._paths.lock(f"evidence-{name}")

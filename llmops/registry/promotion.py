@@ -1,35 +1,27 @@
-"""Moves of an alias by hand: on evidence or by a recorded override, and one step back.
+"""Moves of an alias by hand: on evidence or by a recorded override, freely where nothing is asked
+for, and one step back.
 
-`llmops models alias` moves without asking; pipelines move in stages/promote.py.
+Pipelines move in stages/promote.py. What a move needs, and stands on, is in standing.py.
 """
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from llmops.errors import BadInput, GateRefused
+from llmops.errors import BadInput, Failed, GateRefused, LlmopsError
 from llmops.registry.aliases import Move, check_alias
 from llmops.registry.evidence import Evidence, EvidenceLog
-from llmops.registry.manifest import VersionId
+from llmops.registry.manifest import Manifest, VersionId
+from llmops.registry.standing import needs, policy_of, standing
 from llmops.registry.store import Registry
+from llmops.spec.policy import Policy
 
 _ROLLBACK = "rollback from "
-
-
-@dataclass(frozen=True)
-class Standing:
-    """What a promotion of a version would stand on. decides: the piece of evidence; missing: what
-    it lacks, in words; nothing when an alias may move to that version."""
-
-    decides: Evidence | None
-    missing: list[str]
-
-
-def standing(version: VersionId, evidence: EvidenceLog) -> Standing:
-    """Its newest evaluation with a gate, or experiment, must have passed."""
-    newest = _newest(version, evidence)
-    return Standing(newest, _missing(version, newest))
+_WAYS = {
+    "evaluation": "evaluate it (`kind: evaluate` with a gate)",
+    "experiment": "let an experiment compare it (`experiment:` of a deployment), or declare in "
+    "llmops.toml that it needs less ([aliases.NAME.ALIAS])",
+}
 
 
 def promote(
@@ -38,62 +30,106 @@ def promote(
     registry: Registry,
     evidence: EvidenceLog,
     *,
-    override: bool,
-    why: str,
+    override: str | None = None,
+    why: str = "",
     by: str,
 ) -> Move | None:
     """Let `alias` name `version` (NAME:vN or NAME@ALIAS). None when it does already.
 
-    Its newest evaluation with a gate, or experiment, must have passed. override: move all the
-    same; what was missing is kept with the reason as evidence of its own.
-    Raises GateRefused without such evidence, BadInput for an override without a reason.
+    The evidence that its policy asks for must have passed, on the bytes that the version has.
+    override: the reason to move all the same; kept, with what was missing, as evidence of its own.
+    Raises GateRefused without such evidence, BadInput for an override without a reason, Failed
+    when the version's files are not what they were.
     """
     check_alias(alias)
     target = registry.resolve(version)
-    if override and not why.strip():
-        raise BadInput("an override needs a reason", fix="--why TEXT; it is kept with the version")
+    if override is not None and not override.strip():
+        raise BadInput("an override needs a reason", fix="it is kept with the version")
     if registry.aliases(target.name).get(alias) == target.number:
         return None
-    stands = standing(target.id, evidence)
-    newest, missing = stands.decides, stands.missing
-    if missing and not override:
-        raise GateRefused(
-            f"{target.id} does not become {alias}: {'; '.join(missing)}",
-            fix="evaluate it (`kind: evaluate` with a gate), or move it all the same: --override "
-            "--why TEXT",
+    check_whole(target, registry)
+    policy = policy_of(target.name, alias, registry)
+    with registry.alias_log.held(target.name) as held:
+        current = held.current(alias)
+        pieces = evidence.of(target.name, str(target.id))
+        stands = standing(target, alias, current, pieces, policy)
+        on = list(stands.pieces)
+        if stands.missing:
+            if override is None:
+                raise _refused(target, alias, stands.missing, policy)
+            on = [_override(target, alias, stands.missing, why=override, by=by)]
+            evidence.add(on[0])
+        reasons = [why] if stands.missing else [why, override or ""]
+        reasons += [_told(piece) for piece in on]
+        reason = "; ".join(part for part in reasons if part)
+        ids = [piece.id for piece in on]
+        return held.move(alias, target.id, why=reason, by=by, evidence=ids)
+
+
+def name(version: str, alias: str, registry: Registry, *, why: str, by: str) -> Move | None:
+    """Let an alias of which nothing is asked name `version`. None when it does already.
+
+    Raises BadInput for one that moves on evidence.
+    """
+    check_alias(alias)
+    target = registry.resolve(version)
+    check_free(target.name, alias, registry, f"llmops models promote {target.id} {alias}")
+    return registry.move(target.name, alias, target.number, why=why, by=by)
+
+
+def check_free(name: str, alias: str, registry: Registry, instead: str) -> None:
+    """Raises BadInput when the next move of `alias` needs evidence. instead: what to do then."""
+    number = registry.aliases(name).get(alias)
+    current = None if number is None else VersionId(name, number)
+    asked = needs(policy_of(name, alias, registry), current)
+    if asked:
+        raise BadInput(
+            f"{name}@{alias} moves on evidence ({', '.join(asked)})",
+            fix=f"`{instead}`; without the evidence with --override REASON",
         )
-    reason = why
-    if missing:
-        piece = _override(target.id, alias, missing, why=why, by=by)
-        evidence.add(piece)
-        reason = f"override ({piece.id}): {why}"
-    elif newest is not None:
-        reason = "; ".join(part for part in (why, f"{newest.summary} ({newest.id})") if part)
-    return registry.move(target.name, alias, target.number, why=reason, by=by)
 
 
-def _newest(version: VersionId, evidence: EvidenceLog) -> Evidence | None:
-    """The last thing that was asked and measured. What was overridden once is no measurement, and
-    figures that nobody asked anything of, as `llmops eval run` finds them, take nothing back."""
-    pieces = [one for one in evidence.of(version.name, str(version)) if one.kind != "override"]
-    decide = [one for one in pieces if one.asks] or pieces
-    return decide[-1] if decide else None
+def check_whole(version: Manifest, registry: Registry) -> None:
+    """Raises Failed when its files are not what was registered. An adapter is read whole; of a
+    full model, what was not written since it was last read is taken to be the same: whoever loads
+    it reads all of it."""
+    if version.kind == "full":
+        try:
+            found = registry.digests.tree(registry.directory(version), version.files)
+        except OSError:
+            found = {}
+        registry.digests.save()
+        if found == version.files:
+            return
+    registry.verify(version)
 
 
-def _missing(version: VersionId, newest: Evidence | None) -> list[str]:
-    if newest is None:
-        return [f"there is no evidence about {version}"]
-    return [] if newest.passed else [*(newest.missing or [newest.summary])]
+def _refused(
+    target: Manifest, alias: str, missing: Sequence[str], policy: Policy | None
+) -> GateRefused:
+    wanted = policy.needs if policy else ["evaluation"]
+    ways = [_WAYS[need] for need in wanted if need in _WAYS]
+    return GateRefused(
+        f"{target.id} does not become {alias}: {'; '.join(missing)}",
+        fix=f"{' and '.join(ways)}, or move it all the same: --override REASON",
+    )
 
 
-def _override(version: VersionId, alias: str, missing: list[str], *, why: str, by: str) -> Evidence:
+def _told(piece: Evidence) -> str:
+    if piece.kind == "override":
+        return f"override ({piece.id}): {piece.summary.partition(': ')[2]}"
+    return f"{piece.summary} ({piece.id})"
+
+
+def _override(version: Manifest, alias: str, missing: list[str], *, why: str, by: str) -> Evidence:
     time = datetime.now(UTC).isoformat(timespec="milliseconds")
-    digest = hashlib.sha256(f"{version} {alias} {time} {why}".encode()).hexdigest()
+    digest = hashlib.sha256(f"{version.id} {alias} {time} {why}".encode()).hexdigest()
     return Evidence(
         id=f"override-{digest[:16]}",
         time=time,
         kind="override",
-        version=str(version),
+        version=str(version.id),
+        version_digest=version.digest,
         passed=True,
         summary=f"to {alias}: {why}",
         missing=missing,
@@ -122,12 +158,33 @@ def _stack(alias: str, history: Sequence[Move]) -> list[str]:
     return stack
 
 
-def rollback(name: str, alias: str, registry: Registry, *, why: str, by: str) -> Move:
-    """Let an alias name again what it named before it came to its version, in one move.
+def rollback(
+    name: str, alias: str, registry: Registry, *, why: str, by: str, leaving: str | None = None
+) -> Move:
+    """Let an alias name again what it named before it came to its version, in one move. No policy
+    is asked: the version stood there before.
 
-    Raises BadInput when it never named anything else.
+    leaving: the version that it is to leave, when whoever asks saw one.
+    Raises BadInput when it never named anything else, or names another version than `leaving`;
+    Failed when the version before was deleted or is damaged.
     """
     stack = _stack(alias, registry.history(name))
+    _can_go_back(name, alias, stack, registry)
+    target = _whole_before(name, alias, stack, registry)
+    with registry.alias_log.held(name) as held:
+        now = str(held.current(alias))
+        if now != (leaving or stack[-1]):
+            raise BadInput(
+                f"{name}@{alias} names {now} by now, not {leaving or stack[-1]}; nothing was moved",
+                fix=f"see `llmops models history {name}`, and roll back again if {now} is to go",
+            )
+        reason = f"{_ROLLBACK}{stack[-1]}" + (f": {why}" if why else "")
+        moved = held.move(alias, target, why=reason, by=by)
+    assert moved is not None
+    return moved
+
+
+def _can_go_back(name: str, alias: str, stack: Sequence[str], registry: Registry) -> None:
     if not stack:
         known = ", ".join(f"`{one}`" for one in sorted(registry.aliases(name)))
         raise BadInput(
@@ -137,14 +194,23 @@ def rollback(name: str, alias: str, registry: Registry, *, why: str, by: str) ->
     if len(stack) < 2:
         raise BadInput(
             f"{name}@{alias} named nothing before {stack[-1]}; there is nothing to go back to",
-            fix=f"see `llmops models history {name}`, or name a version: "
-            f"`llmops models alias {name}:vN {alias}`",
+            fix=f"see `llmops models history {name}`, or promote another version: "
+            f"`llmops models promote {name}:vN {alias}`",
         )
-    number = VersionId.parse(stack[-2]).number
-    reason = f"{_ROLLBACK}{stack[-1]}" + (f": {why}" if why else "")
-    moved = registry.move(name, alias, number, why=reason, by=by)
-    assert moved is not None
-    return moved
+
+
+def _whole_before(name: str, alias: str, stack: Sequence[str], registry: Registry) -> VersionId:
+    """The version to go back to, which is there and as it was registered."""
+    target = VersionId.parse(stack[-2])
+    earlier = [one for one in stack[:-2] if registry.known(one) and one != stack[-1]]
+    fix = f"another version, on record: `llmops models promote {(earlier or [f'{name}:vN'])[-1]} "
+    fix += f"{alias} --override REASON`"
+    try:
+        check_whole(registry.get(target), registry)
+    except LlmopsError as error:
+        what = f"{name}@{alias} cannot go back to {target}: {error.what}"
+        raise Failed(what, where=error.where, fix=fix) from error
+    return target
 
 
 def is_rollback(move: Move) -> bool:

@@ -181,7 +181,7 @@ def _nothing(loaded: Loaded[Deployment], resolved: Resolved, resolver: Resolver)
     return loaded.bad(
         f"nothing can be served yet: the aliases of all variants name nothing: {listed}",
         ("variants",),
-        fix=resolver.hint(first) or "run the pipeline that moves them, or `llmops models alias`",
+        fix=resolver.hint(first) or "run the pipeline that moves them, or `llmops models promote`",
     )
 
 

@@ -91,6 +91,7 @@ class Evaluate(Stage):
             time=record.time,
             kind="evaluation",
             version=record.version,
+            version_digest=record.version_digest,
             against=record.against,
             passed=record.passed,
             summary=record.summary,

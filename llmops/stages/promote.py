@@ -177,7 +177,7 @@ def _refused(version: Located, node: Node, evidence: Evidence) -> GateRefused:
         f"{version.id} does not become {alias}: {missing}",
         where=_where(node, "when"),
         fix=f"see {evidence.file}; to move it all the same: "
-        f"llmops models promote {version.id} {alias} --override --why TEXT",
+        f"llmops models promote {version.id} {alias} --override REASON",
     )
 
 

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from llmops.errors import Failed
 from llmops.spec.grammar import Spec
 from llmops.spec.source import display
-from llmops.store.atomic import append_line
+from llmops.store.atomic import append_line, full_disk
 
 R = TypeVar("R", bound=Spec)
 
@@ -27,15 +27,17 @@ class Records(Generic[R]):
     def __init__(self, path: Path, lock: Path, kind: type[R], what: str) -> None:
         self._path, self._lock, self._kind, self._what = path, lock, kind, what
 
-    def read(self) -> list[R]:
-        """All of them, oldest first. Raises Failed when the log is damaged other than at its
-        end."""
+    def read(self, having: bytes = b"") -> list[R]:
+        """All of them, oldest first; or those whose line has these bytes. Raises Failed when one
+        is damaged other than at the log's end."""
         try:
             text = self._path.read_bytes()
         except FileNotFoundError:
             return []
         found = []
         for number, line in enumerate(text.split(b"\n")[:-1], start=1):
+            if having not in line:
+                continue
             try:
                 found.append(self._kind.model_validate_json(line))
             except ValidationError as error:
@@ -51,12 +53,18 @@ class Records(Generic[R]):
         """No other process appends meanwhile, nor another thread: `append` only within."""
         from filelock import FileLock
 
-        with FileLock(self._lock):
+        lock = FileLock(self._lock)
+        with full_disk(self._lock):
+            lock.acquire()
+        try:
             yield
+        finally:
+            lock.release()
 
     def append(self, record: R) -> None:
         """Add a record and have it on disk. The log is `held`."""
-        self._cut_torn_line()
+        with full_disk(self._path):
+            self._cut_torn_line()
         append_line(self._path, record.model_dump_json())
 
     def _cut_torn_line(self) -> None:

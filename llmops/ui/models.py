@@ -89,7 +89,7 @@ async def _version(ask: Ask, name: str, number: str) -> Html:
     at = f"{model}/versions/{segment(number)}"
     found, evidence, lineage, aliases = await asyncio.gather(
         ask.api.get(at),
-        ask.api.get(f"{at}/evidence"),
+        ask.api.get(f"{at}/evidence", alias=ask.query.get("to", "")),
         ask.api.get(f"{at}/lineage"),
         ask.api.get(model),
     )

@@ -125,7 +125,7 @@ def rollback_button(name: str, alias: str, now: str, back: str | None) -> Html:
     return act(
         "Roll back…",
         "rollback",
-        f"{name} {alias}",
+        f"{name} {alias} {now}",
         confirm=question,
         why="Why?",
         kind="danger",
@@ -150,14 +150,15 @@ async def promote_other(ask: "Ask") -> None:
 
 
 async def rollback(ask: "Ask") -> None:
-    name, alias = _two(ask.value)
-    done = await ask.api.post(f"/models/{segment(name)}/rollback", {"alias": alias, "why": ask.why})
+    name, alias, leaving = _parts(ask.value, 3)
+    body = {"alias": alias, "leaving": leaving, "why": ask.why}
+    done = await ask.api.post(f"/models/{segment(name)}/rollback", body)
     _say(ask, name, done)
     ask.go(tab="models", model=name)
 
 
 async def _promote(ask: "Ask", *, override: bool) -> None:
-    version, alias = _two(ask.value)
+    version, alias = _parts(ask.value, 2)
     name = split_version(version) or ("", "")
     body = {"version": version, "alias": alias, "override": override, "why": ask.why}
     done = await ask.api.post(f"/models/{segment(name[0])}/promote", body)
@@ -174,11 +175,11 @@ def _say(ask: "Ask", name: str, done: Mapping[str, Any]) -> None:
     ask.say(tag("strong", f"{name}@{move['alias']} is {move['version']}"), f"{before}.")
 
 
-def _two(value: str) -> tuple[str, str]:
+def _parts(value: str, number: int) -> list[str]:
     parts = value.split()
-    if len(parts) != 2:
+    if len(parts) != number:
         raise Problem("this button is of an older page", fix="load the page again")
-    return parts[0], parts[1]
+    return parts
 
 
 def _steps(alias: str, now: str | None, version: str) -> Html:

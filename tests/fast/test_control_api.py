@@ -280,17 +280,22 @@ def test_a_version_that_nobody_evaluated_has_no_report(running: ControlProcess) 
 
 
 def test_promotion_asks_for_evidence_and_keeps_an_override(running: ControlProcess) -> None:
-    refused = running.post("/models/town/promote", {"version": 1, "alias": "production"})
+    first = {"version": 1, "alias": "production"}
+    assert running.post("/models/town/promote", first).json()["move"]["by"] == "api:local"
+    assert running.post("/models/town/promote", first).json()["moved"] is False
+    moved = {"version": "town:v2", "alias": "production", "why": "it is urgent"}
+    refused = running.post("/models/town/promote", moved)
     assert (refused.status_code, refused.json()["code"]) == (409, "gate_refused")
-    moved = {"version": "v1", "alias": "production", "override": True, "why": "the first"}
-    assert running.post("/models/town/promote", moved).json()["move"]["by"] == "api:local"
-    assert running.post("/models/town/promote", moved).json()["moved"] is False
-    running.post("/models/town/promote", {**moved, "version": "town:v2"})
+    running.post("/models/town/promote", {**moved, "override": True})
     assert Registry(running.paths).aliases("town")["production"] == 2
-    back = running.post("/models/town/rollback", {"why": "worse"}).json()
+    late = running.post("/models/town/rollback", {"leaving": "town:v1"})
+    assert (late.status_code, Registry(running.paths).aliases("town")["production"]) == (400, 2)
+    back = running.post("/models/town/rollback", {"why": "worse", "leaving": "town:v2"}).json()
     assert back["move"]["version"] == "town:v1"
-    kinds = [one["kind"] for one in running.get("/models/town/versions/1/evidence").json()["items"]]
+    kinds = [one["kind"] for one in running.get("/models/town/versions/2/evidence").json()["items"]]
     assert kinds == ["override"]
+    asked = running.get("/models/town/versions/2/evidence?alias=production").json()
+    assert asked["missing"] == ["there is no experiment about town:v2"]
 
 
 def test_a_lineage_leads_from_the_base_to_the_version(running: ControlProcess) -> None:

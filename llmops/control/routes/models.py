@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 from pydantic import Field
 
 from llmops.control.access import Promoter, may
@@ -46,7 +46,8 @@ class ModelShown(Answer):
 
 
 class MoveShown(Answer):
-    """A move of an alias; before: the version that it named."""
+    """A move of an alias. before: the version that it named; evidence: the ids of the pieces that
+    it stands on."""
 
     time: str
     alias: str
@@ -54,6 +55,7 @@ class MoveShown(Answer):
     before: str | None
     why: str
     by: str
+    evidence: list[str] = Field(default_factory=list)
 
 
 class PromotionAsked(Ask):
@@ -66,7 +68,10 @@ class PromotionAsked(Ask):
 
 
 class RollbackAsked(Ask):
+    """leaving: refused when the alias names another version by now."""
+
     alias: str = Field("production", max_length=64)
+    leaving: str | None = Field(None, max_length=100, examples=["town:v4"])
     why: str = Field("", max_length=2000, examples=["answers in French"])
 
 
@@ -146,15 +151,18 @@ def history(name: Model, project: ProjectHeld) -> dict[str, Any]:
     response_model=Standing,
     summary="What was measured of a version",
 )
-def evidence(name: Model, number: Number, project: ProjectHeld) -> dict[str, Any]:
+def evidence(
+    name: Model,
+    number: Number,
+    project: ProjectHeld,
+    alias: Annotated[str, Query(max_length=64, description="that a promotion would move")] = "",
+) -> dict[str, Any]:
     """Oldest first; and what a promotion would make of it."""
-    from llmops.registry.evidence import EvidenceLog
-    from llmops.registry.manifest import VersionId
-    from llmops.registry.promotion import standing
     from llmops.registry.report import evidence_of
+    from llmops.registry.standing import stands_on
 
     found = evidence_of(f"{name}:v{number}", project.registry)
-    stands = standing(VersionId(name, number), EvidenceLog(project.paths))
+    stands = stands_on(project.registry.resolve(f"{name}:v{number}"), alias, project.registry)
     return {
         "items": [piece.model_dump() for piece in found],
         "decides": stands.decides.id if stands.decides else None,
@@ -223,8 +231,8 @@ def promote(
         asked.alias,
         project.registry,
         EvidenceLog(project.paths),
-        override=asked.override,
-        why=asked.why,
+        override=asked.why if asked.override else None,
+        why="" if asked.override else asked.why,
         by=caller.by,
     )
     return {"moved": move is not None, "move": None if move is None else move.model_dump()}
@@ -239,7 +247,8 @@ def roll_back(
     from llmops.registry.promotion import rollback
 
     def move(_keep: Keep) -> dict[str, Any]:
-        made = rollback(name, asked.alias, project.registry, why=asked.why, by=caller.by)
+        why, by, leaving = asked.why, caller.by, asked.leaving
+        made = rollback(name, asked.alias, project.registry, why=why, by=by, leaving=leaving)
         return {"moved": True, "move": made.model_dump()}
 
     return once.answer(200, move)
