@@ -17,6 +17,7 @@ from typing import Any
 from llmops.data.rows import RowProblem, read_rows, reading_of
 from llmops.data.samples import read_sample
 from llmops.engines.contract import DataSet
+from llmops.registry.template import chat_template
 from llmops.store.files import read_object
 from llmops.store.memory import Memory
 
@@ -57,7 +58,7 @@ class TokenCounts:
             from jinja2 import TemplateError
 
             try:
-                counted = _count(data, _Tokenizer(base), cutoff)
+                counted = _count(data, ChatTokenizer(base), cutoff)
             except (TemplateError, RowProblem, ValueError, LookupError):
                 return None
             self._memory.put(key, known := vars(counted))
@@ -68,7 +69,7 @@ class TokenCounts:
         self._memory.save()
 
 
-def _count(data: DataSet, tokenizer: "_Tokenizer", cutoff: int) -> Lengths:
+def _count(data: DataSet, tokenizer: "ChatTokenizer", cutoff: int) -> Lengths:
     rows = islice(read_rows(data.path, reading_of(data.path)), min(ROWS, data.limit or ROWS))
     prompts, answers = [], []
     for row in rows:
@@ -106,32 +107,48 @@ def _said(value: Any) -> str:
     return str(turn.get("content", turn.get("value"))) if isinstance(turn, dict) else str(turn)
 
 
-class _Tokenizer:
-    """The tokenizer and the chat template of a model's directory."""
+class ChatTokenizer:
+    """The tokenizer and the chat template of a model's directory, each read when it is needed.
+
+    Raises ValueError without a sound tokenizer.json.
+    """
 
     def __init__(self, directory: Path) -> None:
-        from tokenizers import Tokenizer
-
-        try:
-            self._tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
-        except Exception as error:  # the library raises nothing narrower
-            raise ValueError(f"not a tokenizer: {error}") from error
         self._directory = directory
+
+    def ids(self, text: str) -> list[int]:
+        """With the tokens that it adds of itself."""
+        return list(self._tokenizer.encode(text).ids)
+
+    def tokens(self, texts: list[str]) -> list[list[int]]:
+        """Of each, without any."""
+        return [one.ids for one in self._tokenizer.encode_batch(texts, add_special_tokens=False)]
 
     def lengths(self, texts: list[str]) -> list[int]:
         found = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
         return [len(one) for one in found]
 
-    def rendered(self, messages: list[dict[str, str]]) -> str:
-        values = {**self._special, "messages": messages, "add_generation_prompt": True}
+    def rendered(self, messages: list[dict[str, str]], *, answering: bool = True) -> str:
+        """answering: up to where the answer begins. Raises LookupError without a template, and
+        whatever the template raises."""
+        values = {**self.special, "messages": messages, "add_generation_prompt": answering}
         return str(self._template.render(values))
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        from tokenizers import Tokenizer
+
+        try:
+            return Tokenizer.from_file(str(self._directory / "tokenizer.json"))
+        except Exception as error:  # the library raises nothing narrower
+            raise ValueError(f"not a tokenizer: {error}") from error
 
     @cached_property
     def _config(self) -> dict[str, Any]:
         return read_object(self._directory / "tokenizer_config.json")
 
     @cached_property
-    def _special(self) -> dict[str, str]:
+    def special(self) -> dict[str, str]:
         """The special tokens by their names, of which each is a text or an object that has it."""
         named = {k: v for k, v in self._config.items() if k.endswith("_token")}
         return {k: str(v["content"] if isinstance(v, dict) else v or "") for k, v in named.items()}
@@ -144,12 +161,12 @@ class _Tokenizer:
         def refuse(message: str) -> None:
             raise TemplateError(message)
 
-        place = self._directory / "chat_template.jinja"
-        text = place.read_text("utf-8") if place.is_file() else self._config["chat_template"]
+        if (text := chat_template(self._directory)) is None:
+            raise LookupError("it has no chat template")
         around = ImmutableSandboxedEnvironment(
             trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
         )
         around.globals["raise_exception"] = refuse
         around.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
         around.filters["tojson"] = lambda value, **_: json.dumps(value, ensure_ascii=False)
-        return around.from_string(str(text))
+        return around.from_string(text)

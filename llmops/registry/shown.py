@@ -7,6 +7,7 @@ from llmops.registry.manifest import Golden, Manifest
 from llmops.registry.notes import Notes, tags_text
 from llmops.registry.report import entry_of, evidence_of
 from llmops.registry.store import Registry
+from llmops.registry.tuning import tuning_of
 
 Found = dict[str, Any]
 
@@ -19,6 +20,7 @@ def shown(manifest: Manifest, registry: Registry) -> Found:
         **entry_of(manifest, registry),
         **manifest.model_dump(mode="json", exclude={"golden"}),
         "directory": str(registry.directory(manifest)),
+        "tuning": tuning_of(manifest, registry.directory(manifest)),
         "golden": len(manifest.golden),
         "first_golden": _prompt(manifest.golden[0]) if manifest.golden else None,
         "history": [
@@ -54,6 +56,7 @@ def _facts(found: Found) -> Found:
         "version": found["version"],
         "kind": _kind(found),
         "stage": found["stage"],
+        "tuning": found["tuning"],
         "aliases": ", ".join(found["aliases"]),
         "tags": tags_text(found["tags"]),
         "created": found["created"],

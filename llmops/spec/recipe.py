@@ -153,6 +153,9 @@ class TrainRecipe(Spec):
     template: str | None = Field(
         None, description="leave unset: the base's own chat template is used (docs/recipes.md)"
     )
+    insist_on_template: bool = Field(
+        False, description="though it makes other tokens than the base's own, which serves"
+    )
     args: Options = Field(default_factory=dict, description="the engine's own options")
     resources: Resources = Field(default_factory=lambda: Resources())
     watch: Watched = Field(default_factory=lambda: Watched())

@@ -18,6 +18,7 @@ from llmops.engines.contract import (
 from llmops.engines.shape import Shape, shape_of
 from llmops.errors import OutOfMemory
 from llmops.registry.locate import Located
+from llmops.registry.tuning import told as tuning_told
 from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared, References, Stage
 from llmops.serving.hold import consequence, holding, refuse
 from llmops.spec.recipe import TrainRecipe
@@ -95,7 +96,8 @@ class Train(Stage):
         if not done:
             check_rank(node, recipe.output.model, rank, context)
             taken = () if pending else cached(tokens_key(command, files, context), context)
-            told = (*told, *lengths(recipe, length, known), *taken)
+            made_for = tuning_told(base) if isinstance(base, Located) else ""
+            told = (*filter(None, [made_for]), *told, *lengths(recipe, length, known), *taken)
         return Prepared(
             parts=parts,
             output=Pending(node.name, kind, recipe.output.model, training.made, rank),

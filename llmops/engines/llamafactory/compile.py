@@ -19,6 +19,7 @@ from llmops.engines.llamafactory.defaults import default_options, in_group, owne
 from llmops.engines.llamafactory.enough import check_samples
 from llmops.engines.llamafactory.machine import Machine
 from llmops.engines.llamafactory.optionfiles import FILE_OPTIONS, option_file
+from llmops.engines.llamafactory.templates import check_template
 from llmops.engines.llamafactory.tokens import token_parts
 from llmops.engines.llamafactory.words import told
 from llmops.store.files import read_object
@@ -33,6 +34,7 @@ def compile_train(job: TrainJob, environment: Environment, machine: Machine) -> 
     root = job.attempt.root.resolve()
     decided = chain(job.recipe, job.base)
     _check_chat(job)
+    check_template(job, environment)
     check_samples(job)
     train = data_files(job.train, "train", root)
     sets = job.validation if isinstance(job.validation, Sequence) else ()

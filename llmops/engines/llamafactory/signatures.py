@@ -31,14 +31,14 @@ GROUPS: dict[str, tuple[tuple[str, str], ...]] = {
     "generating": ((f"{_HPARAMS}/generating_args.py", "GeneratingArguments"),),
 }
 _ENUMS = ("llamafactory/extras/constants.py", "transformers/trainer_utils.py", _TRANSFORMERS)
-_TEMPLATES = "llamafactory/data/template.py"
+TEMPLATES = "llamafactory/data/template.py"
 _TOOLS = "llamafactory/data/tool_utils.py"
 _COMPILERS = "accelerate/utils/dataclasses.py"
 _MODES = "torch/_inductor/__init__.py"
 WORDS = (_TOOLS, _COMPILERS, _MODES)
 """Where words stand that options of type text take, and which their declaration does not list."""
 SOURCES = tuple(
-    dict.fromkeys([file for group in GROUPS.values() for file, _ in group] + [*_ENUMS, _TEMPLATES])
+    dict.fromkeys([file for group in GROUPS.values() for file, _ in group] + [*_ENUMS, TEMPLATES])
 )
 # Of the options whose help says "use commas", the engine takes these as lists too.
 _LISTED = ("_target", "_modules")
@@ -82,12 +82,12 @@ def read_options(site: Path) -> list[Option]:
 def read_templates(site: Path) -> list[str]:
     """The names of the templates that the engine knows."""
     names = []
-    for node in ast.walk(_parse(site / _TEMPLATES)):
+    for node in ast.walk(_parse(site / TEMPLATES)):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "register_template":
             given = [k.value for k in node.keywords if k.arg == "name"] + node.args[:1]
             names += [str(g.value) for g in given[:1] if isinstance(g, ast.Constant)]
     if not names:
-        raise _unknown(site / _TEMPLATES, "register_template")
+        raise _unknown(site / TEMPLATES, "register_template")
     return sorted(set(names))
 
 
