@@ -105,7 +105,7 @@ def show(
     from llmops.cli.feedback_text import shown_lines
     from llmops.cli.output import print_json
     from llmops.feedback.query import show
-    from llmops.preferences.lineage import uses
+    from llmops.lineage.uses import uses
 
     with _log(no_ingest) as (_, paths, database):
         found = show(database, id)
@@ -183,7 +183,7 @@ def forget(
     from llmops.cli.output import print_json
     from llmops.feedback.erase import forget
     from llmops.feedback.identity import load_identity
-    from llmops.preferences.lineage import SnapshotEraser
+    from llmops.lineage.uses import SnapshotEraser
 
     with _log(no_ingest=False) as (_, paths, database):
         identity = load_identity(paths.secret)

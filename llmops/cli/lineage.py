@@ -9,25 +9,53 @@ def command(
     version: Annotated[
         str | None, typer.Argument(metavar="[NAME:vN|NAME@ALIAS]", help="What was it made of?")
     ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="What was made of it? Or preferences:NAME[@N]."),
+    ] = None,
+    inference: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Of an answer or an event: what did it go into?"),
+    ] = None,
+    user: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID", help="As the application names the user: what did all of it go into?"
+        ),
+    ] = None,
     full: Annotated[
         bool, typer.Option("--full", help="With the ids of events and answers.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Nodes and edges, as JSON.")] = False,
 ) -> None:
-    """Show what a version was made of, to the last event and file, and what came of it.
+    """Show what a version was made of, to the last event and file; or what anything went into.
 
     Example: llmops lineage town@production
     """
     import sys
 
     from llmops.cli.output import print_json
+    from llmops.errors import BadInput
+    from llmops.lineage.of_data import of_data
+    from llmops.lineage.of_log import of_inference, of_user
     from llmops.lineage.of_version import of_version
     from llmops.lineage.project import Project
     from llmops.lineage.text import lines
     from llmops.spec.settings import load_settings
 
+    asked = {of_data: data, of_inference: inference, of_user: user}
+    given = [(ask, text) for ask, text in asked.items() if text is not None]
+    if len(given) + (version is not None) != 1:
+        raise BadInput(
+            "of what is the lineage to be shown? One thing at a time",
+            fix="name a version, or one of --data FILE, --inference ID, --user ID",
+        )
     with Project(load_settings()) as project:
-        graph = of_version(version or "", project, full=full)
+        if version is not None:
+            graph = of_version(version, project, full=full)
+        else:
+            ((ask, text),) = given
+            graph = ask(text, project)
     if json:
         print_json(graph.record())
     else:

@@ -42,12 +42,14 @@ def show(target: Target, json: Json = False) -> None:
     Example: llmops preferences show town
     """
     from llmops.cli.output import print_json
+    from llmops.lineage.uses import trained_on
+    from llmops.lineage.versions import Versions
     from llmops.preferences.listing import shown
     from llmops.preferences.snapshot import CARD
     from llmops.registry.store import Registry
 
     snapshot, paths = _found(target)
-    found = shown(snapshot, Registry(paths))
+    found = shown(snapshot, trained_on(snapshot, Versions(Registry(paths))))
     if json:
         print_json(found)
         return

@@ -60,7 +60,7 @@ _ID = re.compile(rf"[0-9a-v]{{{LENGTH}}}")
 
 
 class Eraser(Protocol):
-    """Erases rows of snapshots (preferences/lineage.py)."""
+    """Erases rows of snapshots (lineage/uses.py)."""
 
     def holding(self, ids: Collection[str]) -> list[TouchedSnapshot]:
         """All with rows that came from these inferences and events."""

@@ -34,9 +34,9 @@ class _Source:
 
 
 _SOURCES = (
-    _Source("events", "events", "feedback", "kind", "decided", "{count} {by} events"),
+    _Source("events", "events", "feedback", "kind", "decided", "{by} events: {count}"),
     _Source(
-        "answers", "inferences", "inferences", "version", "compared", "{count} answers of {by}"
+        "answers", "inferences", "inferences", "version", "compared", "answers of {by}: {count}"
     ),
 )
 
@@ -77,7 +77,7 @@ def _add_rows(graph: Graph, snapshot: Snapshot, rows: "pl.DataFrame") -> None:
     counts = rows.group_by("builder").agg(train=trains.sum(), holdout=(~trains).sum())
     for builder, train, holdout in counts.sort("builder").iter_rows():
         count = train + holdout
-        node = graph.node(_pairs(snapshot, builder), "pairs", f"{count:,} rows by {builder}",
+        node = graph.node(_pairs(snapshot, builder), "pairs", f"rows by {builder}: {count:,}",
                           builder=builder, count=count, train=train, holdout=holdout)  # fmt: skip
         graph.edge(node, snapshot.id, "rows of")
 
@@ -106,7 +106,7 @@ def _add_groups(
     for by, count, erased, ids, builders in groups.sort("by", nulls_last=True).iter_rows():
         label = source.label.format(count=f"{count:,}", by=by)
         if by is None:
-            label = f"{count:,} {source.kind}" + (" not in the log" if database else "")
+            label = f"{source.kind}{' not in the log' if database else ''}: {count:,}"
         node = graph.node(
             f"{source.kind}:{_name(snapshot)}/{by or _GONE}",
             source.kind,

@@ -7,7 +7,7 @@ from llmops.lineage.behind import add_behind
 from llmops.lineage.graph import Graph
 from llmops.lineage.project import Project
 from llmops.lineage.recipe import changes_of
-from llmops.lineage.versions import snapshot_of
+from llmops.lineage.versions import Origin, snapshot_of
 from llmops.preferences.snapshot import HOLDOUT, TRAIN, Snapshot, find_snapshot
 from llmops.registry.manifest import DataUsed, Manifest
 from llmops.runner.record import read_run
@@ -33,32 +33,41 @@ class Sources:
                     seen.add(parent)
                     todo.append(parent)
 
-    def version(self, id: str) -> str:
+    def version(self, id: str, **facts: str) -> str:
         """The node of a version, without what it was made of."""
-        self._version(id)
-        return id
+        versions = self._project.versions
+        if (one := versions.origins.get(id)) is not None:
+            return self._known(id, one, "deleted" if one.deleted else "", **facts)
+        state = "unreadable" if id in versions.unreadable else "missing"
+        return self._graph.node(id, "version", id, state, **facts)
 
     def _version(self, id: str) -> Manifest | None:
         """Its manifest, where there is one; its node in any case."""
-        kind = "version" if ":v" in id and not id.startswith(("path:", "hub:")) else "model"
-        if kind == "model":
-            self._graph.node(id, kind, id, self._project.state_of_model(id))
+        if id.startswith(("path:", "hub:")):
+            self._graph.node(id, "model", id, self._project.state_of_model(id))
             return None
         try:
             found = self._project.versions.find(id)
         except LlmopsError as error:
-            self._graph.node(id, kind, id, "unreadable")
+            self._graph.node(id, "version", id, "unreadable")
             self._graph.notes.append(error.line)
             return None
         if found is None:
-            self._graph.node(id, kind, id, "missing")
+            self._graph.node(id, "version", id, "missing")
             return None
-        one, state = found
-        self._graph.node(
-            id, kind, id, state, stage=one.stage, kind=one.kind, lora_rank=one.lora_rank,
-            created=one.created, digest=one.digest,
-        )  # fmt: skip
-        return one
+        self._known(id, *found)
+        return found[0]
+
+    def _known(self, id: str, one: Manifest | Origin, state: str, **facts: str) -> str:
+        return self._graph.node(
+            *(id, "version", id, state),
+            stage=one.stage,
+            kind=one.kind,
+            lora_rank=one.lora_rank,
+            created=one.created,
+            digest=one.digest,
+            **facts,
+        )
 
     def _parents(self, manifest: Manifest) -> list[str]:
         """The ids of what it was trained from and of its base, joined to it."""
@@ -124,7 +133,7 @@ class Sources:
         except LlmopsError as error:
             state = "unreadable" if "damaged" in error.what else "missing"
             return self._graph.node(id, "preferences", id, state)
-        self._graph.node(id, "preferences", id, _state(one), **_facts(one))
+        self._graph.node(id, "preferences", id, _state(one), **snapshot_facts(one))
         add_behind(self._graph, one, self._project, full=self._full)
         return id
 
@@ -135,7 +144,8 @@ def _state(snapshot: Snapshot) -> str:
     return "erased" if snapshot.manifest.tombstones else ""
 
 
-def _facts(snapshot: Snapshot) -> dict[str, Any]:
+def snapshot_facts(snapshot: Snapshot) -> dict[str, Any]:
+    """What is told of a snapshot."""
     one = snapshot.manifest
     return {
         **snapshot.counts,

@@ -31,15 +31,28 @@ def lines(graph: Graph, *, drawn: bool) -> list[str]:
         node = graph[id]
         found += ["", _head(node)] if found else [_head(node)]
         found += _tree(_branches(graph, node), drawn)
+        found += _summary(graph) if id in graph.about else []
     return found + [f"note: {one}" for one in graph.notes]
 
 
 def _versions(graph: Graph) -> list[str]:
-    """The versions that there is more to tell of than that they are there, but for those asked."""
-    told = [one for one in graph.nodes if one.kind == "version" and one.id not in graph.about]
-    return [
-        one.id for one in told if any(edge.source not in graph.about for edge in graph.into(one.id))
-    ]
+    """Those that there is more to tell of than that they are there, but for those asked for."""
+    found = [one for one in graph.nodes if one.kind == "version" and one.id not in graph.about]
+    if not _backward(graph):
+        return [one.id for one in found if "touched" in one.facts]
+    return [one.id for one in found if any(e.source not in graph.about for e in graph.into(one.id))]
+
+
+def _summary(graph: Graph) -> list[str]:
+    """How many versions something went into; nothing where that was not asked."""
+    if _backward(graph):
+        return []
+    how = [one.facts["touched"] for one in graph.nodes if "touched" in one.facts]
+    direct = how.count("directly")
+    if not how:
+        return ["  no version was made of it"]
+    more = f", {len(how) - direct:,} through others" if len(how) > direct else ""
+    return [f"  {_many(len(how), 'version')} touched: {direct:,} directly{more}"]
 
 
 def _branches(graph: Graph, node: Node) -> list[Branch]:
@@ -81,7 +94,7 @@ def _after(graph: Graph, edge: Edge, node: Node) -> tuple[int, Branch] | None:
         told = f"{edge.relation} {_told(target, edge)}"
         return _rank(edge.relation), (told, [one[1] for one in below if one is not None])
     if node.kind in _MODELS and node.id not in graph.about:
-        return None  # told where the other's block is
+        return None  # its own block tells it
     return len(_ORDER) + 1, (f"{target.id}{_mark(target)}: {_made_of_it(edge)}", [])
 
 
@@ -92,11 +105,13 @@ def _made_of_it(edge: Edge) -> str:
 
 def _head(node: Node) -> str:
     facts = node.facts
-    parts = [node.label if node.kind in _MODELS else f"{node.kind} {node.label}"]
+    named = node.kind in _MODELS or node.label.startswith(node.kind)
+    parts = [node.label if named else f"{node.kind} {node.label}"]
     if node.kind == "version" and "stage" in facts:
         rank = f" r{facts['lora_rank']}" if "lora_rank" in facts else ""
         parts.append(f"({facts['stage']}, {facts['kind']}{rank})")
         parts.append(f"{_when(facts['created'])}, sha256 {facts['digest'][:12]}")
+        parts += [f"touched {facts['touched']}"] if "touched" in facts else []
     elif "sha256" in facts:
         parts.append(f"sha256 {facts['sha256'][:12]}")
     parts += [facts[name] for name in ("told",) if name in facts]
@@ -142,12 +157,14 @@ def _spans(facts: Any) -> str:
 
 
 def _figures(edge: Edge) -> str:
-    found = [
-        f"{edge.facts[name]:,} {word}"
-        for name, word in (("samples", "samples"), ("rows", "rows"), ("held_out", "held out"))
-        if name in edge.facts
-    ]
+    facts = edge.facts
+    found = [_many(facts[name], name[:-1]) for name in ("samples", "rows") if name in facts]
+    found += [f"{facts['held_out']:,} held out"] if "held_out" in facts else []
     return f" ({', '.join(found)})" if found else ""
+
+
+def _many(count: int, thing: str) -> str:
+    return f"{count:,} {thing}" + ("" if count == 1 else "s")
 
 
 def _mark(node: Node) -> str:

@@ -38,6 +38,9 @@ class Origin:
     id: str
     digest: str
     stage: str
+    kind: str
+    lora_rank: int | None
+    created: str
     parents: dict[str, str] = field(default_factory=dict)
     """By id, the relation: trained from, base."""
     digests: frozenset[str] = frozenset()
@@ -198,6 +201,9 @@ def _origin(id: str, made: dict[str, Any], deleted: bool) -> Origin:
         id=id,
         digest=made["digest"],
         stage=made["stage"],
+        kind=made["kind"],
+        lora_rank=made.get("lora_rank"),
+        created=made["created"],
         parents=parents,
         digests=frozenset(map(str, digests)),
         data=(*_trained(lineage), *_held(parts)),

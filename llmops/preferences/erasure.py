@@ -1,6 +1,6 @@
 """Erasure: rows that came from what is to be forgotten leave a snapshot, and what was copied of it.
 
-A snapshot is found by the ids in its pairs.parquet (lineage.py), which is therefore replaced last:
+A snapshot is found by the ids in its pairs.parquet, which is therefore replaced last:
 an erasure that is interrupted anywhere is finished by running it again. What stays is a tombstone
 with the digests of before, so that a version's data can still be named, not read. The log of a
 training shows an example, and its folder may hold copies: those are erased whole.
@@ -42,16 +42,18 @@ def snapshots_with(ids: Collection[str], paths: ProjectPaths) -> list[tuple[Snap
     """Every snapshot with rows that came from one of these inferences or events, and how many, by
     name and number. Raises Failed when one is damaged."""
     found = [one for name in snapshot_names(paths) for one in snapshots(name, paths)]
-    counted = [(one, _count(one, ids)) for one in found]
+    counted = [(one, sum(rows_from(one, ids).values())) for one in found]
     return [(one, count) for one, count in counted if count]
 
 
-def _count(snapshot: Snapshot, ids: Collection[str]) -> int:
+def rows_from(snapshot: Snapshot, ids: Collection[str]) -> dict[str, int]:
+    """How many rows came from one of these inferences or events, by split (`train`, `holdout`).
+    Raises Failed when the snapshot is damaged."""
     import polars as pl
 
     try:
-        rows = pl.scan_parquet(snapshot.pairs).select(_touched(ids).sum())
-        return int(rows.collect().item())
+        rows = pl.scan_parquet(snapshot.pairs).filter(_touched(ids)).group_by("split").len()
+        return dict(rows.collect().iter_rows())
     except (pl.exceptions.PolarsError, OSError) as error:
         raise Failed(
             f"{snapshot.id} is damaged: {PAIRS} cannot be read, so nobody can tell what is in it",
@@ -103,8 +105,9 @@ def _touched(ids: Collection[str]) -> "pl.Expr":
     import polars as pl
 
     wanted = pl.Series("id", sorted(ids), dtype=pl.String).implode()
+    # By element: to intersect each row's list with a thousand ids took 400 times as long.
     hit = [
-        pl.col(column).list.set_intersection(wanted).list.len() > 0
+        pl.col(column).list.eval(pl.element().is_in(wanted)).list.any()
         for column in ("inferences", "events")
     ]
     return pl.any_horizontal(hit)

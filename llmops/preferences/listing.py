@@ -1,10 +1,9 @@
 """Snapshots as commands list and show them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llmops.preferences.snapshot import Snapshot, snapshot_names, snapshots
-from llmops.registry.store import Registry
 from llmops.spec.source import display
 from llmops.store.paths import ProjectPaths
 
@@ -26,15 +25,13 @@ def row(found: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def shown(snapshot: Snapshot, registry: Registry) -> dict[str, Any]:
-    """All that is known of one, with the versions that trained on it."""
-    from llmops.preferences.lineage import trained_on
-
+def shown(snapshot: Snapshot, versions: Sequence[str]) -> dict[str, Any]:
+    """All that is known of one. versions: that trained on it."""
     return {
         **snapshot.manifest.model_dump(mode="json"),
         "id": snapshot.id,
         "directory": display(snapshot.directory),
-        "versions": trained_on(snapshot, registry),
+        "versions": versions,
     }
 
 

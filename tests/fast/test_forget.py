@@ -19,8 +19,8 @@ from llmops.feedback.ingest import ingest
 from llmops.feedback.journal import Journal
 from llmops.feedback.redaction import expire, purge
 from llmops.feedback.retention import Expired, expire_all, retentions
+from llmops.lineage.uses import SnapshotEraser, uses
 from llmops.preferences.erasure import wipe_copies
-from llmops.preferences.lineage import SnapshotEraser, uses
 from llmops.preferences.save import save
 from llmops.preferences.snapshot import find_snapshot
 from llmops.registry.manifest import DataUsed, Draft, Golden, Lineage

@@ -14,7 +14,7 @@ from llmops.registry.manifest import DataUsed, Draft, Lineage, Manifest
 from llmops.registry.store import Registry
 from llmops.store.digest import sha256_file
 from llmops.store.paths import ProjectPaths
-from tests.fast.logged import write
+from tests.fast.logged import IDENTITY, write
 from tests.fast.models_on_disk import write_full
 from tests.fast.said import Said, recipe
 
@@ -79,10 +79,11 @@ def traced(root: Path) -> Traced:
     made.file("recipes/sft.yaml", yaml.safe_dump(SFT))
     sft = {"recipe": "recipes/sft.yaml", "resolved": SFT, "run": "r1", "stage": "sft"}
     made.add("town:v1", [made.file("a.jsonl")], **sft)
-    for user in ("ann", "bob"):
-        pair = [made.said.ask(f"{user} asks", text, user, version="town:v2") for text in "xy"]
+    for name in ("ann", "bob"):
+        user = IDENTITY.user(name)
+        pair = [made.said.ask(f"{name} asks", text, user, version="town:v2") for text in "xy"]
         made.said.vote(*pair, "first", user)
-    made.said.edit(made.said.ask("bob?", "well", "bob", version="town:v1"), "yes", "bob")
+    made.said.edit(made.said.ask("bob?", "well", user, version="town:v1"), "yes", user)
     made.add("town:v2", [made.snapshot().train])
     for number in (2, 3):
         made.registry.move("town", "production", number, why="better")

@@ -161,7 +161,7 @@ def forget(asked: ForgetAsked, project: ProjectHeld, _: Admin) -> dict[str, Any]
     told."""
     from llmops.feedback.erase import forget
     from llmops.feedback.identity import load_identity
-    from llmops.preferences.lineage import SnapshotEraser
+    from llmops.lineage.uses import SnapshotEraser
 
     paths = project.paths
     identity = load_identity(paths.secret)
@@ -174,7 +174,7 @@ def shown(
     id: Annotated[str, Path(max_length=256, description="of an answer or an event")],
     project: ProjectHeld,
 ) -> dict[str, Any]:
-    from llmops.preferences.lineage import uses
+    from llmops.lineage.uses import uses
 
     found = query.show(project.database, id)
     ids = [found["id"], *(event["id"] for event in found["events"])]

@@ -48,7 +48,10 @@ def shown(
     number: Annotated[int, Path(ge=1, le=2**31 - 1)],
     project: ProjectHeld,
 ) -> dict[str, Any]:
+    from llmops.lineage.uses import trained_on
+    from llmops.lineage.versions import Versions
     from llmops.preferences.listing import shown
     from llmops.preferences.snapshot import find_snapshot
 
-    return shown(find_snapshot(f"{name}@{number}", project.paths), project.registry)
+    found = find_snapshot(f"{name}@{number}", project.paths)
+    return shown(found, trained_on(found, Versions(project.registry)))

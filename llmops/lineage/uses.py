@@ -4,18 +4,20 @@ which versions trained on them. Read from the snapshots and the registry; nothin
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from llmops.errors import BadInput
 from llmops.feedback.erase import TouchedSnapshot
+from llmops.lineage.versions import Use, Versions
 from llmops.preferences.erasure import redact, snapshots_with
-from llmops.preferences.snapshot import Snapshot, find_snapshot
+from llmops.preferences.snapshot import HOLDOUT, TRAIN, Snapshot, find_snapshot
 from llmops.preferences.verdicts import forget
 from llmops.registry.store import Registry
 from llmops.store.paths import ProjectPaths
 
 
 @dataclass(frozen=True)
-class Use:
+class Rows:
     """A snapshot with rows that came from the ids in question, and how many. versions: NAME:vN
     that trained on it."""
 
@@ -24,25 +26,29 @@ class Use:
     versions: list[str]
 
 
-def uses(ids: Collection[str], paths: ProjectPaths) -> list[Use]:
+def uses(ids: Collection[str], paths: ProjectPaths) -> list[Rows]:
     """Snapshots with rows of these inferences or events, by name and number. Reads the ids of all
     snapshots. Raises Failed when one is damaged."""
-    registry = Registry(paths)
+    versions = Versions(Registry(paths))
     return [
-        Use(snapshot, rows, trained_on(snapshot, registry))
+        Rows(snapshot, rows, trained_on(snapshot, versions))
         for snapshot, rows in snapshots_with(ids, paths)
     ]
 
 
-def trained_on(snapshot: Snapshot, registry: Registry) -> list[str]:
-    """The versions whose lineage names the snapshot's training data."""
-    path = snapshot.train.resolve()
-    return [
-        str(manifest.id)
-        for name in registry.names()
-        for manifest in registry.versions(name)
-        if any((registry.root / data.path).resolve() == path for data in manifest.lineage.data)
+def trained_on(snapshot: Snapshot, versions: Versions) -> list[str]:
+    """The versions that trained on what the snapshot holds to train on."""
+    found = [
+        one.version for one in versions.of_snapshot(snapshot) if part(one, snapshot) != HOLDOUT
     ]
+    return list(dict.fromkeys(found))
+
+
+def part(use: Use, snapshot: Snapshot) -> str:
+    """Which file of the snapshot a version used, or a copy of which: train.jsonl or
+    holdout.jsonl."""
+    held = use.used.sha256 == snapshot.manifest.files.get(HOLDOUT)
+    return HOLDOUT if held or Path(use.used.path).name == HOLDOUT else TRAIN
 
 
 class SnapshotEraser:
