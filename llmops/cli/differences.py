@@ -17,10 +17,10 @@ def print_differences(found: dict[str, Any], json: bool) -> None:
     else:
         note(f"{found['a']} and {found['b']} do not differ")
     if golden := found.get("golden"):
-        note(
-            f"golden prompts: {golden['same']} in both; {golden['tokens']} of them other tokens, "
-            f"{golden['answers']} other answers, log-probabilities by at most "
-            f"{golden['largest']:.4g} apart"
+        print(
+            f"golden prompts: {golden['same']} in both; {golden['tokens']} are other tokens, "
+            f"{golden['answers']} have other answers; log-probabilities of the same tokens are at "
+            f"most {golden['largest']:.4g} apart"
         )
 
 

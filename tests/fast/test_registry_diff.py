@@ -100,8 +100,8 @@ def test_golden_prompts_are_compared_as_far_as_their_tokens_are_the_same(
         return Golden(text=text, prompt_ids=[1, 2], completion_ids=ids, logprobs=logprobs)
 
     model = write_full(registry.root / "m")
-    one = made(registry, model, golden=[golden("a", [3, 4], [-1.0, -2.0, -3.0])])
-    answers = [golden("b", [3], [0.0, 0.0]), golden("a", [3, 5], [-1.25, -1.5, -9.0])]
+    one = made(registry, model, golden=[golden("a", [3, 4, 6], [-1.0, -2.0, -3.0, -4.0])])
+    answers = [golden("b", [3], [0.0, 0.0]), golden("a", [3, 5, 6], [-1.25, -1.5, -9.0, -9.0])]
     other = made(registry, model, golden=answers)
     found = diff(one, other, registry)["golden"]
     assert found == {"prompts": [1, 2], "same": 1, "tokens": 0, "answers": 1, "largest": 0.5}
