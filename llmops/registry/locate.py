@@ -19,6 +19,7 @@ from llmops.registry.store import Registry
 from llmops.spec.load import resolve_path
 from llmops.spec.reference import Reference, parse_reference
 from llmops.spec.source import display
+from llmops.spec.suggest import did_you_mean, nearest
 from llmops.store.digest import sha256_tree
 
 _VERSION = r"[a-z0-9][a-z0-9._-]{0,63}:v[1-9][0-9]*"
@@ -66,13 +67,15 @@ def _locate(text: str, registry: Registry, root: Path, beside: Path | None) -> L
     try:
         reference = parse_reference(text)
     except ValueError as error:
-        raise BadInput(str(error)) from None
+        known = (str(row.id) for name in registry.names() for row in registry.rows(name))
+        raise BadInput(str(error), fix=did_you_mean(text, known, listing=0)) from None
     if reference.scheme in ("version", "alias"):
         return _version(registry.resolve(text), registry, root)
     if reference.scheme == "path":
-        found = resolve_path(reference.target, beside=beside or Path.cwd() / "-", root=root)
+        beside = beside or Path.cwd() / "-"
+        found = resolve_path(reference.target, beside=beside, root=root)
         if found is None:
-            raise BadInput("no such directory", where=text, fix="name the directory of a model")
+            raise _no_directory(reference.target, registry, (beside.parent, root))
         return _directory(found, _id(found, root), registry, root)
     if reference.scheme == "hub":
         return _hub(reference, registry, root)
@@ -80,6 +83,24 @@ def _locate(text: str, registry: Registry, root: Path, beside: Path | None) -> L
         f"`{text}` does not name a model that exists; expected NAME:vN, NAME@alias, path:DIR "
         "or hub:ORG/NAME"
     )
+
+
+def _no_directory(text: str, registry: Registry, folders: tuple[Path, ...]) -> BadInput:
+    """With the places where it was looked for, and what it may have been meant for."""
+    places = dict.fromkeys(folder.resolve() / Path(text).expanduser() for folder in folders)
+    beside = [one.name for place in places for one in _folders(place.parent)]
+    fix = f"looked for {' and '.join(display(place) for place in places)}"
+    if registry.has(text):
+        fix += f"; the model `{text}` is in the registry: write `{registry.rows(text)[-1].id}`"
+    elif near := nearest(Path(text).name, beside):
+        fix += f"; there is `{near}`"
+    elif re.fullmatch(_HUB_NAME, text):
+        fix += f"; a model of the Hub is written `hub:{text}`"
+    return BadInput("no such directory", where=f"path:{text}", fix=fix)
+
+
+def _folders(place: Path) -> list[Path]:
+    return [one for one in place.iterdir() if one.is_dir()] if place.is_dir() else []
 
 
 def locate_base(text: str, registry: Registry, root: Path, beside: Path | None = None) -> Located:

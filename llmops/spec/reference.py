@@ -63,4 +63,17 @@ def parse_reference(text: str) -> Reference:
         return Reference("version", match[1], match[2])
     if match := _ALIAS.match(text):
         return Reference("alias", match[1], match[2])
-    raise ValueError(f"`{text}` is not {EXPECTED}")
+    raise ValueError(f"`{text}` is not {EXPECTED}{_meant(text)}")
+
+
+def _meant(text: str) -> str:
+    """How to write what it probably stands for."""
+    if re.fullmatch(NAME, text):
+        return f"; of the model `{text}` name a version, `{text}:vN`, or `{text}@production`"
+    if match := re.fullmatch(rf"({NAME}):([1-9][0-9]*)", text):
+        return f"; a version is written `{match[1]}:v{match[2]}`"
+    if text.endswith((".yaml", ".yml")):
+        return f"; what a recipe makes is written `recipe:{text}`"
+    if re.fullmatch(rf"{_PART}/{_PART}", text):
+        return f"; on the Hub it is `hub:{text}`, as a directory `path:{text}`"
+    return f"; a directory is written `path:{text}`" if "/" in text else ""

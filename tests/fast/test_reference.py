@@ -33,3 +33,19 @@ def test_a_hub_reference_has_a_revision() -> None:
 def test_what_is_none_says_what_is_expected(text: str) -> None:
     with pytest.raises(ValueError, match=r"names nothing|is not (a reference|of the form)"):
         parse_reference(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("town", "`town:vN`, or `town@production`"),
+        ("town:3", "`town:v3`"),
+        ("Qwen/Qwen3-4B", "`hub:Qwen/Qwen3-4B`, as a directory `path:Qwen/Qwen3-4B`"),
+        ("../models/town", "`path:../models/town`"),
+        ("recipes/cpt.yaml", "`recipe:recipes/cpt.yaml`"),
+    ],
+)
+def test_what_was_probably_meant_is_said(text: str, meant: str) -> None:
+    with pytest.raises(ValueError, match="is not a reference") as caught:
+        parse_reference(text)
+    assert meant in str(caught.value)

@@ -165,6 +165,28 @@ def test_what_cannot_be_located_is_bad_input(registry: Registry, text: str, what
         at(text, registry)
 
 
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        ("path:absent", "looked for recipes/absent and absent"),
+        ("path:town", "the model `town` is in the registry: write `town:v1`"),
+        ("path:models/goood", "there is `good`"),
+        ("path:Qwen/Qwen3-4B", "`hub:Qwen/Qwen3-4B`"),
+        ("town:1", "did you mean `town:v1`?"),
+    ],
+)
+def test_where_it_was_looked_for_is_said_and_what_there_is(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch, text: str, fix: str
+) -> None:
+    monkeypatch.chdir(registry.root)
+    add_full(registry)
+    for folder in ("recipes", "models/good"):
+        (registry.root / folder).mkdir(parents=True)
+    with pytest.raises(BadInput) as caught:
+        at(text, registry)
+    assert fix in caught.value.fix
+
+
 def test_the_place_of_the_declaration_leads_the_error(registry: Registry) -> None:
     with pytest.raises(BadInput, match="no model `town`") as caught:
         locate("town:v1", registry, registry.root, where="recipes/sft.yaml:3: base")
