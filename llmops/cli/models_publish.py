@@ -1,5 +1,6 @@
 """`llmops models merge | compress | export`: versions in the form that another tool wants."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -85,3 +86,33 @@ def _tell(done: "Published[Any]") -> None:
     elif done.compared.difference is not None:
         note(f"log-probabilities of the golden prompts differ by {done.compared.difference:.2g}")
     note("it has no evidence of its own yet")
+
+
+@app.command()
+def export(
+    version: Version,
+    to: Annotated[Path, typer.Option(metavar="DIR", help="A directory that is not there yet.")],
+    form: Annotated[
+        str, typer.Option("--format", metavar="ollama|gguf|safetensors", help="For which tool.")
+    ] = "ollama",
+    kind: Annotated[
+        str | None,
+        typer.Option("--type", metavar="f32|f16|bf16|q8_0", help="GGUF weights; default: as now."),
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option("--from", metavar="NAME", help="An adapter's base as Ollama has it already."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an earlier export.")] = False,
+) -> None:
+    """Write a version for another tool.
+
+    Example: llmops models export town:v4 --format ollama --to town-ollama
+    """
+    from llmops.cli.output import note
+    from llmops.publish.export import export
+
+    warnings = export(version, form, to, opened_registry(), force=force, kind=kind, source=source)
+    print(to)
+    for warning in warnings:
+        note(f"warning: {warning}")
