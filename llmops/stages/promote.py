@@ -3,19 +3,22 @@
 `when: stage:NAME` asks for the evidence of an evaluation in the same pipeline, `when:
 experiment:NAME` for the decision of a running experiment, which may have yet to come; `once: true`
 moves only an alias that names nothing yet; `approval: true` asks a person last, who sees what
-speaks for it. The experiment's decision itself is experiments/decide.py's.
+speaks for it. What llmops.toml declares of the alias is asked for as well (registry/standing.py).
+The experiment's decision itself is experiments/decide.py's.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llmops.errors import BadInput, GateRefused, Waiting
 from llmops.registry.evidence import Evidence
 from llmops.registry.locate import Located, locate
 from llmops.registry.manifest import Manifest
+from llmops.registry.promotion import check_whole
 from llmops.runner.approval import Approval, ask, heard, waiting
 from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared, References, Stage
 from llmops.spec.pipeline import PipelineStage
+from llmops.stages.move_policy import experiment_of, lacks, refuse_unasked
 
 
 class Promote(Stage):
@@ -35,7 +38,7 @@ class Promote(Stage):
 
     def prepare(self, node: Node, inputs: Mapping[str, Any], context: Context) -> Prepared:
         alias = str(node.spec.to)
-        name = _experiment(node.spec)
+        name = experiment_of(node.spec)
         if name is not None:
             from llmops.experiments.declared import find_experiment
 
@@ -43,6 +46,11 @@ class Promote(Stage):
         kept = _kept(inputs["version"], node, context)
         if kept is not None:
             return kept
+        version = inputs["version"]
+        manifest = None if isinstance(version, Pending) else _manifest(version, node)
+        refuse_unasked(
+            version.model if manifest is None else manifest.name, manifest, node, context
+        )
         pending = [item for item in inputs.values() if isinstance(item, Pending)]
         if pending:
             return _pending(inputs["version"], pending, inputs["after"], alias, node.spec)
@@ -52,9 +60,9 @@ class Promote(Stage):
         version, evidence = prepared.payload
         assert version.manifest is not None
         node = attempt.node
-        name = _experiment(node.spec)
+        name = experiment_of(node.spec)
         if evidence is not None and not evidence.passed:
-            raise _refused(version, node, evidence)
+            raise _unpassed(version, node, evidence)
         approval = _heard(version, attempt, context)
         if name is not None:
             evidence = _decided(name, version, attempt, context)
@@ -63,21 +71,19 @@ class Promote(Stage):
         why = [f"stage {node.name} of {context.relative(node.declared.path)}"]
         why += [f"{evidence.summary} ({evidence.id})"] if evidence else []
         why += [approval.said] if approval else []
-        context.registry.move(
-            version.manifest.name,
-            str(node.spec.to),
-            version.manifest.number,
-            why="; ".join(why),
-            by=f"run {attempt.run}",
-        )
+        check_whole(version.manifest, context.registry)
+        with context.registry.alias_log.held(version.manifest.name) as held:
+            missing = lacks(version.manifest, node, held.current(str(node.spec.to)), context)
+            if missing:
+                raise _refused(version, node, missing, "to")
+            held.move(
+                str(node.spec.to),
+                version.manifest.id,
+                why="; ".join(why),
+                by=f"run {attempt.run}",
+                evidence=[evidence.id] if evidence else [],
+            )
         return version  # type: ignore[no-any-return]
-
-
-def _experiment(spec: PipelineStage) -> str | None:
-    """The experiment that a move waits for."""
-    if spec.when is None or not spec.when.startswith("experiment:"):
-        return None
-    return spec.when.removeprefix("experiment:")
 
 
 def _where(node: Node, key: str) -> str:
@@ -168,17 +174,28 @@ def _about(evidence: Evidence, version: Located, node: Node) -> None:
             where=_where(node, "when"),
             fix=f"let that stage evaluate `model: {node.spec.promote}`",
         )
+    if evidence.version_digest not in (None, version.digest):
+        raise BadInput(
+            f"the evidence of `{node.spec.when}` was made on other bytes than {version.id} has now",
+            where=_where(node, "when"),
+            fix="`llmops models verify` says whether it is damaged; if not, start the run anew",
+        )
 
 
-def _refused(version: Located, node: Node, evidence: Evidence) -> GateRefused:
-    missing = "; ".join(evidence.missing) or evidence.summary
+def _refused(
+    version: Located, node: Node, missing: Sequence[str], key: str = "when", file: str | None = None
+) -> GateRefused:
     alias = node.spec.to
     return GateRefused(
-        f"{version.id} does not become {alias}: {missing}",
-        where=_where(node, "when"),
-        fix=f"see {evidence.file}; to move it all the same: "
+        f"{version.id} does not become {alias}: {'; '.join(missing)}",
+        where=_where(node, key),
+        fix=f"see {file or f'`llmops models evidence {version.id}`'}; to move it all the same: "
         f"llmops models promote {version.id} {alias} --override REASON",
     )
+
+
+def _unpassed(version: Located, node: Node, evidence: Evidence) -> GateRefused:
+    return _refused(version, node, evidence.missing or [evidence.summary], file=evidence.file)
 
 
 def _heard(version: Located, attempt: Attempt, context: Context) -> Approval | None:
@@ -237,5 +254,5 @@ def _decided(name: str, version: Located, attempt: Attempt, context: Context) ->
         )
     evidence = record(decision, context, by=f"run {attempt.run}")
     if not decision.won:
-        raise _refused(version, node, evidence)
+        raise _unpassed(version, node, evidence)
     return evidence

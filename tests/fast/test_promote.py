@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from llmops.errors import BadInput, GateRefused, LlmopsError
+from llmops.errors import BadInput, Failed, GateRefused, LlmopsError
 from llmops.preferences.snapshot import snapshots
 from llmops.registry.evidence import Evidence, EvidenceLog
 from llmops.registry.locate import Located, located
@@ -60,6 +60,8 @@ builders: {votes: {}}
 output: {preferences: town}
 """
 GREAT = (0.2, 0.8)
+NEEDS_BOTH = '[aliases.town.production]\nneeds = ["evaluation", "experiment", "approval"]\n'
+NEEDS_EVALUATION = '[aliases."*".offered]\nneeds = ["evaluation"]\n'
 
 
 class Measuring:
@@ -69,6 +71,7 @@ class Measuring:
 
     def __init__(self) -> None:
         self.about, self.passed, self.asked = "town:v2", True, 0
+        self.digest: str | None = None
 
     def inputs(self, spec: Any) -> dict[str, tuple[str, tuple[str | int, ...]]]:
         return {"model": (spec.model, ("model",))}
@@ -86,6 +89,7 @@ class Measuring:
             time="2026-01-01T00:00:00+00:00",
             kind="evaluation",
             version=self.about,
+            version_digest=self.digest,
             passed=self.passed,
             summary="correct 0.4",
             missing=[] if self.passed else ["correct: 0.4, at least 0.5 asked"],
@@ -458,3 +462,61 @@ def test_feedback_that_came_since_starts_no_other_round(town: Project) -> None:
     paths = Context(load_settings()).paths
     assert len(snapshots("town", paths)) == 1
     assert town.run(pipeline).stages[0].output == "preferences:town@2"
+
+
+@pytest.mark.parametrize(
+    ("stage", "cure"),
+    [
+        ('{promote: "stage:made", to: production}', 'when: "experiment:NAME"'),
+        ('{promote: "town:v2", to: production, approval: true}', 'when: "experiment:NAME"'),
+        ('{promote: "town:v2", to: production, when: "experiment:town"}', "approval: true"),
+    ],
+)
+def test_a_move_that_asks_for_less_than_llmops_toml_is_refused_by_the_plan(
+    town: Project, stage: str, cure: str
+) -> None:
+    town.write("llmops.toml", NEEDS_BOTH)
+    with pytest.raises(BadInput, match=r"llmops.toml asks of town@production for") as caught:
+        town.plan(f"name: p\nstages:\n  made: {{recipe: r.yaml}}\n  go: {stage}\n")
+    assert cure in caught.value.fix
+    assert caught.value.where == "p.yaml:4: stages.go.to"
+
+
+def test_what_llmops_toml_asks_for_may_be_there_already(town: Project) -> None:
+    town.write("llmops.toml", NEEDS_EVALUATION)
+    plain = 'name: p\nstages: {go: {promote: "town:v2", to: offered}}\n'
+    with pytest.raises(BadInput, match="asks of town@offered for evaluation"):
+        town.plan(plain)
+    town.run(GATED.replace("to: offered", "to: elsewhere"))
+    assert town.run(plain).state == "done"
+
+
+def test_what_llmops_toml_asks_for_is_looked_at_as_the_alias_moves(town: Project) -> None:
+    town.write("llmops.toml", NEEDS_BOTH.replace(', "approval"', ""))
+    write_log(town.root, rated(300, GREAT))
+    with pytest.raises(GateRefused, match="there is no evaluation about town:v2"):
+        town.run(TRIED)
+    assert town.aliases()["production"] == 1
+    town.run(GATED)
+    assert town.run(TRIED).state == "done"
+
+
+def test_the_first_move_needs_no_experiment(town: Project) -> None:
+    town.write("llmops.toml", '[aliases."*"]\nfresh.needs = ["experiment"]\n')
+    town.run('name: p\nstages: {go: {promote: "town:v2", to: fresh, once: true}}\n')
+    assert town.aliases()["fresh"] == 2
+
+
+def test_evidence_of_other_bytes_moves_nothing(town: Project) -> None:
+    town.measuring.digest = "of others"
+    with pytest.raises(BadInput, match="was made on other bytes than town:v2 has now"):
+        town.run(GATED)
+
+
+def test_a_damaged_version_is_not_moved_to(town: Project) -> None:
+    file = town.registry.directory(town.registry.resolve("town:v2")) / "tokenizer.json"
+    file.chmod(0o644)
+    file.write_text("{ }")
+    with pytest.raises(Failed, match=r"`tokenizer\.json` has changed"):
+        town.run(GATED)
+    assert "offered" not in town.aliases()
