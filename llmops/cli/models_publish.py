@@ -63,6 +63,7 @@ def compress(
     made = done.made
     worst = f"{made.worst} loses most, {made.modules[made.worst]:.2%}"
     note(f"rank {made.before} -> {made.rank}: {made.error:.2%} of the change is lost; {worst}")
+    note(f"served with `backend.lora.max_rank: {made.room}` or more")
     _tell(done)
 
 

@@ -23,6 +23,8 @@ from llmops.spec.deployment import LoraRank
 from llmops.spec.source import display
 from llmops.store.atomic import write_json
 
+_SERVED: tuple[int, ...] = get_args(LoraRank)
+
 
 @dataclass(frozen=True)
 class Compressed:
@@ -38,6 +40,11 @@ class Compressed:
     def worst(self) -> str:
         return max(self.modules, key=self.modules.__getitem__)
 
+    @property
+    def room(self) -> int:
+        """The least `backend.lora.max_rank` of a deployment that serves it."""
+        return next((size for size in _SERVED if size >= self.rank), self.rank)
+
 
 def compress(adapter: Path, rank: int, target: Path) -> Compressed:
     """Write the adapter in directory `adapter` with rank `rank` into the directory `target`.
@@ -51,7 +58,7 @@ def compress(adapter: Path, rank: int, target: Path) -> Compressed:
             f"rank {rank} is not below the adapter's own, {before}",
             where=display(adapter),
             fix=f"name one from 1 to {before - 1}; vLLM makes room for "
-            + ", ".join(map(str, get_args(LoraRank))),
+            + ", ".join(map(str, _SERVED)),
         )
     tensors: dict[str, NDArray[Any]] = {}
     norms, lost = {}, {}

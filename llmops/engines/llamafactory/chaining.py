@@ -102,8 +102,7 @@ def chain(recipe: Loaded[TrainRecipe], base: ModelFiles) -> Chain:
         raise recipe.bad(
             f"`finetuning_type: {method}` cannot start from an adapter version",
             ("args", "finetuning_type") if "finetuning_type" in recipe.spec.args else ("base",),
-            fix="use `lora`, or merge the adapter into a model and add it with "
-            "`llmops models add NAME PATH`",
+            fix="use `lora`, or start from what `llmops models merge NAME:vN` makes of it",
         )
     reason, before = _unmergeable(recipe, base), _rank_of(base)
     if reason is None:
@@ -165,7 +164,8 @@ def _check_sum_of_ranks(recipe: Loaded[TrainRecipe], before: int | None, total: 
             f"on the base's adapter of rank {before} this makes one of rank {total}, and "
             f"vLLM serves {_LARGEST_RANK} at most",
             ("args", "lora_rank") if "lora_rank" in recipe.spec.args else ("base",),
-            fix="use a smaller rank, or start from an earlier version",
+            fix="use a smaller rank, start from an earlier version, or from what `llmops models "
+            "compress NAME:vN --rank R` makes of this one",
         )
 
 
