@@ -16,7 +16,7 @@ from llmops.storage.copies import discard, unloaded
 from llmops.storage.deletion import Needed, delete
 from llmops.storage.needs import Needs
 from llmops.storage.sizes import size_of
-from llmops.store.leftovers import leftovers, remove
+from llmops.store.leftovers import is_old, leftovers, remove
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,10 @@ class Garbage:
     version: str | None = None
 
 
+DAY = 86_400.0
 _CRASH = "left by a write that was cut off"
 _DELETED = "left by a deletion that was cut off"
+_PULL = "left by a pull that nobody went on with for a day"
 _COPY = "copy for serving that no backend loads"
 
 
@@ -40,6 +42,7 @@ def garbage(registry: Registry, settings: Settings, keep: int | None = None) -> 
     paths = registry.paths
     found = [(_CRASH, path) for path in leftovers(paths.models)]
     found += [(_DELETED, path) for path in unfinished(paths)]
+    found += [(_PULL, path) for path in paths.models.glob("*/.pull-*") if is_old(path, DAY)]
     found += [(_COPY, path) for path in unloaded(paths)]
     told = [Garbage(what, path, size_of([path])) for what, path in found]
     return told + ([] if keep is None else [*_old(registry, settings, keep)])

@@ -13,6 +13,7 @@ from typing import Any
 from llmops.errors import BadInput
 from llmops.registry.manifest import Manifest, VersionId
 from llmops.registry.promotion import back
+from llmops.registry.remote.outbox import Outbox
 from llmops.registry.store import Registry
 from llmops.runner.graph import build_graph
 from llmops.runner.record import list_runs
@@ -44,7 +45,8 @@ class Needs:
         self._way_back: dict[str, list[Need]] = defaultdict(list)
         for name in registry.names():
             self._read_model(name)
-        for source in (self._served, self._declared, self._runs, self._queued):
+        sources = (self._served, self._declared, self._runs, self._queued, self._pushed)
+        for source in sources:
             for version, need in source():
                 self._found[version].append(need)
 
@@ -100,14 +102,14 @@ class Needs:
                 continue
             plan = read_object(self._paths.run(record.id).plan)
             used = {one for stage in plan.get("stages", []) for one in _used(stage)}
-            what, fix = f"the run {record.id} uses it", f"`llmops runs cancel {record.id}`, or wait"
+            what, fix = f"the run {record.id} uses it", f"`llmops runs stop {record.id}`, or wait"
             for version in used | {str(stage.output) for stage in record.stages}:
                 yield version, Need(what, fix)
 
     def _queued(self) -> Iterator[tuple[str, Need]]:
         """By what their declarations say now."""
         for job in self._jobs():
-            fix = f"`llmops runs cancel {job.id}`, or wait"
+            fix = f"`llmops runs stop {job.id}`, or wait"
             file = self._settings.root / job.target
             try:
                 graph = build_graph(
@@ -118,6 +120,12 @@ class Needs:
             for node in graph.nodes:
                 for item in node.inputs.values():
                     yield str(item.reference), Need(f"the queued run {job.id} reads it", fix)
+
+    def _pushed(self) -> Iterator[tuple[str, Need]]:
+        for one in Outbox(self._registry).waiting():
+            what = f"a push to {one.repository} waits in the outbox"
+            fix = f"`llmops models outbox send`, or `llmops models outbox drop {one.id}`"
+            yield one.version, Need(what, fix)
 
     def _jobs(self) -> list[Any]:
         if self._settings.database is None and not self._paths.database.is_file():

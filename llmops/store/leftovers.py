@@ -20,7 +20,7 @@ def leftovers(folder: Path) -> Iterator[Path]:
     """Those below `folder` that nobody writes any more."""
     for place, folders, files in os.walk(folder):
         found = [name for name in (*folders, *files) if _NAME.fullmatch(name)]
-        yield from (path for name in found if _is_old(path := Path(place, name)))
+        yield from (path for name in found if is_old(path := Path(place, name)))
         folders[:] = [name for name in folders if name not in (*found, *_ENGINES)]
 
 
@@ -34,10 +34,11 @@ def remove(path: Path) -> int:
     return size
 
 
-def _is_old(path: Path) -> bool:
-    """Of a directory the newest of its files tells: a large one takes a while to copy."""
+def is_old(path: Path, age: float = AGE) -> bool:
+    """Whether nothing of it was written for so many seconds. Of a directory the newest of its
+    files tells: a large one takes a while to copy."""
     try:
         newest = max(one.lstat().st_mtime for one in (path, *path.rglob("*")))
     except OSError:
         return False  # it has become what it was written for
-    return time.time() - newest > AGE
+    return time.time() - newest > age

@@ -13,6 +13,7 @@ from llmops.cli.models import app
 from llmops.errors import BadInput, NotFound
 from llmops.registry.deletion import bury, tombstone
 from llmops.registry.manifest import Draft, Golden, Lineage, VersionId
+from llmops.registry.remote.outbox import Outbox
 from llmops.registry.store import Registry
 from llmops.serving.state import BackendState
 from llmops.serving.wanted import ask
@@ -127,6 +128,13 @@ def test_what_a_queued_or_waiting_run_uses_stays(queue: Queue) -> None:
     assert f"the queued run {run} reads it" in refused(queue.registry, "town:v3")
 
 
+def test_what_waits_to_be_pushed_stays(registry: Registry) -> None:
+    waits = Outbox(registry).put(registry.resolve("town:v3"), "acme/town")
+    assert "a push to acme/town waits in the outbox" in refused(registry, "town:v3")
+    Outbox(registry).drop(waits.id)
+    assert gone(registry, "town:v3")
+
+
 def cut_off(registry: Registry, *left: str) -> Path:
     """The directory of town:v3, whose deletion was cut off when these files were left."""
     manifest = registry.resolve("town:v3")
@@ -204,6 +212,17 @@ def test_copies_go_that_no_backend_loads(registry: Registry, models: Models) -> 
     found = json.loads(models("gc", "--json").stdout)
     assert found["bytes"] > 0
     assert not copy.exists()
+
+
+def test_a_pull_that_nobody_goes_on_with_goes(registry: Registry, models: Models) -> None:
+    part = registry.paths.pulled("town", "abc") / "model.safetensors"
+    part.parent.mkdir()
+    part.write_bytes(b"part")
+    assert json.loads(models("gc", "--json").stdout)["items"] == []
+    for path in (part, part.parent):
+        os.utime(path, (1e9, 1e9))
+    assert json.loads(models("gc", "--json").stdout)["bytes"] == 4
+    assert not part.parent.exists()
 
 
 def test_sizes_count_a_shared_file_once(registry: Registry, models: Models) -> None:
