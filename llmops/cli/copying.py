@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from llmops.cli.output import note
 
@@ -12,10 +13,11 @@ _LARGE = 100_000_000
 
 
 @contextmanager
-def copying() -> Iterator[Copied]:
-    """What to call with a file's name, its bytes copied so far, and its size."""
+def copying(done: str = "copied") -> Iterator[Copied]:
+    """What to call with a file's name, its bytes copied so far, and its size. done: what then is
+    done with it."""
     if not sys.stderr.isatty():
-        yield _line
+        yield partial(_line, done)
         return
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
@@ -32,6 +34,6 @@ def copying() -> Iterator[Copied]:
         yield copied
 
 
-def _line(name: str, done: int, size: int) -> None:
+def _line(what: str, name: str, done: int, size: int) -> None:
     if done == size >= _LARGE:
-        note(f"copied {name}, {size / 1e9:.1f} GB")
+        note(f"{what} {name}, {size / 1e9:.1f} GB")

@@ -104,6 +104,9 @@ def add(
     licence: Annotated[
         str | None, typer.Option(help="Of the model. Default: what its card or LICENSE says.")
     ] = None,
+    remote_code: Annotated[
+        bool, typer.Option("--remote-code", help="Also one that names code of its own (auto_map).")
+    ] = False,
     engine_check: Annotated[
         bool, typer.Option(help="Run it once in the training engine, for golden prompts.")
     ] = True,
@@ -122,7 +125,7 @@ def add(
     settings, registry = load_settings(), opened_registry()
     if alias is not None:
         check_free(name, alias, registry, f"llmops models promote {name}:vN {alias}")
-    model = examine(path, base, registry, settings.root)
+    model = examine(path, base, registry, settings.root, code=remote_code)
     environment = training_environment(settings) if engine_check else None
     if environment is not None:
         note("running it once in the training engine, for golden prompts ...")
@@ -145,11 +148,27 @@ def add(
 
 
 @app.command()
-def verify(name: Annotated[str | None, typer.Argument(help="Default: all models.")] = None) -> None:
-    """Read all files again and compare them with what was registered.
+def verify(
+    version: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME|NAME:vN|NAME@ALIAS", help="Default: all versions."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Read all files again and compare them with what was registered. Exit code 1 when one differs.
 
-    Example: llmops models verify town
+    Example: llmops models verify town@production
     """
-    from llmops.registry.report import verify_all
+    from llmops.cli.copying import copying
+    from llmops.cli.output import print_json
+    from llmops.registry.verification import checked, refuse_damaged
 
-    verify_all(opened_registry(), name, report=print)
+    found = []
+    with copying("read") as progress:
+        for one in checked(opened_registry(), version, progress):
+            found.append(one)
+            if not json and not one.damage:
+                print(f"{one.version}: {one.files} files, as registered")
+    if json:
+        print_json([one.told for one in found])
+    refuse_damaged(found)

@@ -6,6 +6,7 @@ runs what is in it.
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,11 @@ FULL = (
 )
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
 
+TEXT_LIMIT = 256_000_000
+"""Bytes of a file that is no weights: it is read into memory. The largest known tokenizer has 35
+million."""
+_SHARD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.safetensors")
+
 _AGAIN = "download or save the model again"
 
 
@@ -59,12 +65,15 @@ def kind_of(source: Path) -> str:
 def model_files(source: Path, kind: str) -> list[str]:
     """The names of the files of a complete model of `kind` in `source`, checked.
 
-    Raises BadInput when one is missing, cut off, a pickle, or a link that leads out of `source`.
+    Raises BadInput when one is missing, cut off, a pickle, too large for a text, or a link that
+    leads out of `source`.
     """
     names = _adapter_names(source) if kind == "adapter" else _full_names(source)
     for name in names:
         _stays_inside(source, name)
-    return sorted(names)
+        if not name.endswith(".safetensors"):
+            _check_size(source / name)
+    return sorted({*names})
 
 
 def headers(source: Path, names: list[str]) -> dict[str, Tensor]:
@@ -79,8 +88,9 @@ def headers(source: Path, names: list[str]) -> dict[str, Tensor]:
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file; raises BadInput when it is none."""
     try:
+        _check_size(path)
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BadInput(f"not readable as JSON: {error}", where=display(path), fix=_AGAIN) from error
     if not isinstance(value, dict):
         raise BadInput("expected a JSON object", where=display(path), fix=_AGAIN)
@@ -127,7 +137,7 @@ def _shards(source: Path) -> list[str]:
     for tensor, shard in weight_map.items():
         shards.setdefault(str(shard), set()).add(str(tensor))
     for shard, tensors in shards.items():
-        if Path(shard).name != shard or not shard.endswith(".safetensors"):
+        if not _SHARD.fullmatch(shard):
             raise BadInput(
                 f"`{shard}` is not the name of a weight file", where=display(place), fix=_AGAIN
             )
@@ -145,6 +155,29 @@ def _shards(source: Path) -> list[str]:
                 fix=_AGAIN,
             )
     return sorted(shards)
+
+
+def check_code(source: Path) -> None:
+    """Raises BadInput when the model's configuration names code of its own (`auto_map`): none is
+    copied, so whoever loads the model would fetch and run it from elsewhere, or fail."""
+    for name in ("config.json", "tokenizer_config.json", ADAPTER_CONFIG):
+        if (source / name).is_file() and (named := read_json(source / name).get("auto_map")):
+            raise BadInput(
+                f"it names code of its own, `auto_map`: {', '.join(map(str, named))}",
+                where=display(source / name),
+                fix="take `auto_map` out, if engine and backend know the model without it; or add "
+                "it as it is, --remote-code",
+            )
+
+
+def _check_size(path: Path) -> None:
+    size = path.stat().st_size
+    if size > TEXT_LIMIT:
+        raise BadInput(
+            f"`{path.name}` has {size:,} bytes, a text of a model at most {TEXT_LIMIT:,}",
+            where=display(path.parent),
+            fix=_AGAIN,
+        )
 
 
 def _no_weights(source: Path, wanted: str) -> BadInput:

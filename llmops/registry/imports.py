@@ -14,7 +14,7 @@ from llmops.environments.packages import packages
 from llmops.errors import BadInput
 from llmops.registry.adapters import check_fits, read_adapter
 from llmops.registry.aliases import check_alias
-from llmops.registry.files import headers, kind_of, model_files, read_json
+from llmops.registry.files import check_code, headers, kind_of, model_files, read_json
 from llmops.registry.golden import compute_golden
 from llmops.registry.licence import licence_of, made_from
 from llmops.registry.locate import Located, adapter_base, locate_base
@@ -40,9 +40,11 @@ class Existing:
     base: Located | None = None
 
 
-def examine(path: Path, base: str | None, registry: Registry, root: Path) -> Existing:
+def examine(
+    path: Path, base: str | None, registry: Registry, root: Path, *, code: bool = False
+) -> Existing:
     """What lies in directory `path`. base: of an adapter, as the user names it; else the one that
-    the adapter's own config names. Reads only.
+    the adapter's own config names. code: it may name code of its own. Reads only.
 
     Raises BadInput when it is no complete model, when vLLM cannot serve it, or without a base.
     """
@@ -50,6 +52,8 @@ def examine(path: Path, base: str | None, registry: Registry, root: Path) -> Exi
     kind = kind_of(directory)
     names = model_files(directory, kind)
     headers(directory, names)
+    if not code:
+        check_code(directory)
     if kind == "full":
         if base is not None:
             raise BadInput(

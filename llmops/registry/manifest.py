@@ -141,6 +141,9 @@ class Manifest(Draft):
     created: str = Field(description="ISO 8601, UTC")
     digest: str
     files: dict[str, str]
+    seal: str | None = Field(
+        None, description="sha256 of all the rest of it, registry/integrity.py"
+    )
 
     @property
     def id(self) -> VersionId:

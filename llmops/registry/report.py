@@ -4,12 +4,11 @@ about one is in shown.py.
 Plain values; the CLI prints them.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from llmops.environments.machine import size_text
-from llmops.errors import Failed
 from llmops.registry.evidence import Evidence, EvidenceLog
 from llmops.registry.index import Row
 from llmops.registry.manifest import Manifest
@@ -95,30 +94,6 @@ def evidence_row(piece: Evidence) -> tuple[str, ...]:
         piece.by or "-",
         piece.file or "-",
     )
-
-
-def verify_all(registry: Registry, name: str | None, report: Callable[[str], None]) -> None:
-    """Verify the versions of one model, or of all; `report` gets a line for each.
-
-    Raises Failed, after all were read, when any is damaged.
-    """
-    names = registry.names() if name is None else [name]
-    damaged = []
-    for one in names:
-        versions = registry.versions(one)
-        if not versions:
-            raise registry.no_model(one)
-        for manifest in versions:
-            try:
-                registry.verify(manifest)
-            except Failed as error:
-                damaged.append(error)
-            else:
-                report(f"{manifest.id}: {len(manifest.files)} files, as registered")
-    if damaged:
-        first, *rest = damaged
-        others = "".join(f"\n  {error.where}: {error.what}" for error in rest)
-        raise Failed(first.what + others, where=first.where, fix=first.fix)
 
 
 def _found(registry: Registry, asked: Asked) -> Iterator[tuple[Row, list[str], Tags]]:

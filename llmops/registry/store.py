@@ -7,7 +7,6 @@ a model for training and serving in locate.py. A remote (the Hugging Face Hub) i
 
 import re
 import shutil
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,13 +17,14 @@ from llmops.registry.aliases import Aliases, Move
 from llmops.registry.deletion import tombstone
 from llmops.registry.files import ADAPTER_CONFIG, headers
 from llmops.registry.index import MANIFEST, Index, Row, directories, has_versions, numbers
-from llmops.registry.intake import completed, copy_file, name_base
+from llmops.registry.intake import Progress, completed, copy_files, name_base
+from llmops.registry.integrity import damage, seal_of
 from llmops.registry.manifest import Draft, Manifest, VersionId
 from llmops.spec.reference import parse_reference
 from llmops.spec.source import display
 from llmops.spec.suggest import did_you_mean
 from llmops.store.atomic import new_directory, sync_directory, sync_file, write_json
-from llmops.store.digest import Digests, sha256_file, sha256_tree
+from llmops.store.digest import Digests, sha256_tree
 from llmops.store.files import Mark, mark_of
 from llmops.store.paths import ProjectPaths
 
@@ -56,6 +56,10 @@ class Registry:
         """Whether the model has a version."""
         return has_versions(self.paths.model(name))
 
+    def numbers(self, name: str) -> list[int]:
+        """The numbers of its versions, ascending."""
+        return numbers(self.paths.model(name))
+
     def rows(self, name: str) -> list[Row]:
         """The versions of a model in short, oldest first: quick, however many there are.
 
@@ -72,7 +76,7 @@ class Registry:
 
         Raises Failed for a manifest that cannot be read.
         """
-        return [self._read(VersionId(name, number)) for number in self._numbers(name)]
+        return [self._read(VersionId(name, number)) for number in self.numbers(name)]
 
     def get(self, version: VersionId) -> Manifest:
         """Raises NotFound, naming the versions that exist, when there is no such one."""
@@ -80,7 +84,7 @@ class Registry:
             return self._read(version)
         if (left := tombstone(version, self.paths)) is not None:
             raise left.error
-        numbers = self._numbers(version.name)
+        numbers = self.numbers(version.name)
         if not numbers:
             raise self.no_model(version.name)
         known = [f"{version.name}:v{number}" for number in numbers]
@@ -165,9 +169,7 @@ class Registry:
         everything = (row for name in self.names() for row in self.rows(name))
         return [row for row in everything if text in (row.base, row.parent)]
 
-    def add(
-        self, draft: Draft, source: Path, progress: Callable[[str, int, int], None] | None = None
-    ) -> Manifest:
+    def add(self, draft: Draft, source: Path, progress: Progress | None = None) -> Manifest:
         """Register the model in `source` as the next version of `draft.name`.
 
         Copies the files that make the model (files.py) and nothing else. Two calls at once get
@@ -188,7 +190,7 @@ class Registry:
             self._sweep(draft.name)
             number = self._next(draft.name)
             with new_directory(self.paths.version(draft.name, number)) as folder:
-                files = {name: copy_file(source / name, folder / name, progress) for name in names}
+                files = copy_files(source, names, folder, progress)
                 if draft.kind == "adapter":
                     files[ADAPTER_CONFIG] = name_base(folder / ADAPTER_CONFIG, draft.base)
                 manifest = Manifest(
@@ -198,6 +200,8 @@ class Registry:
                     digest=sha256_tree(files),
                     files=files,
                 )
+                seal = seal_of(manifest.model_dump(mode="json"))
+                manifest = manifest.model_copy(update={"seal": seal})
                 write_json(folder / MANIFEST, manifest.model_dump(mode="json"))
                 for file in folder.iterdir():
                     file.chmod(0o444)
@@ -236,26 +240,16 @@ class Registry:
             folder.rename(target)
             sync_directory(target.parent)
 
-    def verify(self, manifest: Manifest) -> None:
-        """Read every file of a version and compare it with the manifest.
+    def verify(self, manifest: Manifest, progress: Progress | None = None) -> None:
+        """Read every file of a version and compare it with the manifest. progress: as of `damage`.
 
         Raises Failed, naming what is damaged, missing or should not be there.
         """
         folder = self.directory(manifest)
-        problems = []
-        for name, digest in manifest.files.items():
-            file = folder / name
-            if not file.is_file():
-                problems.append(f"`{name}` is missing")
-            elif sha256_file(file) != digest:
-                problems.append(f"`{name}` has changed")
-        present = {path.name for path in folder.iterdir()} - {MANIFEST}
-        problems += [f"`{name}` does not belong to it" for name in present - manifest.files.keys()]
-        if not problems and sha256_tree(manifest.files) != manifest.digest:
-            problems.append(f"the digests in `{MANIFEST}` have changed")
+        problems = damage(folder, manifest, progress)
         if problems:
             raise Failed(
-                f"{manifest.id} is damaged: {'; '.join(sorted(problems))}",
+                f"{manifest.id} is damaged: {'; '.join(problems)}",
                 where=display(folder),
                 fix="do not serve it; restore the directory from a backup, or make the version "
                 "again (`llmops run RECIPE --force`) and move its aliases",
@@ -279,7 +273,7 @@ class Registry:
         return draft.model_copy(update={"base_digest": base.digest})
 
     def _known(self) -> list[str]:
-        return [f"{name}:v{n}" for name in self.names() for n in self._numbers(name)] + [
+        return [f"{name}:v{n}" for name in self.names() for n in self.numbers(name)] + [
             f"{name}@{alias}" for name in self.names() for alias in self.aliases(name)
         ]
 
@@ -293,7 +287,7 @@ class Registry:
         )
 
     def _no_alias(self, name: str, alias: str, known: dict[str, VersionId]) -> BadInput:
-        numbers = self._numbers(name)
+        numbers = self.numbers(name)
         if not numbers:
             return self.no_model(name)
         if re.fullmatch(r"v[0-9]+", alias):
@@ -303,10 +297,6 @@ class Registry:
                 did_you_mean(alias, known) or f"`llmops models alias {name}:v{numbers[-1]} {alias}`"
             )
         return BadInput(f"model `{name}` has no alias `{alias}`", fix=fix)
-
-    def _numbers(self, name: str) -> list[int]:
-        """The numbers of the complete versions."""
-        return numbers(self.paths.model(name))
 
     def _next(self, name: str) -> int:
         """Above every number in use, also those that only a directory without a manifest or a

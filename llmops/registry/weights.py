@@ -57,7 +57,7 @@ def read_header(path: Path) -> dict[str, Tensor]:
             (*(int(offset) for offset in entry["data_offsets"]), name, _tensor(entry))
             for name, entry in header.items()
         )
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise _damaged(path, "its safetensors header cannot be read") from error
     end = 0
     for start, stop, name, tensor in entries:

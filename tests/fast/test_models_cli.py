@@ -210,6 +210,27 @@ def test_verify_names_each_damaged_version_and_checks_the_others(
     assert isinstance(models("verify", "d").exception, BadInput)
 
 
+def test_verify_reads_one_version_or_alias_and_tells_it_as_json(
+    models: Models, full: Path, project: Path
+) -> None:
+    for _ in range(2):
+        models("add", "town", full)
+    models("alias", "town:v1", "anchor")
+    (project / ".llmops/models/town/v2/tokenizer.json").unlink()
+    (whole,) = json.loads(models("verify", "town@anchor", "--json").stdout)
+    assert (whole["version"], whole["files"], whole["damage"]) == ("town:v1", 3, [])
+    result = models("verify", "--json")
+    assert isinstance(result.exception, Failed)
+    damaged = [one["version"] for one in json.loads(result.stdout) if one["damage"]]
+    assert damaged == ["town:v2"]
+
+
+def test_add_takes_a_model_with_code_of_its_own_only_when_told(models: Models, full: Path) -> None:
+    (full / "config.json").write_text('{"auto_map": {"AutoModel": "modeling.Model"}}')
+    assert isinstance(models("add", "town", full).exception, BadInput)
+    assert models("add", "town", full, "--remote-code").stdout == "town:v1\n"
+
+
 @pytest.mark.parametrize(
     "command", ["list", "show", "add", "diff", "tag", "note", "alias", "history", "verify"]
 )

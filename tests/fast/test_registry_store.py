@@ -229,6 +229,20 @@ def test_verify_names_the_damaged_file_even_when_its_times_are_unchanged(
         registry.verify(manifest)
 
 
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "manifest.json"])
+def test_verify_sees_any_bit_that_flipped(registry: Registry, full: Path, name: str) -> None:
+    golden = {"text": "a", "prompt_ids": [1], "completion_ids": [2], "logprobs": [-math.inf]}
+    manifest = registry.add(draft(golden=[golden], metrics={"loss": math.nan}), full)
+    file = registry.directory(manifest) / name
+    content = bytearray(file.read_bytes())
+    place = content.index(b'"a"') + 1 if name == "manifest.json" else len(content) // 2
+    content[place] ^= 2
+    file.chmod(0o644)
+    file.write_bytes(content)
+    with pytest.raises(Failed, match=f"town:v1 is damaged: `{name}` has changed"):
+        registry.verify(Registry(registry.paths).get(manifest.id))
+
+
 def test_verify_sees_missing_and_foreign_files(registry: Registry, full: Path) -> None:
     manifest = registry.add(draft(), full)
     (registry.directory(manifest) / "tokenizer.json").unlink()

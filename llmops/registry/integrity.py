@@ -1,0 +1,56 @@
+"""Whether a version is what was registered: every byte of its files, and its manifest.
+
+Nothing that is remembered is believed here.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from llmops.environments.machine import cores
+from llmops.registry.index import MANIFEST
+from llmops.registry.manifest import Manifest
+from llmops.store.digest import sha256_json, sha256_tree
+
+Progress = Callable[[str, int, int], None]
+_CHUNK = 1024 * 1024
+
+
+def seal_of(record: Mapping[str, Any]) -> str:
+    """The digest of a manifest as it is written, but for its seal. `digest` covers the files, this
+    the rest: golden prompts that changed would pass a server that answers nonsense."""
+    return sha256_json({key: value for key, value in record.items() if key != "seal"})
+
+
+def damage(folder: Path, manifest: Manifest, progress: Progress | None = None) -> list[str]:
+    """What is not as it was registered, in words; nothing when all is. Files are read on all cores:
+    one hashes less than a disk gives. progress: called with a file's name, its bytes read so far,
+    and its size, from several threads."""
+    there = {path.name for path in folder.iterdir()}
+    names = [name for name in manifest.files if (folder / name).is_file()]
+    with ThreadPoolExecutor(cores()) as pool:
+        digests = pool.map(lambda name: _digest(folder / name, progress), names)
+        found = dict(zip(names, digests, strict=True))
+    problems = [f"`{name}` is missing" for name in manifest.files.keys() - found.keys()]
+    problems += [f"`{name}` has changed" for name in found if found[name] != manifest.files[name]]
+    foreign = there - {MANIFEST} - manifest.files.keys()
+    problems += [f"`{name}` does not belong to it" for name in foreign]
+    record = json.loads((folder / MANIFEST).read_bytes())
+    sealed = manifest.seal in (None, seal_of(record))
+    if not sealed or (not problems and sha256_tree(manifest.files) != manifest.digest):
+        problems.append(f"`{MANIFEST}` has changed")
+    return sorted(problems)
+
+
+def _digest(file: Path, progress: Progress | None) -> str:
+    digest, done, size = hashlib.sha256(), 0, file.stat().st_size
+    with file.open("rb", buffering=0) as reader:
+        while chunk := reader.read(_CHUNK):
+            digest.update(chunk)
+            done += len(chunk)
+            if progress is not None:
+                progress(file.name, done, size)
+    return digest.hexdigest()
