@@ -1,4 +1,5 @@
-"""The control process: the API on uvicorn, with the scheduler and the ingester as its threads.
+"""The control process: the API on uvicorn, with the scheduler, the ingester and the sender of the
+outbox as its threads.
 
 SIGTERM or Ctrl-C ends it in order: no new requests, those under way end within a few seconds, the
 threads end after the step that they are at, the database is closed, its announcement is removed.
@@ -18,7 +19,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from llmops.control.presence import announced, refuse_a_second
-from llmops.control.threads import keep_log, running, schedule
+from llmops.control.threads import keep_log, running, schedule, send_outbox
 from llmops.errors import BadInput
 from llmops.spec.deployment import is_loopback
 from llmops.spec.settings import Settings
@@ -77,7 +78,8 @@ def _works(
     settings: Settings, options: Options, project: "Project", report: Callable[[str], None]
 ) -> list[tuple[str, Callable[[], None]]]:
     """The threads, by name."""
-    works: list[tuple[str, Callable[[], None]]] = []
+    outbox = partial(send_outbox, settings, project.ending, report)
+    works: list[tuple[str, Callable[[], None]]] = [("outbox", outbox)]
     if options.ingest:
         works.append(("ingest", partial(keep_log, settings, project.ending, report)))
     if options.scheduler:

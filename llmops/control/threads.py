@@ -1,7 +1,7 @@
-"""What the control process does besides answering: schedules, and keeping the log.
+"""What the control process does besides answering: schedules, keeping the log, sending the outbox.
 
-Each is a thread that survives a database that is away: it says so once, waits longer each time,
-and goes on when the database is back.
+Each is a thread that survives a database or a Hub that is away: it says so once, waits longer each
+time, and goes on when that is back.
 """
 
 import threading
@@ -21,6 +21,7 @@ from llmops.store.paths import ProjectPaths
 END_SECONDS = 10.0
 """How long the step that a thread is at may take, once it is told to end."""
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
+OUTBOX_SECONDS = 10.0
 
 Tell = Callable[[str], None]
 
@@ -72,6 +73,29 @@ def keep_log(settings: Settings, stop: threading.Event, tell: Tell) -> None:
         told = said
         stop.wait(pause)
         pause = min(pause * 2, LONGEST_PAUSE)
+
+
+def send_outbox(settings: Settings, stop: threading.Event, tell: Tell) -> None:
+    """Pushes that wait for the Hub, each when it is due, until `stop`."""
+    from llmops.registry.store import Registry
+
+    registry, told = Registry(ProjectPaths(settings.root)), ""
+    while not stop.is_set():
+        try:
+            if registry.paths.outbox.is_dir():
+                from llmops.registry.remote.outbox import Outbox
+
+                Outbox(registry).send_due(tell)
+            said = ""
+        except LlmopsError as error:
+            said = str(error)
+        except Exception:
+            # A defect in pushing must not end the schedules.
+            said = traceback.format_exc()
+        if said and said != told:
+            tell(f"the outbox is not sent: {said}")
+        told = said
+        stop.wait(OUTBOX_SECONDS)
 
 
 def _teller(tell: Tell) -> Callable[[Kept], None]:

@@ -1,9 +1,11 @@
-"""Which repository a model goes to and comes from."""
+"""Which versions are pushed, and which repository a model goes to and comes from."""
 
 import re
 
 from llmops.errors import BadInput
+from llmops.registry.manifest import Manifest
 from llmops.registry.remote.seen import seen
+from llmops.registry.store import Registry
 from llmops.spec.settings import REPOSITORY, Settings
 from llmops.store.paths import ProjectPaths
 
@@ -35,3 +37,19 @@ def declared(name: str, settings: Settings) -> str | None:
         return f"{settings.hub.organization}/{name}"
     known = seen(name, ProjectPaths(settings.root))
     return known.repository if known else None
+
+
+def chosen(text: str, registry: Registry, *, every: bool = False) -> list[Manifest]:
+    """The versions that NAME, NAME:vN or NAME@alias asks to push, oldest first. NAME is its newest,
+    or with `every` all of them.
+
+    Raises BadInput when there is none, or when `every` is asked of one version.
+    """
+    if ":" in text or "@" in text:
+        if every:
+            raise BadInput(f"--all pushes all versions of a model, not `{text}`", fix="name NAME")
+        return [registry.resolve(text)]
+    versions = registry.versions(text)
+    if not versions:
+        raise registry.no_model(text)
+    return versions if every else versions[-1:]

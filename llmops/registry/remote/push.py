@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from llmops.environments.machine import size_text
 from llmops.errors import BadInput, Failed, NotFound
 from llmops.registry.hub.errors import Conflict
 from llmops.registry.index import MANIFEST
@@ -101,21 +102,41 @@ def _version(version: Manifest, remote: Repository, registry: Registry) -> bool:
             return False
         if there is not None and there.id == version.id and there.digest != version.digest:
             raise _taken(version, remote)  # its tag is yet to come
-        branch = _place(version, look, there)
         try:
-            if branch != MAIN:
-                remote.branch(branch, look.head)
-            add = _changed(version, look, tree, remote, registry)
-            gone = (there.files.keys() - version.files.keys()) & tree.keys() if there else set()
-            made = remote.commit(str(version.id), look.head, add=add, remove=gone, branch=branch)
-            _arrived(version, folder, remote, made)
-            remote.tag(own, made)
+            _send(version, look, tree, there, remote, registry)
+            return True
         except Conflict:
             continue
-        if branch != MAIN:
-            remote.drop_branch(branch)
-        return True
     raise _crowded(remote)
+
+
+def _send(
+    version: Manifest,
+    look: Look,
+    tree: Tree,
+    there: Manifest | None,
+    remote: Repository,
+    registry: Registry,
+) -> None:
+    """there: the version that main holds. Raises Conflict when somebody else came first."""
+    branch = _place(version, look, there)
+    if branch != MAIN:
+        remote.branch(branch, look.head)
+    folder = registry.directory(version)
+    add = _changed(version, look, tree, remote, registry)
+    size = sum((folder / name).stat().st_size for name in version.files if name in add)
+    remote.say(f"{version.id} goes to {remote.id}, {size_text(size)} of it")
+    gone = (there.files.keys() - version.files.keys()) & tree.keys() if there else set()
+    made = remote.commit(str(version.id), look.head, add=add, remove=gone, branch=branch)
+    if wrong := _differing(version, folder, remote.tree(made)):
+        raise Failed(
+            f"`{wrong[0]}` is not there as it was sent",
+            where=remote.where,
+            fix="push it again; the version was not tagged",
+        )
+    remote.tag(tag(version.number), made)
+    if branch != MAIN:
+        remote.drop_branch(branch)
 
 
 def _of_the_same_model(version: Manifest, there: Manifest | None, remote: Repository) -> None:
@@ -143,15 +164,6 @@ def _changed(
     moves = remote.small_file(ALIASES, look.head, tree)
     told = about(version, remote.id, standing(moves), registry)
     return {name: folder / name for name in names} | {CARD: card(version, told).encode()}
-
-
-def _arrived(version: Manifest, folder: Path, remote: Repository, commit: str) -> None:
-    if wrong := _differing(version, folder, remote.tree(commit)):
-        raise Failed(
-            f"`{wrong[0]}` is not there as it was sent",
-            where=remote.where,
-            fix="push it again; the version was not tagged",
-        )
 
 
 def _on_main(look: Look, remote: Repository, tree: Tree) -> Manifest | None:

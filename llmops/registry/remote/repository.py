@@ -2,7 +2,9 @@
 else's. Each call is tried again while the Hub is busy (hub/client.py)."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -131,7 +133,8 @@ class Repository:
             )
             return str(made.oid)
 
-        return self._asked(send)
+        with _bars():
+            return self._asked(send)
 
     def tag(self, name: str, commit: str) -> None:
         """Raises Conflict when there is such a tag."""
@@ -154,6 +157,22 @@ class Repository:
 
     def _asked(self, call: Callable[[], T]) -> T:
         return asked(call, self.where, say=self.say)
+
+
+@contextmanager
+def _bars() -> Iterator[None]:
+    """On a terminal the client's own, of each large file that goes."""
+    from huggingface_hub import constants
+    from huggingface_hub.utils import disable_progress_bars, enable_progress_bars
+
+    if constants.HF_HUB_DISABLE_PROGRESS_BARS is None and sys.stderr.isatty():
+        enable_progress_bars()
+        try:
+            yield
+        finally:
+            disable_progress_bars()
+    else:
+        yield
 
 
 def _git_id(file: Path) -> str:
