@@ -69,7 +69,7 @@ def _title(file: Path) -> str | None:
 def _read(file: Path) -> str:
     """Its beginning; nothing where it is not there or is no text."""
     try:
-        with file.open(encoding="utf-8") as opened:
+        with file.open(encoding="utf-8-sig") as opened:
             return opened.read(64 << 10)
     except (OSError, UnicodeDecodeError):
         return ""

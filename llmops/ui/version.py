@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from llmops.registry.notes import tags_text
 from llmops.ui.drawing import Node, draw
 from llmops.ui.evidence import told
 from llmops.ui.figure import number, size
@@ -98,6 +99,7 @@ def _cell(node: Mapping[str, str]) -> Html:
 
 def _made(found: Found) -> Html:
     made: Found = found.get("lineage") or {}
+    licences: Found = found.get("licences") or {}
     run = joined(to_run(made.get("run")), f" / {made['stage']}" if made.get("stage") else "")
     engine = " ".join(str(made[key]) for key in ("engine", "engine_version") if made.get(key))
     children = [
@@ -107,6 +109,7 @@ def _made(found: Found) -> Html:
     return facts(
         [
             ("how", how(found)),
+            ("tags", tags_text(found.get("tags") or {})),
             ("trained from", to_version(made["parent"]) if made.get("parent") else None),
             ("base", to_version(found["base"]) if found.get("base") else None),
             ("by run", run if made.get("run") else None),
@@ -116,6 +119,8 @@ def _made(found: Found) -> Html:
             ("created", stamp(found["created"])),
             ("size", size(found["size"])),
             ("dtype", found.get("dtype")),
+            ("licence", licences.get("own")),
+            ("licence of its base", licences.get("base")),
             ("made of it", joined(children) if children else None),
             ("digest", _digest(found.get("digest"))),
             ("fingerprint", _digest(found.get("fingerprint"))),

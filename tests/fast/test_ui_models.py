@@ -175,6 +175,13 @@ def test_nodes_of_a_lineage_lead_to_their_pages(id: str, kind: str, to: str) -> 
     assert leads({"id": id, "kind": kind, "label": id}) == to
 
 
+def test_a_version_is_told_with_its_tags_and_licences() -> None:
+    found = version(tags={"reviewed": "", "language": "fr"}, licences={"own": None, "base": "mit"})
+    page = version_page({}, found, standing(), {"nodes": [], "edges": []}, Html(""))
+    assert "reviewed, language=fr" in page
+    assert "licence of its base</dt><dd>mit" in page
+
+
 def test_nothing_that_others_wrote_is_more_than_text() -> None:
     piece = PASSED | {"summary": EVIL, "missing": [EVIL], "by": EVIL, "against": EVIL, "file": EVIL}
     move = {"time": PASSED["time"], "alias": EVIL, "version": EVIL, "before": EVIL, "why": EVIL,
@@ -182,7 +189,8 @@ def test_nothing_that_others_wrote_is_more_than_text() -> None:
     made = {"run": EVIL, "stage": EVIL, "parent": EVIL, "recipe": EVIL, "engine": EVIL,
             "data": [{"path": EVIL, "samples": 1, "sha256": EVIL}]}  # fmt: skip
     found = version(aliases=[EVIL], base=EVIL, first_golden=EVIL, metrics={EVIL: 1.0},
-                    history=[move], children=[EVIL], lineage=made)  # fmt: skip
+                    history=[move], children=[EVIL], lineage=made, tags={EVIL: EVIL},
+                    licences={"own": EVIL, "base": EVIL})  # fmt: skip
     graph = {"nodes": [{"id": "a", "kind": EVIL, "label": EVIL}, {"id": "b", "kind": "run",
              "label": EVIL}], "edges": [["a", "b"]]}  # fmt: skip
     page = version_page({}, found, standing(piece), graph, Html(""))
