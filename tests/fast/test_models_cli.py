@@ -117,7 +117,7 @@ def test_a_version_of_before_is_shown_as_far_as_it_is_known(
     file = project / ".llmops/models/town/v1/manifest.json"
     manifest = json.loads(file.read_text())
     for known in (manifest, manifest["lineage"]):
-        for name in ("lora_alpha", "template", "licences", "preferences", "packages"):
+        for name in ("lora_alpha", "template", "licences", "preferences", "packages", "seal"):
             known.pop(name, None)
     file.chmod(0o644)
     file.write_text(json.dumps(manifest))

@@ -113,7 +113,7 @@ def test_a_version_of_before_is_compared_by_what_it_knows(registry: Registry) ->
     old, new = made(registry, model), made(registry, model, template=Template(sha256="a"))
     file = registry.directory(old) / "manifest.json"
     told = json.loads(file.read_text())
-    for name in ("lora_alpha", "template", "licences"):
+    for name in ("lora_alpha", "template", "licences", "seal"):
         del told[name]
     for name in ("preferences", "packages"):
         del told["lineage"][name]
