@@ -14,6 +14,9 @@ from xdist.scheduler import LoadScopeScheduling
 
 from llmops.cli.app import main
 
+os.environ["HF_HUB_OFFLINE"] = "1"
+"""No test asks the real Hub; those with one of their own (tests/hub) unset it."""
+
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
 

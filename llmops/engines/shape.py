@@ -38,12 +38,17 @@ _OTHER = ("vision_config", "audio_config", "quantization_config")
 """Of models that see or hear, or whose weights are packed: what they take is not known here."""
 
 
+def more_than_text(config: Mapping[str, Any]) -> bool:
+    """Whether a model of such a config is of those."""
+    return any(config.get(key) for key in _OTHER)
+
+
 def shape_of(directory: Path) -> Shape | None:
     """The shape of the full model in a directory; None when its config has other names, or it is
     more than text in plain weights."""
     try:
         config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
-        if not isinstance(config, dict) or any(config.get(key) for key in _OTHER):
+        if not isinstance(config, dict) or more_than_text(config):
             return None
         tensors = headers(directory, model_files(directory, "full"))
         # What a config leaves out is its architecture's default.

@@ -13,7 +13,7 @@ from llmops.engines.contract import ModelFiles
 from llmops.errors import BadInput, Failed
 from llmops.registry.adapters import Adapter, check_fits, read_adapter
 from llmops.registry.files import headers, kind_of, model_files, read_json
-from llmops.registry.hub.cache import cached, download
+from llmops.registry.hub.cache import NotCached, cached, download, not_cached
 from llmops.registry.manifest import Manifest
 from llmops.registry.store import Registry
 from llmops.spec.load import resolve_path
@@ -153,10 +153,12 @@ def _hub(reference: Reference, registry: Registry, root: Path) -> Located:
     try:
         return _directory(directory, str(pinned), registry, root)
     except BadInput as error:
+        if not_cached(error):  # its base is not here
+            raise
         # The download was of some files only, or was cut off.
         brings = f"{download(pinned)} brings what is missing"
         fix = f"{error.fix}; {brings}" if error.fix else brings
-        raise BadInput(error.what, where=error.where, fix=fix) from error
+        raise NotCached(pinned, error.what, where=error.where, fix=fix) from error
 
 
 def _directory(directory: Path, id: str, registry: Registry, root: Path) -> Located:

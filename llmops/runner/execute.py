@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -25,6 +25,7 @@ from llmops.errors import (
     Waiting,
 )
 from llmops.runner.devices import own_gpus
+from llmops.runner.downloads import Download
 from llmops.runner.fingerprint import fingerprint
 from llmops.runner.gates import refuse_unheeded
 from llmops.runner.patience import Patience, pauses
@@ -185,8 +186,24 @@ class _Run:
         """As things are now, but for what its inputs were when the run was planned."""
         pinned = self._as_planned[node.name].inputs
         return plan_stage(
-            node, self.outputs, self.context, self.kinds, forced=forced, pinned=pinned
+            node,
+            self.outputs,
+            self.context,
+            self.kinds,
+            forced=forced,
+            pinned=pinned,
+            bring=partial(self._download, node),
         )
+
+    def _download(self, node: Node, wanted: Download) -> None:
+        """What a stage reads from the Hub; nothing where it came since the run was planned."""
+
+        def told(there: int, whole: int) -> None:
+            heed()
+            figures = Progress("downloading, MB:", there // 1_000_000, whole // 1_000_000)
+            self.reporter.progress(node.name, figures)
+
+        wanted.fetch(told)
 
     @cached_property
     def _as_planned(self) -> dict[str, PlannedStage]:

@@ -1,12 +1,15 @@
 """What would run, and why. Planning only reads (design decision 2)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from llmops.errors import BadInput
+from llmops.registry.hub.cache import NotCached, cached_file, not_cached
 from llmops.registry.locate import locate
+from llmops.runner.downloads import Download, download_of
 from llmops.runner.fingerprint import fingerprint
 from llmops.runner.graph import Graph, build_graph
 from llmops.runner.scope import EVERYTHING, Scope
@@ -89,17 +92,25 @@ def plan_stage(
     *,
     forced: bool,
     pinned: Mapping[str, Any] = MappingProxyType({}),
+    bring: Callable[[Download], None] | None = None,
 ) -> PlannedStage:
     """One stage, given the outputs of those before it. pinned: its inputs as the run's plan found
-    them; an alias or a branch of the Hub that has moved since still means what it did then."""
+    them; an alias or a branch of the Hub that has moved since still means what it did then. bring:
+    downloads what is not here; without it that is pending."""
     inputs: dict[str, Any] = {}
     for name, item in node.inputs.items():
         if item.node is not None:
             inputs[name] = outputs[item.node]
         else:
             place = node.declared.source.where(item.key)
-            reference = _pinned(item.reference, pinned.get(name))
+            found = pinned.get(name)
+            if bring is not None and isinstance(found, Download):
+                bring(found)
+            reference = _pinned(item.reference, found)
             inputs[name] = _existing(reference, node, place, context)
+            if bring is not None and isinstance(inputs[name], Download):
+                bring(inputs[name])
+                inputs[name] = _existing(reference, node, place, context)
     waiting = (outputs[name] for name in node.after)
     inputs["after"] = tuple(one for one in waiting if isinstance(one, Pending))
     prepared = kinds[node.kind].prepare(node, inputs, context)
@@ -111,12 +122,30 @@ def _pinned(reference: Reference, found: Made | None) -> Reference:
     return parse_reference(found.id) if moves and found is not None else reference
 
 
-def _existing(reference: Reference, node: Node, where: str, context: Context) -> Made:
+def _existing(reference: Reference, node: Node, where: str, context: Context) -> Made | Download:
     """What a reference names that no stage of this run makes."""
     if reference.scheme == "preferences":
         from llmops.preferences.snapshot import find_snapshot
 
         return find_snapshot(reference.target, context.paths, where)
+    try:
+        return _look_up(reference, node, where, context)
+    except BadInput as error:
+        if not_cached(error) is None:
+            raise
+        id = "" if reference.scheme == "hub" else str(reference)
+        if reference.scheme == "alias":
+            id = str(context.registry.resolve(id).id)
+        download = download_of(error, id, where)
+    return download or _look_up(reference, node, where, context)
+
+
+def _look_up(reference: Reference, node: Node, where: str, context: Context) -> Made:
+    if reference.file:
+        try:
+            return cached_file(reference, context.digests)
+        except NotCached as error:
+            raise NotCached(error.reference, error.what, where=where, fix=error.fix) from error
     root, beside = context.settings.root, node.declared.path
     return locate(str(reference), context.registry, root, beside, where)
 
@@ -173,6 +202,8 @@ def _describe_stage(stage: PlannedStage, context: Context) -> dict[str, Any]:
 
 def describe_input(item: Any) -> dict[str, Any]:
     """An input pinned to its digest, or the stage that has yet to make it."""
+    if isinstance(item, Download):
+        return item.describe()
     if isinstance(item, Pending):
         return {"pending": item.node}
     return {"id": item.id, "digest": item.digest}

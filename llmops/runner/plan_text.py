@@ -39,7 +39,11 @@ def _stage(stage: Mapping[str, Any], width: int) -> list[str]:
     indent = " " * (width + 4)
     lines = [head]
     for name, item in stage["inputs"].items():
-        if "pending" in item:
+        if "download_bytes" in item:
+            size, free = size_text(item["download_bytes"]), size_text(item["free_bytes"])
+            lines.append(f"{indent}{name}: {item['id']}, downloaded first")
+            lines.append(f"{indent}  {size} into {item['into']}, where {free} are free")
+        elif "pending" in item:
             lines.append(f"{indent}{name}: from stage {item['pending']}")
         else:
             lines.append(f"{indent}{name}: {item['id']} ({item['digest'][:12]})")

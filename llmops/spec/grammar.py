@@ -17,8 +17,9 @@ class Spec(BaseModel):
 
 
 def _model_reference(text: str) -> str:
-    if parse_reference(text).scheme == "preferences":
-        raise ValueError(f"`{text}` names preference data, where a model is expected")
+    reference = parse_reference(text)
+    if reference.scheme == "preferences" or reference.file:
+        raise ValueError(f"`{text}` names data, where a model is expected")
     return text
 
 

@@ -3,6 +3,7 @@
 town:v3           a version            town@production   an alias
 recipe:cpt.yaml   what a recipe makes  stage:sft         a stage of the same pipeline
 path:DIR          a directory          hub:ORG/NAME@REV  a Hugging Face Hub repository
+                                       hub:ORG/NAME@REV:FILE  a file of one that holds data
 preferences:town  a snapshot of preference pairs
 """
 
@@ -17,7 +18,9 @@ _VERSION = re.compile(rf"^({NAME}):v([1-9][0-9]*)$")
 _ALIAS = re.compile(rf"^({NAME})@({NAME})$")
 # No part begins with a point, so that none leads out of the cache that it is looked up in.
 _PART = r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,95}"
-_HUB = re.compile(rf"({_PART}(?:/{_PART})?)(?:@({_PART}(?:/{_PART})*))?")
+_HUB = re.compile(
+    rf"({_PART}(?:/{_PART})?)(?:@({_PART}(?:/{_PART})*))?(?::([^/.:][^/:]*(?:/[^/.:][^/:]*)*))?"
+)
 _SCHEMES = ("recipe", "stage", "path", "hub", "preferences")
 
 EXPECTED = (
@@ -29,11 +32,13 @@ EXPECTED = (
 @dataclass(frozen=True)
 class Reference:
     """A parsed reference. `target` is what follows the scheme; `part` is the version number of a
-    version, the alias of an alias and the revision of a Hub reference (default `main`)."""
+    version, the alias of an alias and the revision of a Hub reference (default `main`). `file`: the
+    path of a file in a Hub repository of data."""
 
     scheme: Scheme
     target: str
     part: str = ""
+    file: str = ""
 
     def __str__(self) -> str:
         match self.scheme:
@@ -42,7 +47,8 @@ class Reference:
             case "alias":
                 return f"{self.target}@{self.part}"
             case "hub":
-                return f"hub:{self.target}@{self.part}"
+                file = f":{self.file}" if self.file else ""
+                return f"hub:{self.target}@{self.part}{file}"
             case _:
                 return f"{self.scheme}:{self.target}"
 
@@ -57,7 +63,7 @@ def parse_reference(text: str) -> Reference:
             named = _HUB.fullmatch(rest)
             if named is None:
                 raise ValueError(f"`{text}` is not of the form hub:ORG/NAME@REV")
-            return Reference("hub", named[1], named[2] or "main")
+            return Reference("hub", named[1], named[2] or "main", named[3] or "")
         return Reference(scheme, rest)  # type: ignore[arg-type]
     if match := _VERSION.match(text):
         return Reference("version", match[1], match[2])

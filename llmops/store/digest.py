@@ -44,7 +44,7 @@ def _is_named_by_sha256(path: Path) -> bool:
     return (
         _BLOB.fullmatch(path.name) is not None
         and path.parent.name == "blobs"
-        and path.parent.parent.name.startswith("models--")
+        and path.parent.parent.name.startswith(("models--", "datasets--"))
         and path.is_file()
     )
 

@@ -107,14 +107,14 @@ def test_what_is_not_there_says_where_it_was_looked_for(
 ) -> None:
     with pytest.raises(BadInput, match=looked) as caught:
         at(text, registry)
-    assert "`hf download Org/" in caught.value.fix
+    assert "`llmops models download hub:Org/" in caught.value.fix
 
 
 def test_half_a_download_says_how_to_get_the_rest(registry: Registry, snapshot: Path) -> None:
     (snapshot / "model.safetensors").unlink()
     with pytest.raises(BadInput, match=r"`model.safetensors` is missing") as caught:
         at(f"hub:{NAME}", registry)
-    assert f"`hf download {NAME} --revision {COMMIT}` brings" in caught.value.fix
+    assert f"`llmops models download hub:{NAME}@{COMMIT}` brings" in caught.value.fix
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,11 @@ class Faults:
                     return fault
         return None
 
+    def faults_end(self) -> None:
+        """From now on all goes well."""
+        with self._guard:
+            self._faults.clear()
+
     def count(self, asked: str) -> int:
         """How many requests began with that, such as `PUT /lfs`."""
         return sum(one.startswith(asked) for one in self.asked)

@@ -1,0 +1,117 @@
+"""Plans and runs whose base is at the tests' own Hub (tests/hub), of a stage without an engine."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmops.errors import BadInput
+from llmops.registry.hub.cache import repository
+from llmops.runner.execute import execute
+from llmops.runner.plan import Plan, describe, make_plan
+from llmops.runner.plan_text import plan_text
+from llmops.runner.progress import PlainReporter
+from llmops.runner.stage import Context, Stage
+from llmops.spec.reference import parse_reference
+from llmops.spec.settings import load_settings
+from llmops.stages.catalog import KINDS
+from tests.fast.copying_stage import RECIPE, Copying, tiny_model
+from tests.fast.models_on_disk import write_adapter, write_full
+from tests.hub.server import Hub
+
+ID = "org/small"
+STAGES: dict[str, Stage] = {**KINDS, "train": Copying()}
+
+
+@pytest.fixture
+def recipe(project: Path, hub: Hub, tmp_path: Path) -> Path:
+    files = {file.name: file.read_bytes() for file in tiny_model(tmp_path / "m", "a").iterdir()}
+    hub.repo(ID, files=files)
+    (project / "r.yaml").write_text(RECIPE.replace("path:seed", f"hub:{ID}"), encoding="utf-8")
+    return project / "r.yaml"
+
+
+def plan(recipe: Path) -> Plan:
+    return make_plan(recipe, [], context=Context(load_settings()), kinds=STAGES)
+
+
+def run(planned: Plan) -> str:
+    told = io.StringIO()
+    context = Context(load_settings())
+    execute(planned, context=context, kinds=STAGES, reporter=PlainReporter(told))
+    return told.getvalue()
+
+
+def base_of(planned: Plan) -> dict[str, Any]:
+    found: dict[str, Any] = describe(planned, Context(load_settings()))["stages"][0]["inputs"]
+    return dict(found["base"])
+
+
+def test_a_plan_says_what_it_would_download_and_leaves_nothing(recipe: Path, hub: Hub) -> None:
+    planned = plan(recipe)
+    base = base_of(planned)
+    commit = hub.repo(ID).resolve("main")
+    assert planned.stages[0].state == "pending"
+    assert base["id"] == f"hub:{ID}@{commit}"
+    assert base["download_bytes"] == sum(len(f.content) for f in hub.repo(ID).files().values())
+    assert "downloaded first" in plan_text(describe(planned, Context(load_settings())))
+    assert not repository(parse_reference(f"hub:{ID}")).exists()
+
+
+def test_a_run_downloads_its_base_and_the_next_asks_nobody(recipe: Path, hub: Hub) -> None:
+    assert "downloading" in run(plan(recipe))
+    asked = len(hub.asked)
+    again = plan(recipe)
+    assert (again.stages[0].state, len(hub.asked)) == ("reuse", asked)
+    assert again.stages[0].prepared.found is not None
+
+
+def test_a_branch_that_moved_since_is_not_what_was_planned(recipe: Path, hub: Hub) -> None:
+    planned = plan(recipe)
+    before = base_of(planned)["id"]
+    hub.repo(ID).add({"config.json": b'{"model_type": "b"}'})
+    run(planned)
+    assert base_of(plan(recipe))["id"] == before
+
+
+def test_a_hub_that_is_away_is_said_beside_what_is_not_here(
+    recipe: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(
+        BadInput, match=r"is not in this machine's .* offline mode is set"
+    ) as caught:
+        plan(recipe)
+    assert caught.value.where.startswith("r.yaml:3")
+
+
+def test_a_name_that_the_hub_does_not_know_is_bad_input(recipe: Path, hub: Hub) -> None:
+    recipe.write_text(RECIPE.replace("path:seed", "hub:org/no"), encoding="utf-8")
+    with pytest.raises(BadInput, match="shows no such repository"):
+        plan(recipe)
+
+
+def test_what_is_missing_of_half_a_download_comes(recipe: Path, hub: Hub) -> None:
+    run(plan(recipe))
+    folder = repository(parse_reference(f"hub:{ID}"))
+    link = next(folder.glob("snapshots/*/model.safetensors"))
+    link.resolve().unlink()
+    link.unlink()
+    planned = plan(recipe)
+    assert 0 < base_of(planned)["download_bytes"] < 200
+    run(planned)
+    assert plan(recipe).stages[0].state == "reuse"
+
+
+def test_an_adapter_comes_with_what_it_is_on(recipe: Path, hub: Hub, tmp_path: Path) -> None:
+    for name, folder in (
+        ("org/base", write_full(tmp_path / "b")),
+        ("org/lora", write_adapter(tmp_path / "l", "org/base")),
+    ):
+        hub.repo(name, files={file.name: file.read_bytes() for file in folder.iterdir()})
+    recipe.write_text(RECIPE.replace("path:seed", "hub:org/lora"), encoding="utf-8")
+    planned = plan(recipe)
+    assert base_of(planned)["download_bytes"] > 300
+    run(planned)
+    assert plan(recipe).stages[0].state == "reuse"
