@@ -5,7 +5,14 @@ from typing import Annotated
 
 import typer
 
-from llmops.cli import models_aliases, models_hub, models_notes, models_publish, models_storage
+from llmops.cli import (
+    models_aliases,
+    models_download,
+    models_hub,
+    models_notes,
+    models_publish,
+    models_storage,
+)
 from llmops.cli.opened import opened_registry
 from llmops.cli.person import name_of_person
 
@@ -13,6 +20,7 @@ app = typer.Typer(
     no_args_is_help=True, help="List, show, add and verify model versions; move their aliases."
 )
 app.add_typer(models_aliases.app)
+app.add_typer(models_download.app)
 app.add_typer(models_hub.app)
 app.add_typer(models_notes.app)
 app.add_typer(models_publish.app)

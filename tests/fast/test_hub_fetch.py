@@ -20,6 +20,7 @@ from llmops.registry.store import Registry
 from llmops.spec.reference import parse_reference
 from llmops.store.digest import Digests
 from llmops.store.paths import ProjectPaths
+from tests.conftest import Llmops
 from tests.fast.models_on_disk import write_adapter, write_full
 from tests.hub.server import Hub
 
@@ -238,3 +239,12 @@ def test_what_kill_left_is_gone_on_with(hub: Hub, weights: bytes) -> None:
     assert (bring(found) / "model.safetensors").read_bytes() == large
     assert "Range" in {k.title() for k in hub.headers[-1]}
     assert hub.count(f"GET /{ID}/resolve/{found.commit}/model.safetensors") == sent + 1
+
+
+def test_the_command_brings_it_and_says_where_it_is(
+    hub: Hub, weights: bytes, llmops: Llmops
+) -> None:
+    done = llmops("models", "download", f"hub:{ID}")
+    pinned, snapshot = cached(parse_reference(f"hub:{ID}"))
+    assert done.stdout == f"{pinned}  {snapshot}\n", done.stderr
+    assert llmops("models", "download", "town:v1").returncode == 2
