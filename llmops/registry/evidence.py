@@ -64,9 +64,12 @@ class EvidenceLog:
         Raises Failed when the log is damaged other than at its end.
         """
         about = b"" if version is None else f'"{version}"'.encode()
-        return [
-            one for one in self._log(name).read(about) if version is None or one.version == version
-        ]
+        found = self._log(name).read(about)
+        # What a pull brings was written here after what is newer.
+        return sorted(
+            (one for one in found if version is None or one.version == version),
+            key=lambda one: one.time,
+        )
 
     def _log(self, name: str) -> Records[Evidence]:
         lock = self._paths.lock(f"evidence-{name}")

@@ -185,11 +185,16 @@ def test_aliases_move_here_only_on_demand(hub: Hub, pushed: Registry, here: Regi
 
 
 def test_what_was_measured_comes_along_once(pushed: Registry, here: Registry) -> None:
-    known = {"time": "2026-01-01", "kind": "evaluation", "passed": True, "summary": "good"}
-    for number in (1, 2):
-        piece = Evidence(id=f"e{number}", version=f"town:v{number}", digest="0", **known)
-        EvidenceLog(pushed.paths).add(piece)
+    EvidenceLog(pushed.paths).add(piece("e1", "town:v1", "2026-01-01"))
+    EvidenceLog(pushed.paths).add(piece("e2", "town:v2", "2026-01-02"))
     push(pushed.resolve("town:v1"), ID, pushed)
+    EvidenceLog(here.paths).add(piece("e3", "town:v1", "2026-01-03"))
     take(here)
     take(here)
-    assert [one.id for one in EvidenceLog(here.paths).of("town")] == ["e1"]
+    assert [one.id for one in EvidenceLog(here.paths).of("town")] == ["e1", "e3"]
+
+
+def piece(id: str, version: str, time: str) -> Evidence:
+    return Evidence(
+        id=id, version=version, time=time, kind="evaluation", passed=True, summary="", digest="0"
+    )
