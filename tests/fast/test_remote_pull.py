@@ -97,7 +97,7 @@ def test_what_is_damaged_on_its_way_is_thrown_away(
     hub: Hub, pushed: Registry, here: Registry
 ) -> None:
     hub.fault("GET", WEIGHTS, flip=True)
-    with pytest.raises(Failed, match=f"`{WEIGHTS}` did not arrive as it was registered"):
+    with pytest.raises(Failed, match=f"`{WEIGHTS}` did not come as the Hub says"):
         take(here)
     assert not here.names()
     assert take(here).new

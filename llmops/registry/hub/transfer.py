@@ -23,6 +23,7 @@ from llmops.registry.hub.cache import hub_cache, is_commit, repository
 from llmops.registry.hub.client import LONGEST_WAIT, TRIES, host, hub, speaking
 from llmops.registry.hub.errors import HubAway, HubBusy
 from llmops.registry.hub.listing import HubFile, Listing, partial_name
+from llmops.spec.reference import Reference
 from llmops.spec.source import display
 from llmops.store.atomic import full_disk, sync_file, write_text
 
@@ -73,7 +74,8 @@ def _bring(listing: Listing, blobs: Path, told: Told, wait: Callable[[float], No
     whole, done = sum(file.size for file in listing.files), 0
     for file in sorted(listing.files, key=lambda one: one.size):
         if not (blobs / file.digest).is_file():
-            _Blob(listing, file, blobs).bring(partial(_sum, told, done, whole), wait)
+            part, final = blobs / partial_name(file), blobs / file.digest
+            Blob(listing.pinned, file, part, final).bring(partial(_sum, told, done, whole), wait)
         done += file.size
     told(whole, whole)
 
@@ -98,14 +100,17 @@ def _link(listing: Listing, folder: Path) -> None:
     remember(listing)
 
 
-class _Blob:
-    """One file on its way."""
+class Blob:
+    """One file on its way: of the repository and commit `pinned`, into `partial` as far as it came,
+    which becomes `final`."""
 
-    def __init__(self, listing: Listing, file: HubFile, blobs: Path) -> None:
-        self.listing, self.file = listing, file
-        self.partial, self.final = blobs / partial_name(file), blobs / file.digest
+    def __init__(self, pinned: Reference, file: HubFile, partial: Path, final: Path) -> None:
+        self.pinned, self.file = pinned, file
+        self.partial, self.final = partial, final
 
-    def bring(self, told: Callable[[int], None], wait: Callable[[float], None]) -> None:
+    def bring(
+        self, told: Callable[[int], None], wait: Callable[[float], None] = time.sleep
+    ) -> None:
         """Tried again as long as something comes, else as often as other requests."""
         failed, before = 0, -1
         while True:
@@ -128,14 +133,14 @@ class _Blob:
         with self.partial.open("ab+") as kept:
             digest = self._begun(kept)
             if kept.tell() < self.file.size:
-                with speaking(str(self.listing.pinned)):
+                with speaking(str(self.pinned)):
                     self._append(kept, digest, told)
         if digest.hexdigest() != self.file.digest:
             self.partial.unlink()
             raise Failed(
                 f"`{self.file.name}` did not come as the Hub says that it is "
                 f"({digest.name} {self.file.digest[:12]}…)",
-                where=str(self.listing.pinned),
+                where=str(self.pinned),
                 fix="run it again, which begins this file anew; should it last, look at the "
                 f"proxies between here and {host()}",
             )
@@ -160,12 +165,11 @@ class _Blob:
         from huggingface_hub import get_session, hf_hub_url
         from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
 
-        pinned = self.listing.pinned
         url = hf_hub_url(
-            pinned.target,
+            self.pinned.target,
             self.file.name,
-            repo_type="dataset" if pinned.file else "model",
-            revision=pinned.part,
+            repo_type="dataset" if self.pinned.file else "model",
+            revision=self.pinned.part,
             endpoint=hub().endpoint,
         )
         start = kept.tell()

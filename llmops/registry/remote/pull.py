@@ -10,22 +10,24 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from llmops.errors import BadInput, Failed, NotFound
+from llmops.registry.hub.listing import HubFile
+from llmops.registry.hub.transfer import Blob
 from llmops.registry.index import MANIFEST
 from llmops.registry.manifest import Manifest, VersionId
-from llmops.registry.remote.download import Progress, download
 from llmops.registry.remote.layout import ALIASES, PULLED, number_of, standing, tag
 from llmops.registry.remote.place import declared
 from llmops.registry.remote.records import take_over
 from llmops.registry.remote.repository import Entry, Look, Repository
 from llmops.registry.remote.seen import Seen, remember
 from llmops.registry.store import Registry
-from llmops.spec.reference import NAME
+from llmops.spec.reference import NAME, Reference
 from llmops.spec.settings import Settings
 from llmops.spec.suggest import did_you_mean
-from llmops.store.atomic import write_text
+from llmops.store.atomic import full_disk, write_text
 from llmops.store.digest import sha256_tree
 
 Say = Callable[[str], None]
+Progress = Callable[[str, int, int], None]
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.(safetensors|json|jinja|txt|model)")
 """What a file of a version can be called; exactly which are its files is for intake to say."""
 
@@ -185,10 +187,23 @@ def _bring(
     try:
         with lock.acquire(timeout=0):
             folder.mkdir(parents=True, exist_ok=True)
-            download(version.files, commit, tree, remote, folder, progress)
+            at = Reference("hub", remote.id, commit)
+            with full_disk(folder):
+                for name, sha256 in version.files.items():
+                    if not (folder / name).is_file():
+                        file = HubFile(name, tree[name].size, sha256)
+                        _download(file, at, folder, progress)
             write_text(folder / MANIFEST, remote.small_file(MANIFEST, commit, tree))
             registry.take_in(version, folder)
     except Timeout:
         raise Failed(
             f"{version.name} is being pulled already", fix="wait until that has ended"
         ) from None
+
+
+def _download(file: HubFile, at: Reference, folder: Path, progress: Progress | None) -> None:
+    def told(done: int) -> None:
+        if progress is not None:
+            progress(file.name, done, file.size)
+
+    Blob(at, file, folder / f"{file.name}.part", folder / file.name).bring(told)

@@ -89,23 +89,13 @@ class Repository:
         return self._asked(lambda: self._text(path, commit))
 
     def _text(self, path: str, commit: str) -> str:
-        from huggingface_hub import get_session, hf_raise_for_status
+        from huggingface_hub import get_session, hf_hub_url, hf_raise_for_status
+        from huggingface_hub.utils import build_hf_headers
 
-        answer = get_session().get(self.url(path, commit), headers=self.headers())
+        url = hf_hub_url(self.id, path, revision=commit, endpoint=self._api.endpoint)
+        answer = get_session().get(url, headers=build_hf_headers())
         hf_raise_for_status(answer)
         return str(answer.content.decode("utf-8", errors="replace"))
-
-    def url(self, path: str, commit: str) -> str:
-        """Where a file's content is."""
-        from huggingface_hub import hf_hub_url
-
-        return str(hf_hub_url(self.id, path, revision=commit, endpoint=self._api.endpoint))
-
-    def headers(self) -> dict[str, str]:
-        """Of a request of one's own; they hold the token."""
-        from huggingface_hub.utils._headers import build_hf_headers
-
-        return dict(build_hf_headers(library_name="llmops"))
 
     def commit(
         self,
