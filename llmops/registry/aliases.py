@@ -38,12 +38,17 @@ class Aliases:
     def __init__(self, paths: ProjectPaths) -> None:
         self._paths = paths
 
-    def history(self, name: str) -> list[Move]:
-        """Every move of every alias of model `name`, oldest first.
+    def history(self, name: str, alias: str | None = None) -> list[Move]:
+        """Every move of every alias of model `name`, or of one, oldest first.
 
         Raises Failed when the log is damaged other than at its end.
         """
-        return self._log(name).read()
+        found = self._log(name).read(_quoted(alias) if alias else b"")
+        return [move for move in found if alias in (None, move.alias)]
+
+    def names(self, name: str, alias: str) -> VersionId | None:
+        """What one alias of model `name` names; None for one that never moved."""
+        return _last(self._log(name), alias)
 
     def current(self, name: str) -> dict[str, VersionId]:
         """Where each alias of model `name` stands."""
@@ -78,11 +83,10 @@ class Held:
 
     def __init__(self, paths: ProjectPaths, log: Records[Move]) -> None:
         self._paths, self._log = paths, log
-        self.moves = log.read()
 
     def current(self, alias: str) -> VersionId | None:
         """What `alias` names; None for one that never moved."""
-        return named(self.moves).get(alias)
+        return _last(self._log, alias)
 
     def move(
         self, alias: str, version: VersionId, *, why: str, by: str, evidence: Sequence[str] = ()
@@ -104,7 +108,6 @@ class Held:
             evidence=list(evidence),
         )
         self._log.append(move)
-        self.moves.append(move)
         return move
 
 
@@ -116,6 +119,16 @@ def named(moves: Iterable[Move]) -> dict[str, VersionId]:
 def latest(moves: Iterable[Move]) -> dict[str, Move]:
     """The last move of each alias."""
     return {move.alias: move for move in moves}
+
+
+def _last(log: Records[Move], alias: str) -> VersionId | None:
+    move = log.last(_quoted(alias), lambda one: one.alias == alias)
+    return None if move is None else VersionId.parse(move.version)
+
+
+def _quoted(alias: str) -> bytes:
+    """As it stands in a line of the log."""
+    return f'"{alias}"'.encode()
 
 
 def check_alias(alias: str) -> None:

@@ -45,7 +45,7 @@ def promote(
     target = registry.resolve(version)
     if override is not None and not override.strip():
         raise BadInput("an override needs a reason", fix="it is kept with the version")
-    if registry.aliases(target.name).get(alias) == target.number:
+    if registry.alias_log.names(target.name, alias) == target.id:
         return None
     check_whole(target, registry)
     policy = policy_of(target.name, alias, registry)
@@ -79,9 +79,7 @@ def name(version: str, alias: str, registry: Registry, *, why: str, by: str) -> 
 
 def check_free(name: str, alias: str, registry: Registry, instead: str) -> None:
     """Raises BadInput when the next move of `alias` needs evidence. instead: what to do then."""
-    number = registry.aliases(name).get(alias)
-    current = None if number is None else VersionId(name, number)
-    asked = needs(policy_of(name, alias, registry), current)
+    asked = needs(policy_of(name, alias, registry), registry.alias_log.names(name, alias))
     if asked:
         raise BadInput(
             f"{name}@{alias} moves on evidence ({', '.join(asked)})",
@@ -168,7 +166,9 @@ def rollback(
     Raises BadInput when it never named anything else, or names another version than `leaving`;
     Failed when the version before was deleted or is damaged.
     """
-    stack = _stack(alias, registry.history(name))
+    if not registry.has(name):
+        raise registry.no_model(name)
+    stack = _stack(alias, registry.alias_log.history(name, alias))
     _can_go_back(name, alias, stack, registry)
     target = _whole_before(name, alias, stack, registry)
     with registry.alias_log.held(name) as held:

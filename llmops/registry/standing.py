@@ -51,8 +51,7 @@ def needs(policy: Policy | None, current: VersionId | None) -> list[str]:
 
 def stands_on(version: Manifest, alias: str, registry: Registry) -> Standing:
     """What a promotion by hand would stand on now; for no alias: for one without a policy."""
-    number = registry.aliases(version.name).get(alias)
-    current = None if number is None else VersionId(version.name, number)
+    current = registry.alias_log.names(version.name, alias)
     pieces = EvidenceLog(registry.paths).of(version.name, str(version.id))
     policy = policy_of(version.name, alias, registry)
     return standing(version, alias, current, pieces, policy)

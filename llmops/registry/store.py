@@ -113,10 +113,11 @@ class Registry:
                 f"`{text}` is not in the registry; expected NAME:vN or NAME@alias",
                 fix="`llmops models list` shows what there is",
             )
-        aliases = self.alias_log.current(reference.target)
-        if reference.part in aliases:
-            return self.get(aliases[reference.part])
-        raise self._no_alias(reference.target, reference.part, aliases)
+        named = self.alias_log.names(reference.target, reference.part)
+        if named is not None:
+            return self.get(named)
+        known = self.alias_log.current(reference.target)
+        raise self._no_alias(reference.target, reference.part, known)
 
     def aliases(self, name: str) -> dict[str, int]:
         """The number of the version that each alias of a model names now."""

@@ -24,7 +24,7 @@ def refuse_unasked(name: str, version: Manifest | None, node: Node, context: Con
     """
     alias = str(node.spec.to)
     policy = declared(name, alias, context.registry)
-    current = context.registry.alias_log.current(name).get(alias)
+    current = context.registry.alias_log.names(name, alias)
     if policy is None or (version is not None and current == version.id):
         return
     unasked = [need for need in needs(policy, current) if need not in _asked(node.spec)]

@@ -5,7 +5,7 @@ the next append, which it would spoil.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -30,23 +30,31 @@ class Records(Generic[R]):
     def read(self, having: bytes = b"") -> list[R]:
         """All of them, oldest first; or those whose line has these bytes. Raises Failed when one
         is damaged other than at the log's end."""
+        return [self._parsed(number, line) for number, line in self._lines() if having in line]
+
+    def last(self, having: bytes, wanted: Callable[[R], bool]) -> R | None:
+        """The newest that is `wanted`, of those whose line has these bytes: the others are not
+        parsed. Raises as `read`."""
+        lines = reversed(self._lines())
+        found = (self._parsed(number, line) for number, line in lines if having in line)
+        return next((record for record in found if wanted(record)), None)
+
+    def _lines(self) -> list[tuple[int, bytes]]:
+        """By their numbers. What follows the last newline is none."""
         try:
-            text = self._path.read_bytes()
+            return [*enumerate(self._path.read_bytes().split(b"\n")[:-1], start=1)]
         except FileNotFoundError:
             return []
-        found = []
-        for number, line in enumerate(text.split(b"\n")[:-1], start=1):
-            if having not in line:
-                continue
-            try:
-                found.append(self._kind.model_validate_json(line))
-            except ValidationError as error:
-                raise Failed(
-                    f"the record of the {self._what} is damaged",
-                    where=f"{display(self._path)}:{number}",
-                    fix="restore the file from a backup, or remove this line",
-                ) from error
-        return found
+
+    def _parsed(self, number: int, line: bytes) -> R:
+        try:
+            return self._kind.model_validate_json(line)
+        except ValidationError as error:
+            raise Failed(
+                f"the record of the {self._what} is damaged",
+                where=f"{display(self._path)}:{number}",
+                fix="restore the file from a backup, or remove this line",
+            ) from error
 
     @contextmanager
     def held(self) -> Iterator[None]:
