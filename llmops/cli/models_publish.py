@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 Version = Annotated[str, typer.Argument(metavar="NAME:vN", help="Or NAME@ALIAS.")]
+To = Annotated[str | None, typer.Option(metavar="NAME", help="Default: its own name.")]
 EngineCheck = Annotated[
     bool, typer.Option(help="Compare golden prompts before and after, in the training engine.")
 ]
@@ -21,7 +22,7 @@ EngineCheck = Annotated[
 @app.command()
 def merge(
     version: Version,
-    to: Annotated[str | None, typer.Option(metavar="NAME", help="Default: its own name.")] = None,
+    to: To = None,
     engine_check: EngineCheck = True,
 ) -> None:
     """Register an adapter and its base as one full model, checked against both.
@@ -48,6 +49,7 @@ def compress(
         float | None,
         typer.Option(metavar="E", help="Register nothing if more is lost, e.g. 0.05. Exit code 3."),
     ] = None,
+    to: To = None,
     engine_check: EngineCheck = True,
 ) -> None:
     """Register an adapter with a smaller rank, and tell what is lost.
@@ -58,7 +60,9 @@ def compress(
     from llmops.publish.making import compress_version
 
     registry, environment = opened_registry(), _environment(engine_check)
-    done = compress_version(version, rank, registry, largest=max_error, environment=environment)
+    done = compress_version(
+        version, rank, registry, to=to, largest=max_error, environment=environment
+    )
     print(done.manifest.id)
     made = done.made
     worst = f"{made.worst} loses most, {made.modules[made.worst]:.2%}"

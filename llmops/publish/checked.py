@@ -9,7 +9,7 @@ from llmops.engines.contract import Environment, ModelFiles
 from llmops.errors import Failed
 from llmops.registry.golden import compute_golden
 from llmops.registry.manifest import Golden
-from llmops.serving.golden import INDISTINCT, difference, distance
+from llmops.serving.golden import INDISTINCT, coarser, difference, distance
 
 MERGED = {"float32": 1e-3, "float16": 0.05, "bfloat16": 0.25}
 """The largest difference of a log-probability (natural logarithm) between base + adapter and what
@@ -34,12 +34,12 @@ def compared(
 ) -> Compared:
     """Run both. prompts: messages or texts. Raises Failed when either cannot be run, or where
     `made` is nearer to the base of `before` than to `before` itself."""
-    expected = compute_golden(before, environment, dtype, prompts)
-    golden = compute_golden(made, environment, dtype, prompts)
+    expected, golden = compute_golden([before, made], environment, dtype, prompts)
     pairs = list(zip(expected, golden, strict=True))
     for one, other in pairs:
         own, base, found = _alike(one, other)
-        if distance(own, base) > INDISTINCT[dtype] and distance(base, found) < distance(own, found):
+        told_apart = distance(own, base) > INDISTINCT[coarser(dtype, dtype)]
+        if told_apart and distance(base, found) < distance(own, found):
             raise Failed(
                 "what was made says what the base says, not what the adapter does: nothing was "
                 "registered",
@@ -51,7 +51,7 @@ def compared(
 
 def check_merged(found: Compared, dtype: str) -> None:
     """Raises Failed when the merged model differs by more than rounding can explain."""
-    limit = MERGED[dtype]
+    limit = MERGED[coarser(dtype, dtype)]
     if found.difference is not None and not found.difference <= limit:
         raise Failed(
             f"the merged model differs from base + adapter by {found.difference:.2g} in a "

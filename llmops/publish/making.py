@@ -69,8 +69,7 @@ def merge_version(
         if found is not None:
             check_merged(found, dtype)
         draft = _draft(before, name, "merge", environment, found)
-        metrics = {"merge_modules": made.modules, "merge_lost": made.lost}
-        draft.metrics.update(metrics)
+        draft.metrics.update(merge_modules=made.modules, merge_lost=made.lost)
         draft = draft.model_copy(update={"kind": "full", "dtype": dtype})
         return Published(registry.add(draft, folder, progress), made, found)
 
@@ -80,17 +79,20 @@ def compress_version(
     rank: int,
     registry: Registry,
     *,
+    to: str | None = None,
     largest: float | None = None,
     environment: Environment | None,
 ) -> Published[Compressed]:
-    """Register the adapter version `text` with rank `rank`. largest: refuse a larger error (the
-    share of what it adds that is lost); environment: as of `merge_version`.
+    """Register the adapter version `text` with rank `rank`, as a version of model `to` (its own
+    when None). largest: refuse a larger error (the share of what it adds that is lost);
+    environment: as of `merge_version`.
 
     Raises BadInput for a version that is no adapter or has no higher rank, GateRefused when the
     error is larger.
     """
     before = _adapter(text, registry, "compressed")
     assert before.files.adapter is not None
+    name = _named(to, before)
     with _making(registry) as folder:
         made = compress(before.files.adapter, rank, folder)
         if largest is not None and not made.error <= largest:
@@ -102,7 +104,7 @@ def compress_version(
         files = ModelFiles(before.files.directory, folder)
         dtype = stored_dtype(files.directory)
         found = _compared(before, files, environment, dtype)
-        draft = _draft(before, _named(None, before), "compress", environment, found)
+        draft = _draft(before, name, "compress", environment, found)
         draft.metrics["compress_error"] = made.error
         draft = draft.model_copy(update={"base": before.base, "base_digest": before.base_digest})
         return Published(registry.add(draft, folder), made, found)

@@ -27,36 +27,39 @@ _TAIL = 12
 
 
 def compute_golden(
-    files: ModelFiles, environment: Environment, dtype: str, prompts: Sequence[Any] = ()
-) -> list[Golden]:
+    models: Sequence[ModelFiles], environment: Environment, dtype: str, prompts: Sequence[Any] = ()
+) -> list[list[Golden]]:
     """What the training engine makes of `prompts` (messages or texts; a few neutral ones of the
-    worker's own when there are none); none for a model that is no text model. Takes as long as
-    loading the model takes.
+    worker's own when there are none), for each model; none for a model that is no text model.
+    Takes as long as loading the models takes, one after the other.
 
-    Raises Failed, with the end of its output, when the engine cannot load or run the model.
+    Raises Failed, with the end of its output, when the engine cannot load or run a model.
     """
     with tempfile.TemporaryDirectory(prefix="llmops-golden-") as folder:
-        answer = Path(folder) / "golden.json"
-        request: dict[str, Any] = {
-            "base": str(files.directory.resolve()),
-            "adapter": str(files.adapter.resolve()) if files.adapter else None,
-            "golden": list(prompts),
-            "golden_file": str(answer),
-            "dtype": dtype,
-        }
-        (Path(folder) / "request.json").write_text(json.dumps(request), encoding="utf-8")
-        argv = [str(environment.python), str(WORKER), str(Path(folder) / "request.json")]
+        answers = [Path(folder) / f"golden-{n}.json" for n in range(len(models))]
+        requests: list[dict[str, Any]] = [
+            {
+                "base": str(files.directory.resolve()),
+                "adapter": str(files.adapter.resolve()) if files.adapter else None,
+                "golden": list(prompts),
+                "golden_file": str(answer),
+                "dtype": dtype,
+            }
+            for files, answer in zip(models, answers, strict=True)
+        ]
+        (Path(folder) / "requests.json").write_text(json.dumps(requests), encoding="utf-8")
+        argv = [str(environment.python), str(WORKER), str(Path(folder) / "requests.json")]
         code, said = _run(argv, folder)
         try:
             if code == 0:
                 kind = TypeAdapter(list[Golden])
-                return kind.validate_json(answer.read_text(encoding="utf-8"))
+                return [kind.validate_json(one.read_text(encoding="utf-8")) for one in answers]
         except (OSError, ValidationError) as error:
             said += f"{error}\n"
     raise Failed(
         "the training engine cannot run this model; its last lines:\n    "
         + "\n    ".join(said.strip().splitlines()[-_TAIL:]),
-        where=display(files.adapter or files.directory),
+        where=display(models[-1].adapter or models[-1].directory),
         fix="register it without this check: --no-engine-check",
     )
 

@@ -87,7 +87,7 @@ def add_existing(
     licence: of the model, in place of what its directory says."""
     golden: list[Golden] = []
     if environment is not None:
-        golden = compute_golden(model.files, environment, model.dtype)
+        (golden,) = compute_golden([model.files], environment, model.dtype)
     inside = model.directory.is_relative_to(root)
     source = model.directory.relative_to(root) if inside else model.directory
     draft = Draft(

@@ -56,8 +56,8 @@ def test_golden_prompts_are_what_transformers_says(
 ) -> None:
     file = tmp_path / "golden.json"
     asked = {"base": str(tiny_base), "adapter": None, "golden": PROMPTS, "dtype": "float32"}
-    (tmp_path / "request.json").write_text(json.dumps({**asked, "golden_file": str(file)}))
-    run(llamafactory, [str(WORKER / "golden.py"), "request.json"], tmp_path)
+    (tmp_path / "requests.json").write_text(json.dumps([{**asked, "golden_file": str(file)}]))
+    run(llamafactory, [str(WORKER / "golden.py"), "requests.json"], tmp_path)
     said = run(llamafactory, ["-c", AGAIN, str(tiny_base), str(file)], tmp_path)
     assert said.count("same") == len(PROMPTS)
 

@@ -1,6 +1,6 @@
 """Golden prompts: what this environment makes of them, for every server to be compared with.
 
-Run by path with the engine environment's Python: `PYTHON golden.py REQUEST.json`, where
+Run by path with the engine environment's Python: `PYTHON golden.py REQUESTS.json`, a list of
 {"base": DIR, "adapter": DIR or null, "golden": [prompts], "golden_file": FILE, "dtype": NAME}.
 A prompt is a list of messages or a text; with none, a few neutral ones are used. The file is a
 JSON array of the entries that `llmops.registry.manifest.Golden` describes.
@@ -181,14 +181,15 @@ def write_json(file: str, value: Any) -> None:
 
 def main() -> None:
     with open(sys.argv[1], encoding="utf-8") as file:
-        request = json.load(file)
-    write_golden(
-        request["base"],
-        request.get("adapter"),
-        request.get("golden") or [],
-        request["dtype"],
-        request["golden_file"],
-    )
+        requests = json.load(file)
+    for request in requests:
+        write_golden(
+            request["base"],
+            request.get("adapter"),
+            request.get("golden") or [],
+            request["dtype"],
+            request["golden_file"],
+        )
 
 
 if __name__ == "__main__":
