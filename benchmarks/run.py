@@ -261,8 +261,16 @@ def bench_noop(rounds: int) -> None:
     measure(rounds)
 
 
+def bench_registry(rounds: int) -> None:
+    """Ten thousand versions; and a large one, GIGABYTES of it."""
+    from benchmarks.registry import bench_registry as measure
+
+    measure(rounds)
+
+
 BENCHES = {
     "noop": (bench_noop, 9),
+    "registry": (bench_registry, 7),
     "experiments": (bench_experiments, 2000),
     "threads": (bench_threads, 3),
     "cli": (bench_cli, 15),

@@ -6,6 +6,7 @@ from typing import Any
 
 from llmops.errors import Failed
 from llmops.registry.integrity import Progress
+from llmops.registry.locate import Located
 from llmops.registry.manifest import VersionId
 from llmops.registry.store import Registry
 
@@ -45,6 +46,15 @@ def checked(
             yield Checked(str(version), files, size, [error.what], error)
         else:
             yield Checked(str(version), files, size)
+
+
+def verify_used(found: Located, registry: Registry) -> None:
+    """Read a version, and the base of an adapter, before something is made of it: what flipped
+    would be in all that comes of it, and no later check would say so. Of what is not registered
+    nobody knows what it was. Raises Failed."""
+    for version in (found.id, found.base):
+        if (manifest := registry.known(version)) is not None:
+            registry.verify(manifest)
 
 
 def refuse_damaged(found: Sequence[Checked]) -> None:

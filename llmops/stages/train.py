@@ -19,6 +19,7 @@ from llmops.engines.shape import Shape, shape_of
 from llmops.errors import OutOfMemory
 from llmops.registry.locate import Located
 from llmops.registry.tuning import told as tuning_told
+from llmops.registry.verification import verify_used
 from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared, References, Stage
 from llmops.serving.hold import consequence, holding, refuse
 from llmops.spec.recipe import TrainRecipe
@@ -137,6 +138,7 @@ class Train(Stage):
 
     def _train(self, prepared: Prepared, base: Located, attempt: Attempt, context: Context) -> None:
         """To its end, from the furthest checkpoint that there is."""
+        verify_used(base, context.registry)
         recipe: TrainRecipe = attempt.node.spec
         payload: _Payload = prepared.payload
         environment = context.environment(recipe.engine)
