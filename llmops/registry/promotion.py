@@ -202,15 +202,18 @@ def _can_go_back(name: str, alias: str, stack: Sequence[str], registry: Registry
 def _whole_before(name: str, alias: str, stack: Sequence[str], registry: Registry) -> VersionId:
     """The version to go back to, which is there and as it was registered."""
     target = VersionId.parse(stack[-2])
-    earlier = [one for one in stack[:-2] if registry.known(one) and one != stack[-1]]
-    fix = f"another version, on record: `llmops models promote {(earlier or [f'{name}:vN'])[-1]} "
-    fix += f"{alias} --override REASON`"
     try:
         check_whole(registry.get(target), registry)
+        return target
     except LlmopsError as error:
-        what = f"{name}@{alias} cannot go back to {target}: {error.what}"
-        raise Failed(what, where=error.where, fix=fix) from error
-    return target
+        earlier = (one for one in reversed(stack[:-2]) if one != stack[-1] and registry.known(one))
+        another = next(earlier, f"{name}:vN")
+        raise Failed(
+            f"{name}@{alias} cannot go back to {target}: {error.what}",
+            where=error.where,
+            fix=f"another version, on record: `llmops models promote {another} {alias} "
+            "--override REASON`",
+        ) from error
 
 
 def is_rollback(move: Move) -> bool:
