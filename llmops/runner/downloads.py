@@ -3,6 +3,7 @@ commit, files and sizes, and then an input like any other that has yet to be mad
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from llmops.engines.shape import Shape, more_than_text, shape_of_architecture
@@ -21,6 +22,11 @@ class Download(Pending):
 
     id: str = ""
     listings: tuple[Listing, ...] = ()
+
+    @property
+    def place(self) -> Path:
+        """Where the first of it will lie: a model's directory, or a file of data."""
+        return self.listings[0].snapshot / self.listings[0].asked.file
 
     @property
     def size(self) -> int:

@@ -24,9 +24,10 @@ def plan_text(plan: Mapping[str, Any], *, config: bool = False) -> str:
 
 def _counted(stages: list[Mapping[str, Any]]) -> str:
     counts = {state: sum(s["state"] == state for s in stages) for state in _MARKS}
+    waits = "those" if counts["run"] else "a download"
     parts = [
         f"{counts['run']} to run" if counts["run"] else "",
-        f"{counts['pending']} waiting for those" if counts["pending"] else "",
+        f"{counts['pending']} waiting for {waits}" if counts["pending"] else "",
         f"{counts['reuse']} up to date" if counts["reuse"] else "",
     ]
     return ", ".join(part for part in parts if part)

@@ -20,12 +20,15 @@ Layout = Literal["text", "messages", "sharegpt", "alpaca", "preference", "kto"]
 
 
 class DataFile(Spec):
-    """One data file, or a snapshot of preference pairs. A relative path is looked up beside the
-    file that names it, then from the project's root."""
+    """One data file, here or at the Hub, or a snapshot of preference pairs. A relative path is
+    looked up beside the file that names it, then from the project's root."""
 
     path: str = ""
     preferences: str | None = Field(
         None, description="NAME: its newest snapshot, or the one made in the same run; NAME@N"
+    )
+    hub: str | None = Field(
+        None, description="ORG/NAME@REV:FILE, of a data repository of the Hugging Face Hub"
     )
     layout: Layout | None = Field(None, description="detected from the content when left out")
     columns: dict[str, str] | None = Field(
@@ -38,30 +41,40 @@ class DataFile(Spec):
 
     @model_validator(mode="after")
     def _one_of(self) -> "DataFile":
-        if bool(self.path) == (self.preferences is not None):
-            raise ValueError("give either `path` or `preferences`")
+        if bool(self.path) + (self.preferences is not None) + (self.hub is not None) != 1:
+            raise ValueError("give one of `path`, `preferences` and `hub`")
+        if self.hub is not None and not parse_reference(self.reference).file:
+            raise ValueError(f"`{self.reference}` names no file; expected hub:ORG/NAME@REV:FILE")
         return self
 
     @property
     def reference(self) -> str:
         """As it is written in short."""
+        if self.hub is not None:
+            return f"hub:{self.hub}"
         named = f"preferences:{self.preferences}"
         return named if self.preferences is not None else f"path:{self.path}"
 
 
 def _data_reference(value: Any) -> Any:
-    """`path:FILE` is short for `{path: FILE}`, `preferences:NAME` for `{preferences: NAME}`."""
+    """`path:FILE` is short for `{path: FILE}`, and so are `preferences:NAME` and `hub:...:FILE`."""
     if isinstance(value, str):
         reference = parse_reference(value)
-        if reference.scheme in ("path", "preferences"):
-            return {reference.scheme: reference.target}
-        raise ValueError(f"`{value}` is no data; expected path:FILE or preferences:NAME")
+        if reference.scheme in ("path", "preferences", "hub"):
+            return {reference.scheme: value.partition(":")[2]}
+        raise ValueError(
+            f"`{value}` is no data; expected path:FILE, preferences:NAME or hub:ORG/NAME@REV:FILE"
+        )
     return value
 
 
 _ShortOrLong = (
     Annotated[
-        str, Field(pattern="^(path|preferences):.", description="path:FILE or preferences:NAME")
+        str,
+        Field(
+            pattern="^(path|preferences|hub):.",
+            description="path:FILE, preferences:NAME or hub:ORG/NAME@REV:FILE",
+        ),
     ]
     | DataFile
 )

@@ -1,7 +1,8 @@
 """The data of a recipe: found, checked, and as parts of a fingerprint.
 
-Besides files, snapshots of preferences: as training data their rows that train, as validation
-those that are held out. One that an earlier stage of the run has yet to make is pending.
+Besides files, here or at the Hub, snapshots of preferences: as training data their rows that train,
+as validation those that are held out. What an earlier stage of the run has yet to make, or what has
+yet to be downloaded, is pending.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -14,23 +15,33 @@ from llmops.data.layouts import STAGE_LAYOUTS
 from llmops.engines.contract import DataSet
 from llmops.errors import BadInput, Failed
 from llmops.preferences.snapshot import HOLDOUT, TRAIN, Snapshot
+from llmops.registry.hub.cache import CachedFile, cached_file, parse_hub
+from llmops.runner.downloads import Download
 from llmops.runner.stage import Context, Node, Pending
 from llmops.spec.recipe import DataFile, Layout, TrainRecipe
 from llmops.spec.source import display
 
 Item = DataSet | Pending
 Key = tuple[str | int, ...]
+_PROMISED: dict[Layout, tuple[str, ...]] = {
+    "kto": ("messages", "label"),
+    "preference": ("messages", "chosen", "rejected"),
+    "messages": ("messages",),
+    "text": ("text",),
+}
+"""The columns of what has yet to be made, by the layout that a stage expects."""
 
 
-def snapshot_inputs(recipe: TrainRecipe) -> dict[str, tuple[str, Key]]:
-    """The snapshots that a recipe trains on or validates with: by input name, reference and key."""
+def data_inputs(recipe: TrainRecipe) -> dict[str, tuple[str, Key]]:
+    """The snapshots, and files of the Hub, that a recipe trains on or validates with: by input
+    name, reference and key."""
     found: dict[str, tuple[str, Key]] = {}
     for part in ("train", "validation"):
         files = getattr(recipe.data, part)
         for position, file in enumerate(files if isinstance(files, list) else ()):
-            if file.preferences is not None:
-                key = ("data", part, position, "preferences")
-                found[_input(part, position)] = (f"preferences:{file.preferences}", key)
+            if not file.path:
+                key = ("data", part, position, file.reference.partition(":")[0])
+                found[_input(part, position)] = (file.reference, key)
     return found
 
 
@@ -40,20 +51,22 @@ def _input(part: str, position: int) -> str:
 
 def training_data(node: Node, part: str, inputs: Mapping[str, Any], context: Context) -> list[Item]:
     """The data of `data.train` or `data.validation`, each file and snapshot checked; Pending for a
-    snapshot that is made first. Raises BadInput with the recipe's key and the file's row."""
+    snapshot that is made first, or a file that is downloaded first. Raises BadInput with the
+    recipe's key and the file's row."""
     recipe: TrainRecipe = node.spec
     wanted = STAGE_LAYOUTS[recipe.stage]
     found: list[Item] = []
     for position, file in enumerate(getattr(recipe.data, part)):
         key: Key = ("data", part, position)
-        if file.preferences is None:
-            found.append(inspect_file(node, file, key, wanted, context))
-            continue
-        given = inputs[_input(part, position)]
-        _check_plain(node, file, key)
+        given = inputs.get(_input(part, position))
+        if file.preferences is not None:
+            _check_plain(node, file, key)
         if isinstance(given, Pending):
             found.append(given)
+        elif file.preferences is None:
+            found.append(inspect_file(node, file, key, wanted, context, given))
         else:
+            assert isinstance(given, Snapshot)
             found.append(_of_snapshot(node, file, given, key, wanted, context))
     return found
 
@@ -80,14 +93,24 @@ def inspect_all(
 
 
 def inspect_file(
-    node: Node, file: DataFile, key: Key, wanted: Collection[Layout], context: Context
+    node: Node,
+    file: DataFile,
+    key: Key,
+    wanted: Collection[Layout],
+    context: Context,
+    given: CachedFile | None = None,
 ) -> DataSet:
-    """The file that `key` of the recipe names, found and checked. Raises as `inspect_all`."""
-    key = (*key, "path")
-    path = node.declared.file(file.path, key, context.settings.root)
+    """The file that `key` of the recipe names, found and checked. given: the same, of the Hub, as
+    it was looked up. Raises as `inspect_all`."""
+    key, reference = (*key, "path"), file.reference
+    if file.hub is not None:
+        given = given or cached_file(parse_hub(reference), context.digests)
+        key, reference, path = (*key[:-1], "hub"), given.id, given.path
+    else:
+        path = node.declared.file(file.path, key, context.settings.root)
     place = partial(node.declared.source.where, key)
     found = context.inspections.inspect(file, path, where=place, wanted=wanted)
-    return replace(found, reference=file.reference, licence=file.licence)
+    return replace(found, reference=reference, licence=file.licence)
 
 
 def _check_plain(node: Node, file: DataFile, key: Key) -> None:
@@ -143,8 +166,7 @@ def _of_snapshot(
 
 
 def _columns(layout: Layout) -> dict[str, str]:
-    names = ("messages", "label") if layout == "kto" else ("messages", "chosen", "rejected")
-    return {name: name for name in names}
+    return {name: name for name in _PROMISED[layout]}
 
 
 def _check_layout(snapshot: Snapshot, wanted: Collection[Layout], node: Node, place: str) -> None:
@@ -182,6 +204,6 @@ def promised(item: Item, wanted: Collection[Layout]) -> DataSet:
     """A data set, with a placeholder for one that is yet to be made."""
     if isinstance(item, DataSet):
         return item
-    layout: Layout = "kto" if "kto" in wanted else "preference"
-    path = Path(f"/<{item.node}>") / TRAIN
+    layout = next(one for one in _PROMISED if one in wanted)
+    path = item.place if isinstance(item, Download) else Path(f"/<{item.node}>") / TRAIN
     return DataSet(path, layout, _columns(layout), samples=0, sha256="")

@@ -17,14 +17,16 @@ from llmops.engines.contract import (
 )
 from llmops.engines.shape import Shape, shape_of
 from llmops.errors import OutOfMemory
+from llmops.registry.hub.cache import download
 from llmops.registry.locate import Located
 from llmops.registry.tuning import told as tuning_told
 from llmops.registry.verification import verify_used
+from llmops.runner.downloads import Download
 from llmops.runner.stage import Attempt, Context, Node, Pending, Prepared, References, Stage
 from llmops.serving.hold import consequence, holding, refuse
 from llmops.spec.recipe import TrainRecipe
 from llmops.spec.source import display
-from llmops.stages.datasets import Item, data_parts, promised, snapshot_inputs, training_data
+from llmops.stages.datasets import Item, data_inputs, data_parts, promised, training_data
 from llmops.stages.engine_run import register, run_engine
 from llmops.stages.history import checkpoint_of, finished_before, looked_up, planning_environment
 from llmops.stages.lengths import check_enough, counted, lengths
@@ -55,7 +57,7 @@ class Train(Stage):
     kind = "train"
 
     def inputs(self, spec: TrainRecipe) -> References:
-        return {"base": (spec.base, ("base",)), **snapshot_inputs(spec)}
+        return {"base": (spec.base, ("base",)), **data_inputs(spec)}
 
     def prepare(self, node: Node, inputs: Mapping[str, Any], context: Context) -> Prepared:
         recipe: TrainRecipe = node.spec
@@ -176,6 +178,12 @@ class Train(Stage):
         """What shows the stage's first samples. Raises BadInput while its base or its data have
         yet to be made, or the engine is not installed."""
         payload: _Payload = prepared.payload
+        for one in (payload.base, *payload.train):
+            if isinstance(one, Download):
+                raise node.declared.bad(
+                    f"what it reads has yet to be downloaded: {one.id}",
+                    fix=download(one.listings[0].asked),
+                )
         if prepared.pending_on or not isinstance(payload.base, Located):
             made = ", ".join(prepared.pending_on)
             raise node.declared.bad(
@@ -233,6 +241,8 @@ def _files(base: Located | Pending) -> ModelFiles:
     """Where they are, or a placeholder."""
     if isinstance(base, Located):
         return base.files
+    if isinstance(base, Download) and base.kind == "full":
+        return ModelFiles(base.place)
     place = Path(f"/<{base.node}>")
     return ModelFiles(place, place / "adapter" if base.kind == "adapter" else None, base.rank)
 
@@ -254,7 +264,11 @@ def _summary(recipe: TrainRecipe, train: Sequence[Item], samples: int, steps: in
     """With the number of pairs whose two answers are one, from which nothing is learned."""
     kind = recipe.args.get("finetuning_type", "lora")
     same = sum(item.same_answers for item in train if isinstance(item, DataSet))
-    made = [f"the pairs of stage {item.node}" for item in train if isinstance(item, Pending)]
+    made = [
+        item.id if isinstance(item, Download) else f"the pairs of stage {item.node}"
+        for item in train
+        if isinstance(item, Pending)
+    ]
     text = f"{samples:,} samples" if samples or not made else ""
     text += f" ({same:,} with the same answer twice)" if same else ""
     text = " and ".join(filter(None, [text, *made]))

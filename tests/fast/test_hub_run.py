@@ -1,5 +1,6 @@
 """Plans and runs whose base is at the tests' own Hub (tests/hub), of a stage without an engine."""
 
+import hashlib
 import io
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,14 @@ import pytest
 from llmops.errors import BadInput
 from llmops.registry.hub.cache import repository
 from llmops.runner.execute import execute
-from llmops.runner.plan import Plan, describe, make_plan
+from llmops.runner.plan import Plan, PlannedStage, describe, make_plan
 from llmops.runner.plan_text import plan_text
 from llmops.runner.progress import PlainReporter
 from llmops.runner.stage import Context, Stage
 from llmops.spec.reference import parse_reference
 from llmops.spec.settings import load_settings
 from llmops.stages.catalog import KINDS
+from llmops.stages.train import Train
 from tests.fast.copying_stage import RECIPE, Copying, tiny_model
 from tests.fast.models_on_disk import write_adapter, write_full
 from tests.hub.server import Hub
@@ -115,3 +117,61 @@ def test_an_adapter_comes_with_what_it_is_on(recipe: Path, hub: Hub, tmp_path: P
     assert base_of(planned)["download_bytes"] > 300
     run(planned)
     assert plan(recipe).stages[0].state == "reuse"
+
+
+ROWS = b'{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}\n'
+DATA = "hub:org/facts:data/train.jsonl"
+
+
+@pytest.fixture
+def facts(project: Path, hub: Hub) -> str:
+    """A data repository at the Hub and a recipe that trains on a file of it; its commit."""
+    repo = hub.repo("org/facts", "dataset")
+    tiny_model(project / "seed", "seed")
+    text = RECIPE.replace("path:a.jsonl", DATA)
+    (project / "r.yaml").write_text(text, encoding="utf-8")
+    return repo.add({"data/train.jsonl": ROWS * 3, "README.md": b"---\nlicense: mit\n---\n"})
+
+
+def real(recipe: Path = Path("r.yaml")) -> PlannedStage:
+    return make_plan(recipe, [], context=Context(load_settings()), kinds=KINDS).stages[0]
+
+
+def test_data_of_the_hub_is_planned_by_name_and_read_by_content(facts: str, hub: Hub) -> None:
+    pinned = f"hub:org/facts@{facts}:data/train.jsonl"
+    planned = real()
+    assert planned.state == "pending"
+    assert pinned in planned.prepared.summary
+    planned.inputs["data.train.0"].fetch(lambda there, whole: None)
+    asked = len(hub.asked)
+    data = real().prepared.payload.train[0]
+    assert (data.reference, data.samples, len(hub.asked)) == (pinned, 3, asked)
+    assert data.sha256 == hashlib.sha256(ROWS * 3).hexdigest()
+
+
+def test_the_same_rows_here_and_at_the_hub_are_the_same_data(facts: str, hub: Hub) -> None:
+    real().inputs["data.train.0"].fetch(lambda there, whole: None)
+    there = real().prepared.parts
+    Path("a.jsonl").write_bytes(ROWS * 3)
+    text = Path("r.yaml").read_text(encoding="utf-8").replace(DATA, "path:a.jsonl")
+    Path("r.yaml").write_text(text, encoding="utf-8")
+    assert real().prepared.parts == there
+
+
+def test_samples_of_what_is_not_here_say_what_brings_it(facts: str, hub: Hub) -> None:
+    planned = real()
+    kind = KINDS["train"]
+    assert isinstance(kind, Train)
+    context = Context(load_settings())
+    attempt = context.paths.run("r").attempt("r", 1)
+    with pytest.raises(BadInput, match="has yet to be downloaded") as caught:
+        kind.show(planned.node, planned.prepared, attempt, 3, context)
+    assert "`llmops models download hub:org/facts@main:data/train.jsonl`" in caught.value.fix
+
+
+def test_a_bad_row_of_the_hub_is_told_with_its_place(facts: str, hub: Hub) -> None:
+    hub.repo("org/facts", "dataset").add({"data/train.jsonl": ROWS + b'{"messages": 7}\n'})
+    real().inputs["data.train.0"].fetch(lambda there, whole: None)
+    with pytest.raises(BadInput, match="row 2") as caught:
+        real()
+    assert caught.value.where.startswith("r.yaml:4")
