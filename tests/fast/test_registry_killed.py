@@ -30,7 +30,13 @@ def add(project: Path) -> None:
     Registry(ProjectPaths(project)).add(draft, project.parent / "full", lambda *_: None)
 
 
-def ended_at(place: int, project: Path, events: set[str], end: Callable[[], None]) -> int:
+def ended_at(
+    place: int,
+    project: Path,
+    events: set[str],
+    end: Callable[[], None],
+    act: Callable[[Path], None] = add,
+) -> int:
     """The exit status of a process that calls `end` before its so-manieth change: DONE when it has
     not as many."""
     child = os.fork()
@@ -47,7 +53,7 @@ def ended_at(place: int, project: Path, events: set[str], end: Callable[[], None
 
     sys.addaudithook(hear)
     try:
-        add(project)
+        act(project)
     except (Failed, OSError) as error:
         cause = error if isinstance(error, OSError) else error.__cause__
         os._exit(REFUSED if isinstance(cause, OSError) and cause.errno == errno.ENOSPC else 1)

@@ -2,6 +2,8 @@
 huggingface_hub as it is."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from llmops.registry.remote.pull import Pulled, pull
 from llmops.registry.remote.push import push
 from llmops.registry.store import Registry
 from llmops.spec.settings import HubSettings, Settings
+from tests.conftest import ROOT
 from tests.fast.remote_machines import ID, add, add_base, machine
 from tests.hub.server import Hub
 
@@ -198,3 +201,12 @@ def piece(id: str, version: str, time: str) -> Evidence:
     return Evidence(
         id=id, version=version, time=time, kind="evaluation", passed=True, summary="", digest="0"
     )
+
+
+def test_a_kill_before_anything_has_its_name_leaves_the_version_whole_or_absent(
+    pushed: Registry, tmp_path: Path
+) -> None:
+    argv = [sys.executable, "-m", "tests.fast.killed_pull", str(tmp_path)]
+    done = subprocess.run(argv, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 5  # three files, their directory, what was seen

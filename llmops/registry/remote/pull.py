@@ -23,7 +23,7 @@ from llmops.registry.store import Registry
 from llmops.spec.reference import NAME, Reference
 from llmops.spec.settings import Settings
 from llmops.spec.suggest import did_you_mean
-from llmops.store.atomic import full_disk, write_text
+from llmops.store.atomic import full_disk
 from llmops.store.digest import sha256_tree
 
 Say = Callable[[str], None]
@@ -187,13 +187,9 @@ def _bring(
     try:
         with lock.acquire(timeout=0):
             folder.mkdir(parents=True, exist_ok=True)
-            at = Reference("hub", remote.id, commit)
             with full_disk(folder):
-                for name, sha256 in version.files.items():
-                    if not (folder / name).is_file():
-                        file = HubFile(name, tree[name].size, sha256)
-                        _download(file, at, folder, progress)
-            write_text(folder / MANIFEST, remote.small_file(MANIFEST, commit, tree))
+                for file in _files(version, tree):
+                    _download(file, Reference("hub", remote.id, commit), folder, progress)
             registry.take_in(version, folder)
     except Timeout:
         raise Failed(
@@ -201,9 +197,18 @@ def _bring(
         ) from None
 
 
+def _files(version: Manifest, tree: Mapping[str, Entry]) -> list[HubFile]:
+    """The small ones first. The manifest is compared with what the Hub says of it."""
+    known = tree[MANIFEST]
+    files = [HubFile(name, tree[name].size, sha256) for name, sha256 in version.files.items()]
+    files.append(HubFile(MANIFEST, known.size, known.sha256 or known.git))
+    return sorted(files, key=lambda one: one.size)
+
+
 def _download(file: HubFile, at: Reference, folder: Path, progress: Progress | None) -> None:
     def told(done: int) -> None:
         if progress is not None:
             progress(file.name, done, file.size)
 
-    Blob(at, file, folder / f"{file.name}.part", folder / file.name).bring(told)
+    if not (folder / file.name).is_file():
+        Blob(at, file, folder / f"{file.name}.part", folder / file.name).bring(told)
