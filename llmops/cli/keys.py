@@ -15,7 +15,9 @@ def create(
     scope: Annotated[
         list[str],
         typer.Option(
-            metavar="SCOPE", help="chat, read, run, promote or admin; may be given repeatedly."
+            metavar="SCOPE",
+            help="chat, read, run, promote, override, push, delete or admin; of one model: "
+            "promote:NAME, ...; may be given repeatedly.",
         ),
     ] = ["chat"],  # noqa: B006
     json: Json = False,

@@ -7,8 +7,13 @@ covers what is asked:
 
 read       runs, models, schedules, declarations, what people asked and said
 run        plans, runs, declarations, schedules, deployments; and what `read` covers
-promote    aliases and approvals; and what `read` covers
+promote    aliases, on evidence, and approvals; and what `read` covers
+override   aliases without the evidence that is asked for; and what `promote` covers
+push       what goes to the Hub and comes from it; and what `read` covers
+delete     deleting versions, and giving space back; and what `read` covers
 admin      everything, and alone: taking the log away, forgetting a user
+
+`promote:town` is `promote` of the model town and of no other; so are override, push and delete.
 """
 
 from dataclasses import dataclass
@@ -18,10 +23,10 @@ from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from llmops.control.problems import Refused
-from llmops.feedback.keys import SCOPES, ApiKey, KeyRing, Scope
+from llmops.feedback.keys import OF_MODELS, SCOPES, ApiKey, KeyRing, Scope
 from llmops.store.paths import ProjectPaths
 
-_IMPLIED_BY: dict[Scope, tuple[Scope, ...]] = {"read": ("run", "promote")}
+_IMPLIED_BY: dict[Scope, tuple[Scope, ...]] = {"promote": ("override",)}
 _bearer = HTTPBearer(auto_error=False, description="a key of `llmops keys`; none on loopback")
 
 
@@ -31,11 +36,17 @@ class Caller:
 
     name: str
     scopes: tuple[str, ...]
+    key: ApiKey | None = None
 
     @property
     def by(self) -> str:
         """For the record."""
         return f"api:{self.name}"
+
+    def must(self, scope: Scope, model: str) -> None:
+        """Raises Refused when it may not do that too."""
+        if self.key is not None and not would_do(self.key, scope, model):
+            raise _missing(self.key, scope, model)
 
 
 class Access:
@@ -45,8 +56,9 @@ class Access:
         self.needed = needed
         self._ring = KeyRing(paths)
 
-    def caller(self, key: str | None, scope: Scope) -> Caller:
-        """Raises Refused (401, 403). A key that is shown must be good even where none is needed."""
+    def caller(self, key: str | None, scope: Scope, model: str = "") -> Caller:
+        """model: that the request is about. Raises Refused (401, 403). A key that is shown must be
+        good even where none is needed."""
         if key is None:
             if not self.needed:
                 return Caller("local", SCOPES)
@@ -61,27 +73,36 @@ class Access:
         if found is None:
             what = "the API key is not known, or was revoked"
             raise Refused(401, "key_unknown", what, www_authenticate="Bearer")
-        if not would_do(found, scope):
-            raise Refused(
-                403,
-                "scope_missing",
-                f"the API key `{found.name}` has no scope `{scope}`",
-                fix=f"it has: {', '.join(found.scopes)}",
-            )
-        return Caller(found.name, _scopes(found))
+        if not would_do(found, scope, model):
+            raise _missing(found, scope, model)
+        return Caller(found.name, _scopes(found), found)
 
 
-def would_do(key: ApiKey, scope: Scope) -> bool:
-    """Whether a key covers `scope`, by itself or by what it implies."""
-    return any(key.allows(one) for one in (scope, *_IMPLIED_BY.get(scope, ())))
+def would_do(key: ApiKey, scope: Scope, model: str = "") -> bool:
+    """Whether a key covers `scope` of `model`, by itself or by what it implies."""
+    if scope == "read" and key.revoked is None:
+        has = {one.partition(":")[0] for one in key.scopes}
+        return not has.isdisjoint(("read", "run", "admin", *OF_MODELS))
+    return any(key.allows(one, model) for one in (scope, *_IMPLIED_BY.get(scope, ())))
+
+
+def _missing(key: ApiKey, scope: Scope, model: str) -> Refused:
+    of = f" or `{scope}:{model}`" if model and scope in OF_MODELS else ""
+    return Refused(
+        403,
+        "scope_missing",
+        f"the API key `{key.name}` has no scope `{scope}`{of}",
+        fix=f"it has: {', '.join(key.scopes)}",
+    )
 
 
 def _scopes(key: ApiKey) -> tuple[str, ...]:
     return SCOPES if "admin" in key.scopes else tuple(key.scopes)
 
 
-def may(scope: Scope) -> Any:
-    """What a route, or a file of routes, depends on: a caller that may do what `scope` covers."""
+def may(scope: Scope, *, of_model: bool = False) -> Any:
+    """What a route, or a file of routes, depends on: a caller that may do what `scope` covers.
+    of_model: of the model {name} in its path."""
 
     def check(
         request: Request,
@@ -91,12 +112,17 @@ def may(scope: Scope) -> Any:
         if shown is None and request.headers.get("authorization"):
             what = "only `Authorization: Bearer KEY` is understood"
             raise Refused(401, "key_unknown", what, www_authenticate="Bearer")
-        return access.caller(shown.credentials if shown else None, scope)
+        model = str(request.path_params["name"]) if of_model else ""
+        return access.caller(shown.credentials if shown else None, scope, model)
 
     return Depends(check)
 
 
 Reader = Annotated[Caller, may("read")]
 Runner = Annotated[Caller, may("run")]
-Promoter = Annotated[Caller, may("promote")]
+Approver = Annotated[Caller, may("promote")]
+Promoter = Annotated[Caller, may("promote", of_model=True)]
+Pusher = Annotated[Caller, may("push", of_model=True)]
+Deleter = Annotated[Caller, may("delete", of_model=True)]
+Cleaner = Annotated[Caller, may("delete")]
 Admin = Annotated[Caller, may("admin")]

@@ -28,6 +28,9 @@ from llmops.control.routes import (
     hooks,
     metrics,
     models,
+    models_hub,
+    models_records,
+    models_storage,
     plans,
     preferences,
     runs,
@@ -38,7 +41,8 @@ from llmops.scheduling.clock import Clock
 from llmops.spec.settings import Settings
 
 ROUTES = (
-    *(health, runs, events, starts, plans, declarations, models, checkpoints),
+    *(health, runs, events, starts, plans, declarations, checkpoints),
+    *(models, models_records, models_storage, models_hub),
     *(deployments, experiments, feedback, preferences, schedules, approvals, hooks),
     *(dashboard, metrics),
 )

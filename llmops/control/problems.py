@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 
 from llmops.control.shape import Answer
 from llmops.errors import BadInput, Failed, GateRefused, LlmopsError, NotFound, Waiting
+from llmops.registry.hub.errors import HubAway
 
 LOG = logging.getLogger("llmops.control")
 MEDIA = "application/problem+json"
@@ -79,6 +80,8 @@ def _kind(error: LlmopsError) -> tuple[int, str]:
             return 409, "gate_refused"
         case Waiting():
             return 409, "waiting"
+        case HubAway():
+            return 503, "hub_away"
         case Failed() if error.what.startswith("the database:"):
             return 503, "database_away"
         case _:

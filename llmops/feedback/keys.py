@@ -13,12 +13,13 @@ import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
-from pydantic import Field, TypeAdapter, ValidationError, field_validator
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, field_validator
 
 from llmops.errors import BadInput, Failed
 from llmops.spec.grammar import Spec
+from llmops.spec.reference import NAME
 from llmops.spec.source import display
 from llmops.spec.suggest import did_you_mean
 from llmops.store.atomic import write_json
@@ -27,19 +28,31 @@ from llmops.store.paths import ProjectPaths
 if TYPE_CHECKING:
     from filelock import FileLock
 
-Scope = Literal["chat", "read", "run", "promote", "admin"]
-"""chat: of gateways; read, run, promote: of the control API (llmops/control/access.py)."""
+Scope = Literal["chat", "read", "run", "promote", "override", "push", "delete", "admin"]
+"""chat: of gateways; the others of the control API (llmops/control/access.py)."""
 SCOPES: tuple[Scope, ...] = get_args(Scope)
+OF_MODELS: tuple[Scope, ...] = ("promote", "override", "push", "delete")
+"""May be given for one model alone: `promote:town`."""
 PREFIX = "llmops_"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
+def _scope(text: str) -> str:
+    """Raises ValueError for what is no scope."""
+    scope, colon, model = text.partition(":")
+    if scope not in SCOPES:
+        raise ValueError(f"there is no scope `{scope}`")
+    if colon and (scope not in OF_MODELS or not re.fullmatch(NAME, model)):
+        raise ValueError(f"`{text}` is no scope: {', '.join(OF_MODELS)} may name a model")
+    return text
+
+
 class ApiKey(Spec):
-    """What is kept of a key. hash: sha256 of the whole key, in hexadecimal; created, revoked: ISO
-    8601, UTC."""
+    """What is kept of a key. scopes: SCOPE, or SCOPE:MODEL; hash: sha256 of the whole key, in
+    hexadecimal; created, revoked: ISO 8601, UTC."""
 
     name: str
-    scopes: list[Scope]
+    scopes: list[Annotated[str, AfterValidator(_scope)]]
     hash: str = Field(pattern=r"^[0-9a-f]{64}$")
     created: str
     revoked: str | None = None
@@ -50,9 +63,10 @@ class ApiKey(Spec):
         """Keys were made for `feedback` once; it allowed nothing, for rating needs no key."""
         return [s for s in value if s != "feedback"] if isinstance(value, list) else value
 
-    def allows(self, scope: Scope) -> bool:
-        """Whether it may be used for `scope`; `admin` may do all."""
-        return self.revoked is None and (scope in self.scopes or "admin" in self.scopes)
+    def allows(self, scope: Scope, model: str = "") -> bool:
+        """Whether it may be used for `scope`, of `model`; `admin` may do all."""
+        enough = {scope, f"{scope}:{model}", "admin"}
+        return self.revoked is None and not enough.isdisjoint(self.scopes)
 
 
 _KEYS = TypeAdapter(list[ApiKey])
@@ -69,8 +83,10 @@ def create_key(paths: ProjectPaths, name: str, scopes: Sequence[str]) -> str:
             fix="a name is of letters, digits, `.`, `_` and `-`, at most 64",
         )
     for scope in scopes:
-        if scope not in SCOPES:
-            raise BadInput(f"there is no scope `{scope}`", fix=did_you_mean(scope, SCOPES))
+        try:
+            _scope(scope)
+        except ValueError as error:
+            raise BadInput(str(error), fix=did_you_mean(scope, SCOPES)) from None
     if not scopes:
         raise BadInput("a key needs a scope", fix=f"one or more of: {', '.join(SCOPES)}")
     with _locked(paths):
@@ -82,7 +98,7 @@ def create_key(paths: ProjectPaths, name: str, scopes: Sequence[str]) -> str:
                 fix=f"choose another name, or first `llmops keys revoke {name}`",
             )
         text = PREFIX + secrets.token_urlsafe(32)
-        wanted = [scope for scope in SCOPES if scope in scopes]
+        wanted = sorted(set(scopes), key=lambda one: (SCOPES.index(one.split(":")[0]), one))
         keys.append(ApiKey(name=name, scopes=wanted, hash=_hash(text), created=_now()))
         _write(paths.keys, keys)
     return text

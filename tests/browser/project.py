@@ -16,6 +16,7 @@ import yaml
 from llmops.gateway.routes import RoutedVariant, Routes, Upstream, write_routes
 from llmops.registry.aliases import Aliases
 from llmops.registry.evidence import Evidence, EvidenceLog
+from llmops.registry.integrity import seal_of
 from llmops.registry.manifest import DataUsed, Draft, Lineage, VersionId
 from llmops.registry.store import Registry
 from llmops.runner.progress import PlainReporter
@@ -203,7 +204,8 @@ def _add(
     manifest = registry.add(draft, made)
     written = registry.directory(manifest) / "manifest.json"
     written.chmod(0o644)
-    written.write_text(json.dumps(json.loads(written.read_text()) | {"created": _ago(days)}))
+    record = json.loads(written.read_text()) | {"created": _ago(days)}
+    written.write_text(json.dumps(record | {"seal": seal_of(record)}))
 
 
 def _move(root: Path, alias: str, number: int, days: float, why: str, *, by: str) -> None:

@@ -17,8 +17,14 @@ KEYS = {
     "runner": ["run"],
     "keeper": ["promote"],
     "app": ["chat"],
+    "own": ["promote:town", "push:town"],
+    "other": ["promote:sea", "push:sea", "delete:sea"],
+    "chief": ["override"],
+    "cleaner": ["delete"],
     "all": ["admin"],
 }
+READERS = KEYS.keys() - {"app"}
+FORCED = {"version": "v9", "alias": "candidate", "override": True, "why": "a test"}
 SHOWN: dict[str, str] = {}
 
 
@@ -63,10 +69,15 @@ def test_a_key_that_is_unknown_is_refused(locked: ControlProcess) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "body", "allowed"),
     [
-        ("GET", "/runs", None, {"reader", "runner", "keeper", "all"}),
-        ("GET", "/feedback", None, {"reader", "runner", "keeper", "all"}),
+        ("GET", "/runs", None, READERS),
+        ("GET", "/feedback", None, READERS),
         ("POST", "/plans", RUN, {"runner", "all"}),
-        ("POST", "/models/town/rollback", {}, {"keeper", "all"}),
+        ("POST", "/models/town/rollback", {}, {"keeper", "own", "chief", "all"}),
+        ("POST", "/models/town/promote", FORCED, {"chief", "all"}),
+        ("POST", "/models/town/push", {"version": "v9"}, {"own", "all"}),
+        ("POST", "/models/town/versions/9/delete", {}, {"cleaner", "all"}),
+        ("POST", "/storage/gc", {}, {"cleaner", "all"}),
+        ("POST", "/runs/x/approve", {}, {"keeper", "chief", "all"}),
         ("POST", "/feedback/forget", {"user": "alice"}, {"all"}),
         ("GET", "/feedback/export", None, {"all"}),
         ("POST", "/schedules/unhalt", None, {"runner", "all"}),

@@ -20,8 +20,8 @@ long."""
 pytestmark = pytest.mark.slow
 STREAMS = r"/events$"
 """Does not end while a run has yet to begin: test_control_events.py."""
-STARTS = r"^/deploy$"
-"""Starts servers: test_control_deploy.py."""
+STARTS = r"^/deploy$|/pull$"
+"""Starts servers (test_control_deploy.py), asks the Hub."""
 
 
 @pytest.fixture(scope="module")

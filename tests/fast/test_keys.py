@@ -41,13 +41,28 @@ def test_only_a_hash_is_kept_and_only_for_the_owner(paths: ProjectPaths) -> None
     ("scopes", "allowed"),
     [
         (["chat"], {"chat"}),
-        (["admin"], {"chat", "read", "run", "promote", "admin"}),
+        (["admin"], set(SCOPES)),
     ],
 )
 def test_a_key_allows_its_scopes(paths: ProjectPaths, scopes: list[str], allowed: set[str]) -> None:
     create_key(paths, "web", scopes)
     (key,) = list_keys(paths)
     assert {scope for scope in SCOPES if key.allows(scope)} == allowed
+
+
+def test_a_key_may_be_for_one_model(paths: ProjectPaths) -> None:
+    create_key(paths, "web", ["promote:town", "push:sea", "read"])
+    (key,) = list_keys(paths)
+    assert key.scopes == ["read", "promote:town", "push:sea"]
+    assert key.allows("promote", "town")
+    assert not key.allows("promote", "sea")
+    assert not key.allows("promote")
+
+
+@pytest.mark.parametrize("scope", ["read:town", "promote:", "promote:Town", "promote:a:b"])
+def test_not_every_scope_can_be_of_a_model(paths: ProjectPaths, scope: str) -> None:
+    with pytest.raises(BadInput, match="is no scope"):
+        create_key(paths, "web", [scope])
 
 
 def test_a_key_of_before_keeps_what_it_allowed(paths: ProjectPaths) -> None:

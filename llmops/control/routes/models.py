@@ -221,11 +221,13 @@ def lineage(name: Model, number: Number, project: ProjectHeld) -> dict[str, Any]
 def promote(
     name: Model, asked: PromotionAsked, project: ProjectHeld, caller: Promoter
 ) -> dict[str, Any]:
-    """409 with the code `gate_refused` when the newest evidence has not passed, or there is
-    none."""
+    """409 with the code `gate_refused` when the evidence that the alias asks for has not passed, or
+    there is none. `override` needs the scope of that name."""
     from llmops.registry.evidence import EvidenceLog
     from llmops.registry.promotion import promote
 
+    if asked.override:
+        caller.must("override", name)
     move = promote(
         _version(name, asked.version),
         asked.alias,

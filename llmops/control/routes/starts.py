@@ -8,7 +8,7 @@ from typing import Any, Literal
 from fastapi import APIRouter, Response
 from pydantic import Field
 
-from llmops.control.access import Promoter, Runner, may
+from llmops.control.access import Approver, Runner, may
 from llmops.control.idempotency import Keep, Once
 from llmops.control.problems import Refused, of_its_state
 from llmops.control.project import ProjectHeld
@@ -143,7 +143,7 @@ def stop(run: RunId, project: ProjectHeld, caller: Runner) -> dict[str, Any]:
 
 
 @router.post("/runs/{run}/approve", response_model=Decided, summary="Say yes or no")
-def approve(run: RunId, said: Said, project: ProjectHeld, caller: Promoter) -> dict[str, Any]:
+def approve(run: RunId, said: Said, project: ProjectHeld, caller: Approver) -> dict[str, Any]:
     """To a run that waits for a person before it begins, or to a stage of it; what waits goes on at
     the next turn of a scheduler."""
     from llmops.scheduling.approvals import approve
