@@ -1,5 +1,6 @@
 """`llmops lineage`: what a version was made of, and which versions anything went into."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -27,6 +28,9 @@ def command(
         bool, typer.Option("--full", help="With the ids of events and answers.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Nodes and edges, as JSON.")] = False,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write it as one HTML page.")
+    ] = None,
 ) -> None:
     """Show what a version was made of, to the last event and file; or what anything went into.
 
@@ -56,7 +60,13 @@ def command(
         else:
             ((ask, text),) = given
             graph = ask(text, project)
-    if json:
+    if html is not None:
+        from llmops.report.lineage import lineage_page
+        from llmops.store.atomic import write_text
+
+        write_text(html, lineage_page(graph.record(), graph[graph.about[0]].label))
+        print(html)
+    elif json:
         print_json(graph.record())
     else:
         print("\n".join(lines(graph, drawn=sys.stdout.isatty())))

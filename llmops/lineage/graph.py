@@ -21,7 +21,7 @@ KINDS = {
     "evidence": "evidence:...",
     "alias": "NAME@ALIAS",
     "deployment": "deployment:NAME",
-    "hub": "hub:ORG/NAME@TAG: a repository that a version was pushed to",
+    "hub": "hub:ORG/NAME@TAG: where a version lies on the Hub",
     "answer": "answer:ID",
     "event": "event:ID",
     "user": "user",

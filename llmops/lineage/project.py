@@ -1,5 +1,6 @@
 """What lineages read of a project: its versions, files and log, each once and when first needed."""
 
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,10 +21,12 @@ if TYPE_CHECKING:
 class Project:
     """Use it as a context: what was opened here is closed, what was found out of files is kept.
 
-    database: one that is open already; the caller closes it.
+    database: gives the one that is open already, which the caller closes.
     """
 
-    def __init__(self, settings: Settings, database: "sa.Engine | None" = None) -> None:
+    def __init__(
+        self, settings: Settings, database: "Callable[[], sa.Engine] | None" = None
+    ) -> None:
         self.settings = settings
         self.paths = ProjectPaths(settings.root)
         self.digests = Digests(self.paths)
@@ -38,7 +41,7 @@ class Project:
 
     def __exit__(self, *_: object) -> None:
         self.digests.save()
-        if self._opened is not None:
+        if self._opened is not None and self._given is None:
             self._opened.dispose()
 
     @property
@@ -49,15 +52,18 @@ class Project:
 
         if self._failed is not None:
             raise self._failed
-        if self._given is None and self._opened is None and has_log(self.settings):
-            from llmops.feedback.ingest import fresh
-
+        if self._opened is None and has_log(self.settings):
             try:
-                self._opened = fresh(self.settings, self.paths)
+                self._opened = self._given() if self._given else self._fresh()
             except LlmopsError as error:
                 self._failed = error
                 raise
-        return self._given or self._opened
+        return self._opened
+
+    def _fresh(self) -> "sa.Engine":
+        from llmops.feedback.ingest import fresh
+
+        return fresh(self.settings, self.paths)
 
     @cached_property
     def _files(self) -> dict[Path, str | None]:

@@ -154,5 +154,5 @@ def snapshot_facts(snapshot: Snapshot) -> dict[str, Any]:
         "digest": one.digest,
         "created": one.created,
         "run": one.run,
-        "simulated": one.simulated,
+        "simulated": one.simulated or None,
     }

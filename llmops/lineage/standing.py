@@ -3,10 +3,12 @@ they were pushed to."""
 
 from collections.abc import Iterable
 from functools import cache
+from typing import Any
 
 from llmops.lineage.graph import Graph
 from llmops.registry.aliases import Move
 from llmops.registry.manifest import VersionId
+from llmops.registry.remote.seen import seen
 from llmops.registry.store import Registry
 from llmops.serving.state import running
 
@@ -17,33 +19,38 @@ class Standing:
     def __init__(self, registry: Registry) -> None:
         self._moves = cache(registry.alias_log.history)
         self._states = running(registry.paths.serving)
+        self._seen = cache(lambda name: seen(name, registry.paths))
 
     def add(self, graph: Graph, version: str, *, before: bool = True) -> None:
         """What stands for a version, as nodes after it. before: also where it stood once."""
-        self._aliases(graph, version, before)
+        try:
+            one = VersionId.parse(version)
+        except ValueError:
+            return
+        self._aliases(graph, version, one.name, before)
         for state in self._states:
-            variants = sorted(name for name, one in state.variants.items() if one == version)
+            variants = sorted(name for name, served in state.variants.items() if served == version)
             loaded = [b for b in state.backends.values() if version in (*b.versions, state.base)]
             if variants or loaded:
                 told = graph.node(f"deployment:{state.name}", "deployment", state.name)
-                graph.edge(version, told, "served by" if variants else "loaded by",
-                           variants=variants)  # fmt: skip
+                relation = "served by" if variants else "loaded by"
+                graph.edge(version, told, relation, variants=variants)
+        there = self._seen(one.name)
+        if there is not None and one.number in there.versions:
+            place = f"{there.repository}@v{one.number}"
+            commit = there.versions[one.number]
+            node = graph.node(f"hub:{place}", "hub", place, commit=commit, seen=there.time)
+            graph.edge(version, node, "on the Hub as")
 
-    def _aliases(self, graph: Graph, version: str, before: bool) -> None:
-        try:
-            name = VersionId.parse(version).name
-        except ValueError:
-            return
+    def _aliases(self, graph: Graph, version: str, name: str, before: bool) -> None:
         for alias, spans in _spans(version, self._moves(name)).items():
-            node = f"{name}@{alias}"
             if spans[-1][1] is None:
-                graph.edge(
-                    version, graph.node(node, "alias", alias), "named by", since=spans[-1][0]
-                )
+                relation, facts = "named by", dict[str, Any](since=spans[-1][0])
             elif before:
-                graph.edge(
-                    version, graph.node(node, "alias", alias), "was named by", spans=list(spans)
-                )
+                relation, facts = "was named by", {"spans": [list(span) for span in spans]}
+            else:
+                continue
+            graph.edge(version, graph.node(f"{name}@{alias}", "alias", alias), relation, **facts)
 
 
 def _spans(version: str, moves: Iterable[Move]) -> dict[str, list[tuple[str, str | None]]]:

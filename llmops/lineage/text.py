@@ -19,7 +19,7 @@ _STATES = {
 }
 _MODELS = ("version", "model")
 _ORDER = (
-    *("named by", "was named by", "served by", "loaded by", "pushed to", "made by", "recipe"),
+    *("named by", "was named by", "served by", "loaded by", "on the Hub as", "made by", "recipe"),
     *("imported from", "trained on", "validated with", "trained from", "base", "measured by"),
 )
 

@@ -23,12 +23,14 @@ from llmops.store.paths import ProjectPaths
 @dataclass(frozen=True)
 class Used:
     """A data file that a version was made of: as it was (sha256) and where (path); role: `trained
-    on`, or `validated with`, of which only the content is known and `path` is empty."""
+    on`, or `validated with`, of which only the content is known and `path` is empty; reference:
+    what the recipe named it by."""
 
     path: str
     sha256: str
     samples: int = 0
     role: str = "trained on"
+    reference: str = ""
 
 
 @dataclass(frozen=True)
@@ -111,9 +113,10 @@ class Versions:
         found: dict[str, list[Use]] = {}
         for one in self.origins.values():
             for used in one.data:
-                keys = {used.path, used.sha256, snapshot_of(used.path, self.paths)} - {"", None}
-                for key in keys:
-                    found.setdefault(str(key), []).append(Use(one.id, used))
+                keys = {used.path, used.reference, used.sha256}
+                keys |= {snapshot_of(used.path, self.paths) or ""}
+                for key in keys - {""}:
+                    found.setdefault(key, []).append(Use(one.id, used))
         return found
 
     @property
@@ -213,7 +216,12 @@ def _origin(id: str, made: dict[str, Any], deleted: bool) -> Origin:
 
 def _trained(lineage: dict[str, Any]) -> Iterator[Used]:
     for one in lineage.get("data") or ():
-        yield Used(one["path"], one["sha256"], one.get("samples", 0))
+        yield Used(
+            one["path"],
+            one["sha256"],
+            one.get("samples", 0),
+            reference=one.get("reference") or "",
+        )
 
 
 def _held(parts: dict[str, str]) -> Iterator[Used]:

@@ -31,16 +31,20 @@ def report(paths: ProjectPaths, record: RunRecord) -> Html:
     """The page of one run, as its files tell it now."""
     registry = Registry(paths)
     parts = [_stage(record, stage, paths, registry) for stage in record.stages]
-    style = (Path(__file__).parent / "report.css").read_text(encoding="utf-8")
+    return page(record.id, [_title(record), _stages(record), parts])
+
+
+def page(title: str, body: Child, style: str = "") -> Html:
+    """A page that stands alone. style: CSS beside that of all of them."""
+    common = (Path(__file__).parent / "report.css").read_text(encoding="utf-8")
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("title", record.id),
-        tag("style", Html(style)),
+        tag("title", title),
+        tag("style", Html(common + style)),
     )
-    body = tag("body", _title(record), _stages(record), parts)
-    return Html(f"<!doctype html>\n{tag('html', head, body, lang='en')}\n")
+    return Html(f"<!doctype html>\n{tag('html', head, tag('body', body), lang='en')}\n")
 
 
 def _title(record: RunRecord) -> Html:

@@ -1,25 +1,39 @@
 """A graph in layers, from what was used on the left to what was made of it on the right, as SVG."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
+from llmops.ui.layers import Point, Sizes, laid_out
 from llmops.ui.markup import Html, link, tag
 
-MOST = 9
-"""Nodes of one layer that are drawn; whoever calls says how many are not."""
-_WIDTH, _HEIGHT, _ACROSS, _DOWN = 158, 40, 38, 12
-_LETTERS = 21
+MOST = 400
+"""Nodes that are drawn, those nearest to the strong ones; whoever calls says how many are not."""
+_CROWD = 4
+"""So many of one kind, joined to the same others, are drawn as one."""
+_LISTED = 30
+_SMALLEST = 0.75
+"""Of its natural size: where there is less room, it is moved instead."""
+_SIZES = Sizes(width=186, height=42, across=44, down=14)
+_LETTERS = 22
+_PLURALS = {"data": "data files", "preferences": "snapshots", "evidence": "pieces of evidence",
+            "answers": "groups of answers", "events": "kinds of events", "pairs": "groups of rows",
+            "alias": "aliases", "hub": "places on the Hub"}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Node:
-    """kind: what it is, a word under its label, and `ll-item-KIND`; href: `?tab=...` or empty."""
+    """kind: what it is, a word above its label, and `ll-item-KIND`; href: `?tab=...`, `#ID` or
+    empty; state: what is odd about it, in a word; more: the labels of the others that this one
+    stands for, too."""
 
     id: str
     label: str
     kind: str
     href: str = ""
     strong: bool = False
+    state: str = ""
+    more: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -31,24 +45,22 @@ class Drawing:
 
 
 def draw(nodes: Sequence[Node], edges: Sequence[tuple[str, str]], *, title: str) -> Drawing:
-    """Draw it. title: for those who hear the page. Edges of cycles are drawn, but move nothing."""
-    by_id = {node.id: node for node in nodes}
-    known = [(a, b) for a, b in edges if a in by_id and b in by_id and a != b]
-    columns = _columns(by_id, known)
-    kept = {id for column in columns for id in column}
-    place = _places(columns)
-    width = len(columns) * (_WIDTH + _ACROSS) - _ACROSS + 4
-    height = max((len(column) for column in columns), default=0) * (_HEIGHT + _DOWN) - _DOWN + 4
-    lines = [_edge(place[a], place[b]) for a, b in known if a in kept and b in kept]
-    boxes = [_box(by_id[id], *place[id]) for column in columns for id in column]
+    """Draw it. title: for those who hear the page."""
+    known = {node.id for node in nodes}
+    inside = list(dict.fromkeys((a, b) for a, b in edges if a in known and b in known and a != b))
+    folded, joined = fold(nodes, inside)
+    kept = _nearest(folded, joined)
+    drawn = [node for node in folded if node.id in kept]
+    ends = [(a, b) for a, b in joined if a in kept and b in kept]
+    layout = laid_out([node.id for node in drawn], ends, _SIZES)
+    width, height = layout.width + 4, layout.height + 4
     picture = tag(
         "svg",
         tag("title", title),
-        lines,
-        boxes,
-        viewBox=f"0 0 {width} {height}",
-        width=width,
-        height=height,
+        [_edge(way) for way in layout.ways],
+        [_box(node, *layout.places[node.id]) for node in drawn],
+        viewBox=f"-2 -2 {width:.0f} {height:.0f}",
+        style=f"max-width:{width:.0f}px;min-width:{width * _SMALLEST:.0f}px",
         class_="ll-drawing",
         role="group",
         aria_label=title,
@@ -56,80 +68,79 @@ def draw(nodes: Sequence[Node], edges: Sequence[tuple[str, str]], *, title: str)
     shown = tag(
         "div", picture, class_="ll-drawing-frame", tabindex="0", role="region", aria_label=title
     )
-    return Drawing(shown, len(by_id) - len(kept))
+    return Drawing(shown, len(folded) - len(drawn))
 
 
-def _columns(nodes: Mapping[str, Node], edges: Sequence[tuple[str, str]]) -> list[list[str]]:
-    """Ids by layer: each right of all it was made of; what was made of nothing stands right
-    before its first use. Within a layer, beside what it is joined to."""
-    after: dict[str, list[str]] = {id: [] for id in nodes}
-    before: dict[str, list[str]] = {id: [] for id in nodes}
+def fold(
+    nodes: Sequence[Node], edges: Sequence[tuple[str, str]]
+) -> tuple[list[Node], list[tuple[str, str]]]:
+    """With a crowd of one kind that is joined to the same others as one node."""
+    before: dict[str, set[str]] = {node.id: set() for node in nodes}
+    after: dict[str, set[str]] = {node.id: set() for node in nodes}
     for a, b in edges:
-        after[a].append(b)
-        before[b].append(a)
-    layer = dict.fromkeys(nodes, 0)
-    for _ in nodes:  # at most as many rounds as there are nodes: a cycle ends too
-        changed = False
-        for a, b in edges:
-            if layer[b] <= layer[a]:
-                layer[b], changed = layer[a] + 1, True
-        if not changed:
-            break
-    for id in nodes:
-        if not before[id] and after[id]:
-            layer[id] = max(0, min(layer[b] for b in after[id]) - 1)
-    used = sorted(set(layer.values()))
-    columns = [[id for id in nodes if layer[id] == one] for one in used]
-    for _ in range(4):
-        _settle(columns, before)
-        _settle(columns[::-1], after)
-    strong_first = [sorted(column, key=lambda id: not nodes[id].strong) for column in columns]
-    kept = [set(column[:MOST]) for column in strong_first]
-    return [[id for id in column if id in kept[i]] for i, column in enumerate(columns)]
+        after[a].add(b)
+        before[b].add(a)
+    crowds: dict[object, list[Node]] = {}
+    for node in nodes:
+        alike = (node.kind, node.state, frozenset(before[node.id]), frozenset(after[node.id]))
+        crowds.setdefault(node.id if node.strong else alike, []).append(node)
+    stands: dict[str, str] = {}
+    found: list[Node] = []
+    for crowd in crowds.values():
+        whole = [_crowd(crowd)] if len(crowd) >= _CROWD else crowd
+        found += whole
+        stands |= {node.id: whole[0].id if len(whole) == 1 else node.id for node in crowd}
+    return found, list(dict.fromkeys((stands[a], stands[b]) for a, b in edges))
 
 
-def _settle(columns: Sequence[list[str]], beside: Mapping[str, list[str]]) -> None:
-    """Order each column by the middle of what its nodes are joined to in the columns before."""
-    at: dict[str, float] = {}
-    for column in columns:
-
-        def middle(
-            id: str, order: Mapping[str, int] = {id: i for i, id in enumerate(column)}
-        ) -> float:
-            joined = [at[one] for one in beside[id] if one in at]
-            return sum(joined) / len(joined) if joined else float(order[id]) - len(order) / 2
-
-        column.sort(key=middle)
-        at.update({id: i - (len(column) - 1) / 2 for i, id in enumerate(column)})
+def _crowd(crowd: Sequence[Node]) -> Node:
+    first = crowd[0]
+    label = f"{len(crowd):,} {_PLURALS.get(first.kind, f'{first.kind}s')}"
+    return replace(first, label=label, more=tuple(node.label for node in crowd))
 
 
-def _places(columns: Sequence[Sequence[str]]) -> dict[str, tuple[float, float]]:
-    """The top left corner of each node; columns are centred."""
-    most = max((len(column) for column in columns), default=0)
-    found = {}
-    for i, column in enumerate(columns):
-        top = (most - len(column)) * (_HEIGHT + _DOWN) / 2
-        for j, id in enumerate(column):
-            found[id] = (2.0 + i * (_WIDTH + _ACROSS), 2 + top + j * (_HEIGHT + _DOWN))
-    return found
+def _nearest(nodes: Sequence[Node], edges: Sequence[tuple[str, str]]) -> set[str]:
+    """The ids of those that are drawn: by steps from the strong ones."""
+    beside: dict[str, list[str]] = {}
+    for a, b in edges:
+        beside.setdefault(a, []).append(b)
+        beside.setdefault(b, []).append(a)
+
+    queue = [node.id for node in nodes if node.strong]
+    seen = dict.fromkeys(queue)
+    for here in queue:  # which grows
+        fresh = [other for other in beside.get(here, ()) if other not in seen]
+        seen |= dict.fromkeys(fresh)
+        queue += fresh
+    seen |= dict.fromkeys(node.id for node in nodes)
+    return set(list(seen)[:MOST])
 
 
-def _edge(start: tuple[float, float], end: tuple[float, float]) -> Html:
-    x1, y1 = start[0] + _WIDTH, start[1] + _HEIGHT / 2
-    x2, y2 = end[0], end[1] + _HEIGHT / 2
-    bend = max(_ACROSS / 2, abs(x2 - x1) / 2)
-    return tag(
-        "path", d=f"M{x1} {y1}C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}", class_="ll-thread"
-    )
+def _edge(way: Sequence[Point]) -> Html:
+    """Level past nodes, bent between them."""
+    (x, y), *_ = way
+    path = f"M{x:.1f} {y:.1f}"
+    for place, ((x1, y1), (x2, y2)) in enumerate(pairwise(way)):
+        middle = (x1 + x2) / 2
+        bent = f"C{middle:.1f} {y1:.1f} {middle:.1f} {y2:.1f} {x2:.1f} {y2:.1f}"
+        path += f"L{x2:.1f} {y2:.1f}" if place % 2 else bent
+    return tag("path", d=path, class_="ll-thread")
 
 
 def _box(node: Node, x: float, y: float) -> Html:
     label = node.label if len(node.label) <= _LETTERS else node.label[: _LETTERS - 1] + "…"
+    told = f"{node.kind} · {node.state}" if node.state else node.kind
+    listed = [*node.more[:_LISTED], *(["…"] if len(node.more) > _LISTED else [])]
+    width, height = _SIZES.width, _SIZES.height
     inside = [
-        tag("title", f"{node.kind}: {node.label}"),
-        tag("rect", x=x, y=y, width=_WIDTH, height=_HEIGHT, rx=8),
-        tag("text", node.kind, x=x + 11, y=y + 15, class_="ll-item-kind"),
-        tag("text", label, x=x + 11, y=y + 30, class_="ll-item-label"),
+        tag("title", "\n".join([f"{told}: {node.label}", *listed])),
+        tag("rect", x=f"{x + 4:.1f}", y=f"{y - 4:.1f}", width=width - 4, height=height - 2, rx=8)
+        if node.more
+        else None,
+        tag("rect", x=f"{x:.1f}", y=f"{y:.1f}", width=width, height=height, rx=8),
+        tag("text", told, x=f"{x + 11:.1f}", y=f"{y + 16:.1f}", class_="ll-item-kind"),
+        tag("text", label, x=f"{x + 11:.1f}", y=f"{y + 32:.1f}", class_="ll-item-label"),
     ]
     kind = f"ll-item ll-item-{node.kind.replace(' ', '-')}" + (" ll-strong" if node.strong else "")
+    kind += " ll-odd" if node.state else ""
     return link(inside, node.href, class_=kind) if node.href else tag("g", *inside, class_=kind)

@@ -35,9 +35,10 @@ def joined(*children: Child) -> Html:
 
 
 def link(text: Child, href: str, **attributes: object) -> Html:
-    """A link within the UI (`?tab=...`) or to an http(s) address; anything else is only text."""
-    if href.startswith(("?", "http://", "https://")):
-        outside = {} if href.startswith("?") else {"target": "_blank", "rel": "noopener noreferrer"}
+    """A link within the UI (`?tab=...`), within the page (`#ID`) or to an http(s) address; anything
+    else is only text."""
+    if href.startswith(("?", "#", "http://", "https://")):
+        outside = {} if href[0] in "?#" else {"target": "_blank", "rel": "noopener noreferrer"}
         return tag("a", text, href=href, **outside, **attributes)
     return tag("span", text, **attributes)
 

@@ -15,6 +15,7 @@ from llmops.lineage.project import Project
 from llmops.lineage.uses import SnapshotEraser
 from llmops.registry.deletion import bury
 from llmops.registry.manifest import Draft, VersionId
+from llmops.registry.remote.seen import Seen, remember
 from llmops.spec.settings import load_settings
 from tests.conftest import Llmops
 from tests.fast.logged import IDENTITY
@@ -145,9 +146,12 @@ def test_a_user_who_was_forgotten_still_leads_to_the_versions(past: Traced) -> N
 
 def test_where_touched_versions_stand_is_told(past: Traced) -> None:
     serve(past.root, variants={"control": "town:v3"})
+    known = Seen(repository="acme/town", time="", versions={2: "c0ffee"}, aliases={})
+    remember(known, "town", past.paths)
     steps = {(one.source, one.relation, one.target) for one in data("a.jsonl").edges}
     assert ("town:v3", "named by", "town@production") in steps
     assert ("town:v3", "served by", "deployment:town") in steps
+    assert ("town:v2", "on the Hub as", "hub:acme/town@v2") in steps
 
 
 def test_a_deleted_version_still_passes_on_what_touched_it(past: Traced) -> None:

@@ -2,10 +2,12 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from llmops.ui.drawing import MOST, Node, draw
 from llmops.ui.interval import Interval, Mark, intervals, words
+from llmops.ui.layers import Sizes, laid_out
 from llmops.ui.timeline import lanes, moves_table, since, timeline
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -127,10 +129,38 @@ def test_a_cycle_is_drawn_and_ends() -> None:
     assert shown.left_out == 0
 
 
-def test_a_crowd_is_cut_and_the_version_itself_stays() -> None:
-    many = [Node(f"n{i}", f"n{i}", "data") for i in range(MOST + 4)]
+def test_a_crowd_of_one_kind_is_drawn_as_one_and_the_version_itself_stays() -> None:
+    many = [Node(f"n{i}", f"n{i}", "data") for i in range(12)]
     chosen = Node("me", "me", "version", strong=True)
     edges = [(one.id, "end") for one in [*many, chosen]]
     shown = draw([*many, chosen, *nodes("end")], edges, title="t")
-    assert shown.left_out == 5
+    assert ">12 data files<" in shown.html
     assert ">me<" in shown.html
+    assert shown.html.count("ll-thread") == 2
+
+
+def test_of_too_many_those_near_to_what_was_asked_for_are_drawn() -> None:
+    many = nodes(*(f"n{i}" for i in range(MOST + 5)))
+    edges = [(f"n{i}", f"n{i + 1}") for i in range(MOST + 4)]
+    shown = draw([*many[:-1], Node("n404", "n404", "version", strong=True)], edges, title="t")
+    assert shown.left_out == 5
+    assert ">n5<" in shown.html
+    assert ">n4<" not in shown.html
+
+
+def test_no_box_lies_on_another_and_no_edge_runs_through_one() -> None:
+    names = [f"n{i}" for i in range(60)]
+    edges = [
+        (a, b) for i, a in enumerate(names) for j, b in enumerate(names) if i < j and i * j % 7 == 1
+    ]
+    found = laid_out(names, edges, Sizes(100, 40, 30, 10))
+    boxes = [(x, y) for x, y in found.places.values()]
+    assert all(a[0] != b[0] or abs(a[1] - b[1]) >= 40 for a in boxes for b in boxes if a is not b)
+    level = [(p, q) for way in found.ways for p, q in pairwise(way) if p[1] == q[1]]
+    across = [(p, q) for p, q in level if abs(p[0] - q[0]) == 100]
+    assert across
+    assert not [1 for (x, y), _ in across for bx, by in boxes if bx == x and by < y < by + 40]
+
+
+def test_a_graph_without_nodes_has_no_size() -> None:
+    assert (laid_out([], [], Sizes(1, 1, 1, 1)).width, draw([], [], title="t").left_out) == (0, 0)
