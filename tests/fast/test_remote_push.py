@@ -2,7 +2,9 @@
 huggingface_hub as it is."""
 
 import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,8 @@ from llmops.registry.remote.push import push
 from tests.fast.models_on_disk import write_full
 from tests.fast.remote_machines import ID, add, machine
 from tests.hub.server import Hub
+
+WEIGHTS = "adapter_model.safetensors"
 
 
 @pytest.fixture(autouse=True)
@@ -177,3 +181,27 @@ def test_the_card_tells_where_the_aliases_stand_now(hub: Hub, tmp_path: Path) ->
     card = hub.repo(ID).file("main", "README.md").content.decode()
     assert "| production | town:v1 |" in card
     assert ModelCard(card).data.base_model == "Org/Small"
+
+
+def test_many_that_push_at_once_bring_everything(hub: Hub, tmp_path: Path) -> None:
+    """Each a version and a move of its own; all begin with the same look."""
+    hub.repo(ID, private=True)
+    machines = [machine(tmp_path / str(number)) for number in range(4)]
+    for number, one in enumerate(machines, 1):
+        for fill in range(1, number + 1):
+            add(one, fill)
+        one.move("town", f"alias{number}", number, why="", by=f"machine {number}")
+    begin = threading.Barrier(len(machines))
+
+    def send(number: int) -> None:
+        begin.wait()
+        push(machines[number - 1].resolve(f"town:v{number}"), ID, machines[number - 1])
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(send, range(1, 5)))
+    repo = hub.repo(ID)
+    assert sorted(repo.tags) == ["v1", "v2", "v3", "v4"]
+    newest = machines[-1].resolve("town:v4")
+    assert repo.file("main", WEIGHTS).sha256 == newest.files[WEIGHTS]
+    moves = repo.file("main", "registry/aliases.jsonl").content.splitlines()
+    assert {json.loads(move)["alias"] for move in moves} == {f"alias{n}" for n in range(1, 5)}
