@@ -5,6 +5,7 @@ Gauges are taken when they are asked for; a database that is away leaves its gau
 """
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -13,6 +14,7 @@ from llmops.control.project import Project
 from llmops.control.requests import Counted
 from llmops.errors import Failed
 from llmops.gateway.metrics import Histogram, Numbers, text
+from llmops.registry.aliases import latest
 from llmops.scheduling.clock import millis
 from llmops.serving.state import running
 from llmops.store.database import reading
@@ -28,7 +30,7 @@ _LAST_DAY = 24 * 3600
 def metrics(project: Project, counted: Counted) -> bytes:
     """In Prometheus's text format."""
     found: list[Numbers | Histogram] = [counted.requests, counted.seconds, counted.open]
-    found += [_memory(), _threads(project), _runs(project), _journal(project)]
+    found += [_memory(), _threads(project), _runs(project), _journal(project), _overrides(project)]
     found += _deployments(project)
     up = _gauge("database_up", "1 while the database answers")
     found.append(up)
@@ -76,6 +78,15 @@ def _journal(project: Project) -> Numbers:
         except FileNotFoundError:  # the ingester came first
             continue
     found.values[()] = size
+    return found
+
+
+def _overrides(project: Project) -> Numbers:
+    found = _gauge("alias_overridden", "1 while it stands on an override", "model", "alias")
+    for name in project.registry.names():
+        with suppress(Failed):  # a log that is damaged: whoever reads the alias is told
+            for alias, move in latest(project.registry.alias_log.history(name)).items():
+                found.values[name, alias] = move.overrides
     return found
 
 

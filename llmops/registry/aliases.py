@@ -18,6 +18,9 @@ from llmops.spec.reference import NAME
 from llmops.store.paths import ProjectPaths
 from llmops.store.records import Records
 
+OVERRIDE = "override-"
+"""With which the id of an override begins."""
+
 
 class Move(Spec):
     """One move of an alias. version, before: NAME:vN (before: None for a new alias);
@@ -30,6 +33,11 @@ class Move(Spec):
     why: str = ""
     by: str = ""
     evidence: list[str] = Field(default_factory=list)
+
+    @property
+    def overrides(self) -> bool:
+        """Whether a person moved it without the evidence that it needs."""
+        return any(piece.startswith(OVERRIDE) for piece in self.evidence)
 
 
 class Aliases:

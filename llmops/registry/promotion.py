@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from llmops.errors import BadInput, Failed, GateRefused, LlmopsError
-from llmops.registry.aliases import Move, check_alias
+from llmops.registry.aliases import OVERRIDE, Move, check_alias
 from llmops.registry.evidence import Evidence, EvidenceLog
 from llmops.registry.manifest import Manifest, VersionId
 from llmops.registry.standing import needs, policy_of, standing
@@ -123,7 +123,7 @@ def _override(version: Manifest, alias: str, missing: list[str], *, why: str, by
     time = datetime.now(UTC).isoformat(timespec="milliseconds")
     digest = hashlib.sha256(f"{version.id} {alias} {time} {why}".encode()).hexdigest()
     return Evidence(
-        id=f"override-{digest[:16]}",
+        id=f"{OVERRIDE}{digest[:16]}",
         time=time,
         kind="override",
         version=str(version.id),

@@ -10,6 +10,7 @@ from llmops.ui.links import by, split_version, to_version
 from llmops.ui.markup import Html, joined, tag
 from llmops.ui.panel import empty
 from llmops.ui.stamp import stamp
+from llmops.ui.state import badge
 from llmops.ui.table import page, pager, table
 
 FIRST = ("production", "candidate")
@@ -76,6 +77,13 @@ def timeline(moves: Sequence[Mapping[str, Any]], now: datetime | None = None) ->
     return tag("div", rows, axis, class_="ll-timeline", aria_hidden="true")
 
 
+def why(move: Mapping[str, Any]) -> Html:
+    """Why an alias moved; marked where a person moved it without the evidence."""
+    overrides = any(piece.startswith("override-") for piece in move.get("evidence") or [])
+    mark = joined(badge("waiting", "override"), " ") if overrides else ""
+    return tag("span", mark, move.get("why"), class_="ll-why")
+
+
 def moves_table(query: Mapping[str, str], moves: Sequence[Mapping[str, Any]]) -> Html:
     """Every move, newest first, a page at a time. query: of the address bar."""
     shown, more = page(query, list(reversed(moves)), ROWS, key="moves")
@@ -88,7 +96,7 @@ def moves_table(query: Mapping[str, str], moves: Sequence[Mapping[str, Any]]) ->
                 " → " if move["before"] else "",
                 to_version(move["version"]),
             ),
-            tag("span", move["why"], class_="ll-why"),
+            why(move),
             by(move["by"]),
         )
         for move in shown

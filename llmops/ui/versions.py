@@ -12,7 +12,7 @@ from llmops.ui.promotion import rollback_button
 from llmops.ui.served import served
 from llmops.ui.stamp import stamp
 from llmops.ui.table import href, page, pager, table
-from llmops.ui.timeline import moves_table, since, timeline
+from llmops.ui.timeline import moves_table, since, timeline, why
 
 ROWS = 10
 MODELS = 12
@@ -125,8 +125,9 @@ def _aliases(found: Mapping[str, Any], moves: Sequence[Move]) -> Html:
         move = since(moves, alias) or {}
         when = stamp(move.get("time"))
         back = rollback_button(name, alias, version, before.get(alias))
-        why = tag("span", move.get("why"), class_="ll-why")
-        rows.append((alias_chip(alias), to_version(version), when, by(move.get("by")), why, back))
+        rows.append(
+            (alias_chip(alias), to_version(version), when, by(move.get("by")), why(move), back)
+        )
     nothing = empty("No alias names a version yet.", "Open a version to promote it.")
     columns = ("Alias", "Names", "Since", "By", "Why", "")
     return table(columns, rows, caption=f"the aliases of {name}", nothing=nothing)

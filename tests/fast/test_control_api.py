@@ -288,10 +288,13 @@ def test_promotion_asks_for_evidence_and_keeps_an_override(running: ControlProce
     assert (refused.status_code, refused.json()["code"]) == (409, "gate_refused")
     running.post("/models/town/promote", {**moved, "override": True})
     assert Registry(running.paths).aliases("town")["production"] == 2
+    overridden = 'llmops_control_alias_overridden{model="town",alias="production"}'
+    assert f"{overridden} 1" in running.get("/metrics").text
     late = running.post("/models/town/rollback", {"leaving": "town:v1"})
     assert (late.status_code, Registry(running.paths).aliases("town")["production"]) == (400, 2)
     back = running.post("/models/town/rollback", {"why": "worse", "leaving": "town:v2"}).json()
     assert back["move"]["version"] == "town:v1"
+    assert f"{overridden} 0" in running.get("/metrics").text
     kinds = [one["kind"] for one in running.get("/models/town/versions/2/evidence").json()["items"]]
     assert kinds == ["override"]
     asked = running.get("/models/town/versions/2/evidence?alias=production").json()
@@ -300,11 +303,19 @@ def test_promotion_asks_for_evidence_and_keeps_an_override(running: ControlProce
 
 def test_a_lineage_leads_from_the_base_to_the_version(running: ControlProcess) -> None:
     graph = running.get("/models/town/versions/2/lineage").json()
-    assert ["town:v1", "town:v2"] in graph["edges"]
+    steps = {(one["from"], one["relation"], one["to"]) for one in graph["edges"]}
+    assert {("town:v1", "base", "town:v2"), ("town:v1", "trained from", "town:v2")} <= steps
     kinds = {one["id"]: one["kind"] for one in graph["nodes"]}
     assert kinds["run:20260101-000000-town"] == "run"
     assert kinds["recipe:recipes/dpo.yaml"] == "recipe"
-    assert all(end in kinds for edge in graph["edges"] for end in edge)
+    assert all({before, after} <= kinds.keys() for before, _, after in steps)
+
+
+def test_what_was_trained_on_a_file_is_told(running: ControlProcess) -> None:
+    graph = running.get("/lineage", params={"data": "recipes/data/town_sft.jsonl"}).json()
+    assert [one["kind"] for one in graph["nodes"]] == ["data"]
+    assert running.get("/lineage").status_code == 400
+    assert running.get("/lineage", params={"inference": "v" * 40}).status_code == 404
 
 
 def test_deployments_are_told_whether_or_not_they_run(running: ControlProcess) -> None:
