@@ -99,8 +99,8 @@ class Train(Stage):
         if not done:
             check_rank(node, recipe.output.model, rank, context)
             taken = () if pending else cached(tokens_key(command, files, context), context)
-            made_for = tuning_told(base) if isinstance(base, Located) else ""
-            told = (*filter(None, [made_for]), *told, *lengths(recipe, length, known), *taken)
+            tuned = tuning_told(base) if isinstance(base, Located) else ""
+            told = (*told, *filter(None, [tuned]), *lengths(recipe, length, known), *taken)
         return Prepared(
             parts=parts,
             output=Pending(node.name, kind, recipe.output.model, training.made, rank),
