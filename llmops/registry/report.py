@@ -4,19 +4,22 @@ about one is in shown.py.
 Plain values; the CLI prints them.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from llmops.environments.machine import size_text
+from llmops.registry.aliases import latest
 from llmops.registry.evidence import Evidence, EvidenceLog
 from llmops.registry.index import Row
-from llmops.registry.manifest import Manifest
+from llmops.registry.manifest import Manifest, VersionId
 from llmops.registry.notes import Notes, Tags, tags_text
 from llmops.registry.store import Registry
 from llmops.spec.source import display
 
 EVIDENCE_COLUMNS = ("time", "version", "kind", "passed", "what it shows", "against", "by", "report")
+Named = dict[str, bool]
+"""Aliases, and whether each stands on an override."""
 COLUMNS = ("version", "kind", "stage", "base", "aliases", "tags", "size", "created", "fingerprint")
 
 
@@ -36,20 +39,22 @@ ALL = Asked()
 
 def listed(registry: Registry, asked: Asked = ALL) -> list[dict[str, Any]]:
     """Versions by model, oldest first. size: bytes. Raises NotFound when there is no such model."""
-    return [_entry(*found, registry) for found in _found(registry, asked)]
+    models = display(registry.paths.models)
+    return [_entry(*found, models) for found in _found(registry, asked)]
 
 
 def listed_of(name: str, registry: Registry) -> list[dict[str, Any]]:
     """The versions of one model, oldest first; none of one that is not there."""
-    return [_entry(*found, registry) for found in _of(name, registry)]
+    models = display(registry.paths.models)
+    return [_entry(*found, models) for found in _of(name, registry)]
 
 
 def entry_of(manifest: Manifest, registry: Registry) -> dict[str, Any]:
     """One version, as it is listed."""
     name, number = manifest.name, manifest.number
-    aliases = _aliases(name, registry).get(number, [])
+    aliases = _aliases(name, registry).get(number, {})
     tags = Notes(registry.paths).tags(name).get(str(manifest.id), {})
-    return _entry(registry.row(manifest), aliases, tags, registry)
+    return _entry(registry.row(manifest), aliases, tags, display(registry.paths.models))
 
 
 def table(registry: Registry, asked: Asked = ALL) -> list[tuple[str, ...]]:
@@ -60,7 +65,7 @@ def table(registry: Registry, asked: Asked = ALL) -> list[tuple[str, ...]]:
             f"{row.kind} r{row.lora_rank}" if row.lora_rank else row.kind,
             row.stage,
             row.base or "-",
-            ", ".join(aliases) or "-",
+            aliases_text(aliases, [one for one in aliases if aliases[one]]) or "-",
             tags_text(tags) or "-",
             size_text(row.size),
             row.created[:16].replace("T", " "),
@@ -96,7 +101,12 @@ def evidence_row(piece: Evidence) -> tuple[str, ...]:
     )
 
 
-def _found(registry: Registry, asked: Asked) -> Iterator[tuple[Row, list[str], Tags]]:
+def aliases_text(aliases: Iterable[str], overridden: Sequence[str]) -> str:
+    """For a cell: what stands on an override is marked."""
+    return ", ".join(f"{one} (override)" if one in overridden else one for one in aliases)
+
+
+def _found(registry: Registry, asked: Asked) -> Iterator[tuple[Row, Named, Tags]]:
     if asked.name is not None and not registry.rows(asked.name):
         raise registry.no_model(asked.name)
     for name in registry.names() if asked.name is None else [asked.name]:
@@ -109,34 +119,35 @@ def _found(registry: Registry, asked: Asked) -> Iterator[tuple[Row, list[str], T
                 yield row, aliases, tags
 
 
-def _of(name: str, registry: Registry) -> Iterator[tuple[Row, list[str], Tags]]:
+def _of(name: str, registry: Registry) -> Iterator[tuple[Row, Named, Tags]]:
     """The versions of a model with their aliases and tags."""
     aliases, tags = _aliases(name, registry), Notes(registry.paths).tags(name)
     for row in registry.rows(name):
-        yield row, aliases.get(row.number, []), tags.get(f"{name}:v{row.number}", {})
+        yield row, aliases.get(row.number, {}), tags.get(f"{name}:v{row.number}", {})
 
 
-def _entry(row: Row, aliases: list[str], tags: Tags, registry: Registry) -> dict[str, Any]:
+def _entry(row: Row, aliases: Named, tags: Tags, models: str) -> dict[str, Any]:
     return {
         "version": f"{row.name}:v{row.number}",
         "kind": row.kind,
         "stage": row.stage,
         "base": row.base,
         "parent": row.parent,
-        "aliases": aliases,
+        "aliases": [*aliases],
+        "overridden": [one for one in aliases if aliases[one]],
         "tags": tags,
         "size": row.size,
         "created": row.created,
         "fingerprint": row.fingerprint,
         "lora_rank": row.lora_rank,
         "metrics": row.metrics,
-        "directory": display(registry.paths.version(row.name, row.number)),
+        "directory": f"{models}/{row.name}/v{row.number}",
     }
 
 
-def _aliases(name: str, registry: Registry) -> dict[int, list[str]]:
+def _aliases(name: str, registry: Registry) -> dict[int, Named]:
     """The aliases of each version that has some, by number."""
-    found: dict[int, list[str]] = {}
-    for alias, number in sorted(registry.aliases(name).items()):
-        found.setdefault(number, []).append(alias)
+    found: dict[int, Named] = {}
+    for alias, move in sorted(latest(registry.alias_log.history(name)).items()):
+        found.setdefault(VersionId.parse(move.version).number, {})[alias] = move.overrides
     return found

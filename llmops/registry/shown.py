@@ -5,7 +5,7 @@ from typing import Any
 from llmops.environments.machine import size_text
 from llmops.registry.manifest import Golden, Manifest
 from llmops.registry.notes import Notes, tags_text
-from llmops.registry.report import entry_of, evidence_of
+from llmops.registry.report import aliases_text, entry_of, evidence_of
 from llmops.registry.store import Registry
 from llmops.registry.tuning import tuning_of
 
@@ -57,7 +57,7 @@ def _facts(found: Found) -> Found:
         "kind": _kind(found),
         "stage": found["stage"],
         "tuning": found["tuning"],
-        "aliases": ", ".join(found["aliases"]),
+        "aliases": aliases_text(found["aliases"], found["overridden"]),
         "tags": tags_text(found["tags"]),
         "created": found["created"],
         "directory": f"{found['directory']}  ({size_text(found['size'])})",

@@ -112,6 +112,8 @@ def test_an_override_moves_and_is_kept(models: Models, town: Registry) -> None:
     assert (kept.kind, kept.missing) == ("override", lacked)
     move = town.history("town")[-1]
     assert (move.why, move.evidence) == (f"override ({kept.id}): the suite is wrong", [kept.id])
+    assert json.loads(models("list", "--json").stdout)[1]["overridden"] == ["production"]
+    assert "production (override)" in models("show", "town:v2").stdout
     again = models("promote", "town:v2", "stable").exception
     assert isinstance(again, GateRefused)  # it was for one move
 
