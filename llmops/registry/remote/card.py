@@ -57,7 +57,7 @@ def with_aliases(text: str, aliases: Mapping[str, str]) -> str:
 def _metadata(manifest: Manifest, about: About) -> str:
     from huggingface_hub import ModelCardData
 
-    adapter = manifest.kind == "adapter"
+    adapter, results = manifest.kind == "adapter", _results(about)
     known = ModelCardData(
         base_model=about.base,
         base_model_relation=("adapter" if adapter else "finetune") if about.base else None,
@@ -65,8 +65,8 @@ def _metadata(manifest: Manifest, about: About) -> str:
         license=_license(manifest.licences.own or manifest.licences.base),
         pipeline_tag=TASK,
         tags=["llmops", manifest.stage, *(["lora"] if adapter else [])],
-        model_name=str(manifest.id),
-        eval_results=_results(about) or None,
+        model_name=str(manifest.id) if results else None,
+        eval_results=results or None,
     )
     return str(known.to_yaml()).strip()
 
