@@ -158,7 +158,7 @@ def _hub(reference: Reference, registry: Registry, root: Path) -> Located:
         # The download was of some files only, or was cut off.
         brings = f"{download(pinned)} brings what is missing"
         fix = f"{error.fix}; {brings}" if error.fix else brings
-        raise NotCached(pinned, error.what, where=error.where, fix=fix) from error
+        raise NotCached(error.what, where=error.where, fix=fix, reference=pinned) from error
 
 
 def _directory(directory: Path, id: str, registry: Registry, root: Path) -> Located:

@@ -38,6 +38,7 @@ class Download(Pending):
         return {
             "id": self.id,
             "digest": None,
+            "downloads": [str(listing.pinned) for listing in self.listings],
             "download_bytes": self.size,
             "into": display(hub_cache()),
             "free_bytes": free_bytes(),

@@ -145,7 +145,7 @@ def _look_up(reference: Reference, node: Node, where: str, context: Context) -> 
         try:
             return cached_file(reference, context.digests)
         except NotCached as error:
-            raise NotCached(error.reference, error.what, where=where, fix=error.fix) from error
+            raise NotCached(error.what, where=where, fix=error.fix) from error
     root, beside = context.settings.root, node.declared.path
     return locate(str(reference), context.registry, root, beside, where)
 

@@ -5,12 +5,15 @@ from pathlib import Path
 import pytest
 
 from llmops.errors import BadInput, Failed
-from llmops.registry.hub.cache import hub_cache
+from llmops.registry.hub.cache import hub_cache, not_cached
 from llmops.registry.locate import Located, locate
 from llmops.registry.manifest import Draft
 from llmops.registry.store import Registry
 from llmops.serving.copies import Copies
+from llmops.serving.resolve import Resolver
 from llmops.serving.served import served
+from llmops.spec.load import load_deployment
+from llmops.spec.reference import parse_reference
 from llmops.store.paths import ProjectPaths
 from tests.fast.models_on_disk import COMMIT, write_adapter, write_cached, write_full
 
@@ -130,3 +133,26 @@ def test_the_cache_lies_where_the_hubs_own_client_keeps_it(
     environ: dict[str, str], place: str
 ) -> None:
     assert str(hub_cache(environ)) == place
+
+
+def test_a_deployment_of_what_is_not_here_says_where_and_what_brings_it(
+    registry: Registry, tmp_path: Path
+) -> None:
+    file = tmp_path / "town.yaml"
+    file.write_text(f'name: t\nbackend: {{kind: vllm}}\nvariants: {{a: {{model: "hub:{NAME}"}}}}\n')
+    resolved = Resolver(load_deployment(file, []), registry, tmp_path).resolve()
+    error = resolved.problems["a"]
+    assert error.where == f"{file}:3: variants.a.model"
+    assert f"`llmops models download hub:{NAME}@main`" in error.fix
+
+
+def test_a_version_on_what_is_not_here_says_what_brings_it(
+    registry: Registry, snapshot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = at(f"hub:{NAME}", registry)
+    draft = Draft(name="town", kind="adapter", stage="sft", base=base.id, base_digest=base.digest)
+    registry.add(draft, write_adapter(tmp_path / "a"))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "another"))
+    with pytest.raises(BadInput, match="the base of town:v1 cannot be used") as caught:
+        at("town:v1", registry)
+    assert not_cached(caught.value) == parse_reference(base.id)

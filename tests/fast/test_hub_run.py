@@ -9,6 +9,10 @@ import pytest
 
 from llmops.errors import BadInput
 from llmops.registry.hub.cache import repository
+from llmops.registry.hub.listing import list_files
+from llmops.registry.hub.transfer import fetch
+from llmops.registry.locate import locate
+from llmops.registry.manifest import Draft
 from llmops.runner.execute import execute
 from llmops.runner.plan import Plan, PlannedStage, describe, make_plan
 from llmops.runner.plan_text import plan_text
@@ -57,7 +61,7 @@ def test_a_plan_says_what_it_would_download_and_leaves_nothing(recipe: Path, hub
     assert planned.stages[0].state == "pending"
     assert base["id"] == f"hub:{ID}@{commit}"
     assert base["download_bytes"] == sum(len(f.content) for f in hub.repo(ID).files().values())
-    assert "downloaded first" in plan_text(describe(planned, Context(load_settings())))
+    assert "is downloaded first" in plan_text(describe(planned, Context(load_settings())))
     assert not repository(parse_reference(f"hub:{ID}")).exists()
 
 
@@ -115,6 +119,24 @@ def test_an_adapter_comes_with_what_it_is_on(recipe: Path, hub: Hub, tmp_path: P
     recipe.write_text(RECIPE.replace("path:seed", "hub:org/lora"), encoding="utf-8")
     planned = plan(recipe)
     assert base_of(planned)["download_bytes"] > 300
+    run(planned)
+    assert plan(recipe).stages[0].state == "reuse"
+
+
+def test_a_version_whose_base_is_not_here_is_trained_on_once_that_came(
+    recipe: Path, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = write_full(tmp_path / "b")
+    hub.repo("org/base", files={file.name: file.read_bytes() for file in files.iterdir()})
+    fetch(list_files(parse_reference("hub:org/base")), lambda there, whole: None)
+    registry = Context(load_settings()).registry
+    base = locate("hub:org/base", registry, registry.root)
+    draft = Draft(name="lora", kind="adapter", stage="sft", base=base.id, base_digest=base.digest)
+    registry.add(draft, write_adapter(tmp_path / "l"))
+    recipe.write_text(RECIPE.replace("path:seed", "lora:v1"), encoding="utf-8")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "another"))
+    planned = plan(recipe)
+    assert (base_of(planned)["id"], base_of(planned)["downloads"]) == ("lora:v1", [base.id])
     run(planned)
     assert plan(recipe).stages[0].state == "reuse"
 

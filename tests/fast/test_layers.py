@@ -27,6 +27,7 @@ LAYERS = (
     {"cli", "__main__"},
 )
 HEAVY = {"torch", "transformers", "gradio", "polars", "sqlalchemy", "fastapi", "alembic", "vllm"}
+HEAVY |= {"huggingface_hub", "httpx2"}
 # Scripts that engine environments run by path, where llmops itself is not installed.
 SCRIPTS = ("engines/llamafactory/worker/", "runner/guard.py")
 

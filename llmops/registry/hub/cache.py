@@ -26,16 +26,20 @@ class NotCached(BadInput):
     """A repository, or files of it, that would have to be downloaded. reference: with the commit,
     where that is known here."""
 
-    def __init__(self, reference: Reference, what: str, *, where: str = "", fix: str = "") -> None:
+    def __init__(
+        self, what: str, *, where: str = "", fix: str = "", reference: Reference | None = None
+    ) -> None:
         super().__init__(what, where=where, fix=fix)
         self.reference = reference
 
 
 def not_cached(error: BaseException | None) -> Reference | None:
     """What would have to be downloaded, where that is at the bottom of an error."""
-    while error is not None and not isinstance(error, NotCached):
+    while error is not None:
+        if isinstance(error, NotCached) and error.reference is not None:
+            return error.reference
         error = error.__cause__
-    return error.reference if error is not None else None
+    return None
 
 
 def parse_hub(text: str) -> Reference:
@@ -62,10 +66,10 @@ def cached(reference: Reference, environ: Mapping[str, str] = os.environ) -> tup
     looked = looked / reference.file if commit is not None else looked
     if commit is None or not looked.exists():
         raise NotCached(
-            reference,
             f"{reference} is not in this machine's Hugging Face cache: no {display(looked)}",
             fix=f"{download(reference)}; or name what is here, `path:...`; the cache is looked for "
             "by HF_HUB_CACHE, else HF_HOME",
+            reference=reference,
         )
     return replace(reference, part=commit), looked
 

@@ -110,8 +110,8 @@ def list_with_base(reference: Reference, *, tries: int = 1) -> list[Listing]:
     try:
         if base:
             cached(parse_reference(f"hub:{base}"))
-    except NotCached as error:
-        found.append(list_files(error.reference, tries=tries))
+    except NotCached:
+        found.append(list_files(parse_reference(f"hub:{base}"), tries=tries))
     except ValueError:
         pass  # a directory, or a version: looked up once the adapter is here
     return found
