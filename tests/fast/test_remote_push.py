@@ -11,13 +11,16 @@ import pytest
 from huggingface_hub import ModelCard, close_session
 
 from llmops.errors import BadInput, Failed
+from llmops.registry.hub.client import TRIES
+from llmops.registry.hub.errors import HubAway
 from llmops.registry.manifest import Draft
-from llmops.registry.remote.push import push
+from llmops.registry.remote.push import TURNS, push
 from tests.fast.models_on_disk import write_full
 from tests.fast.remote_machines import ID, add, machine
 from tests.hub.server import Hub
 
 WEIGHTS = "adapter_model.safetensors"
+SOON = {"Retry-After": "0"}
 
 
 @pytest.fixture(autouse=True)
@@ -205,3 +208,35 @@ def test_many_that_push_at_once_bring_everything(hub: Hub, tmp_path: Path) -> No
     assert repo.file("main", WEIGHTS).sha256 == newest.files[WEIGHTS]
     moves = repo.file("main", "registry/aliases.jsonl").content.splitlines()
     assert {json.loads(move)["alias"] for move in moves} == {f"alias{n}" for n in range(1, 5)}
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("PUT", "/lfs/"), ("POST", "/preupload/"), ("POST", "/commit/"), ("POST", "/tag/")],
+)
+@pytest.mark.parametrize("status", [429, 500, 502])
+def test_a_hub_that_is_busy_for_a_moment_is_asked_again(
+    hub: Hub, tmp_path: Path, status: int, method: str, path: str
+) -> None:
+    registry = machine(tmp_path)
+    fault = hub.fault(method, path, status=status, headers=SOON)
+    push(add(registry, 1), ID, registry)
+    assert fault.met.is_set()
+    assert set(hub.repo(ID).tags) == {"v1"}
+
+
+def test_a_hub_that_stays_busy_is_given_up(hub: Hub, tmp_path: Path) -> None:
+    registry = machine(tmp_path)
+    hub.fault("PUT", "/lfs/", status=502, headers=SOON, times=100)
+    with pytest.raises(HubAway, match="answers 502"):
+        push(add(registry, 1), ID, registry)
+    assert hub.count("PUT /lfs/") == TRIES
+    assert not hub.repo(ID).tags
+
+
+def test_others_that_are_always_first_are_given_way(hub: Hub, tmp_path: Path) -> None:
+    registry = machine(tmp_path)
+    hub.fault("POST", "/commit/", status=412, times=100)
+    with pytest.raises(Failed, match="others change acme/town all the time"):
+        push(add(registry), ID, registry)
+    assert hub.count(f"POST /api/models/{ID}/commit") == TURNS
