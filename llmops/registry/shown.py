@@ -66,7 +66,7 @@ def _facts(found: Found) -> Found:
         "dtype": found["dtype"],
         "base": _with_digest(found["base"], found["base_digest"]),
         "trained from": lineage["parent"],
-        "template": _template(found["template"]),
+        "template": _template(found),
         "licence": (licences["own"] or "unknown") if lineage["imported_from"] else licences["own"],
         "base licence": (licences["base"] or "unknown") if lineage["parent"] else licences["base"],
         "recipe": lineage["recipe"],
@@ -86,13 +86,15 @@ def _kind(found: Found) -> str:
     return ", ".join(filter(None, told))
 
 
-def _template(template: Found | None) -> str:
+def _template(found: Found) -> str:
+    template = found["template"]
     if template is None:
         return "unknown"
     if template["name"]:
         return f"{template['name']}, of the engine"
     sha256 = template["sha256"]
-    return f"its own  (sha256 {sha256})" if sha256 else "none"
+    whose = "its own" if found["kind"] == "full" else "of its base"
+    return f"{whose}  (sha256 {sha256})" if sha256 else "none"
 
 
 def _prompt(golden: Golden) -> str:
