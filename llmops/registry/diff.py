@@ -20,14 +20,17 @@ def diff(a: Manifest, b: Manifest, registry: Registry) -> dict[str, Any]:
 
 
 def used(version: Manifest) -> dict[str, str]:
-    """What it was trained on, by file; a snapshot of preferences by its name, whatever its
-    number."""
+    """What it was trained on, by file; a snapshot of preferences by its name, whatever its number,
+    and a file of the Hub whatever its commit."""
     found = {}
     for one in version.lineage.data:
-        name, at, number = (one.reference or "").partition("@")
-        snapshot = name.startswith("preferences:")
+        name, _, pinned = (one.reference or "").partition("@")
+        number, colon, file = pinned.partition(":")
         said = f"{one.samples:,} samples, {one.sha256[:12]}"
-        found[name if snapshot else one.path] = f"@{number}, {said}" if snapshot and at else said
+        if number and name.startswith(("preferences:", "hub:")):
+            found[name + colon + file] = f"@{number[:12]}, {said}"
+        else:
+            found[one.path] = said
     return found
 
 

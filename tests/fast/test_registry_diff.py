@@ -57,19 +57,32 @@ def test_the_recipe_is_told_key_by_key_and_figures_with_their_change(registry: R
     assert diff(one, other, registry)["differences"][-1]["delta"] == -0.5
 
 
-def test_data_is_new_gone_or_changed_and_a_snapshot_goes_by_its_name(registry: Registry) -> None:
+def test_data_is_new_gone_or_changed_and_what_is_pinned_goes_by_its_name(
+    registry: Registry,
+) -> None:
     model = write_full(registry.root / "m")
 
     def of(*used: tuple[str, str, int]) -> Manifest:
         data = [DataUsed(path=p, sha256="f" * 64, samples=n, reference=r) for p, r, n in used]
         return made(registry, model, lineage=Lineage(data=data))
 
-    one = of(("a", "path:a", 1), ("b", "path:b", 1), ("p/1", "preferences:town@1", 5))
-    other = of(("a", "path:a", 2), ("c", "path:c", 1), ("p/2", "preferences:town@2", 6))
+    one = of(
+        ("a", "path:a", 1),
+        ("b", "path:b", 1),
+        ("p/1", "preferences:town@1", 5),
+        ("x", "hub:o/n@c0:d.csv", 1),
+    )
+    other = of(
+        ("a", "path:a", 2),
+        ("c", "path:c", 1),
+        ("p/2", "preferences:town@2", 6),
+        ("y", "hub:o/n@d1:d.csv", 1),
+    )
     assert changed(registry, one, other) == {
         "data.a": ("1 samples, ffffffffffff", "2 samples, ffffffffffff"),
         "data.b": ("1 samples, ffffffffffff", None),
         "data.preferences:town": ("@1, 5 samples, ffffffffffff", "@2, 6 samples, ffffffffffff"),
+        "data.hub:o/n:d.csv": ("@c0, 1 samples, ffffffffffff", "@d1, 1 samples, ffffffffffff"),
         "data.c": (None, "1 samples, ffffffffffff"),
     }
 
