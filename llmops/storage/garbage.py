@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llmops.registry.deletion import clear, unfinished
-from llmops.registry.manifest import Manifest
 from llmops.registry.store import Registry
 from llmops.spec.settings import Settings
 from llmops.storage.copies import discard, unloaded
@@ -73,15 +72,10 @@ def _old(registry: Registry, settings: Settings, keep: int) -> Iterator[Garbage]
     """The newest first, so that children go before their parents."""
     needs = Needs(settings, registry)
     gone: set[str] = set()
-    for manifest in _by_age(registry, keep):
-        if not needs.of(manifest.id, gone=gone):
-            gone.add(str(manifest.id))
-            size = size_of([registry.directory(manifest)])
-            what = f"not of the newest {keep} of {manifest.name}"
-            yield Garbage(what, registry.directory(manifest), size, str(manifest.id))
-
-
-def _by_age(registry: Registry, keep: int) -> list[Manifest]:
-    """Those beyond the newest `keep` of their models; made last, first."""
-    old = [one for name in registry.names() for one in registry.versions(name)[:-keep]]
-    return sorted(old, key=lambda one: (one.created, one.number), reverse=True)
+    old = [row for name in registry.names() for row in registry.rows(name)[:-keep]]
+    for row in sorted(old, key=lambda one: (one.created, one.number), reverse=True):
+        if not needs.of(row.id, gone=gone):
+            gone.add(str(row.id))
+            folder = registry.paths.version(row.name, row.number)
+            what = f"not of the newest {keep} of {row.name}"
+            yield Garbage(what, folder, size_of([folder]), str(row.id))

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from llmops.errors import BadInput
-from llmops.registry.manifest import Manifest, VersionId
+from llmops.registry.aliases import named
+from llmops.registry.index import Row
+from llmops.registry.manifest import VersionId
 from llmops.registry.promotion import back
 from llmops.registry.remote.outbox import Outbox
 from llmops.registry.store import Registry
@@ -41,7 +43,7 @@ class Needs:
         self._settings, self._registry = settings, registry
         self._paths = ProjectPaths(settings.root)
         self._found: dict[str, list[Need]] = defaultdict(list)
-        self._children: dict[str, list[Manifest]] = defaultdict(list)
+        self._children: dict[str, list[Row]] = defaultdict(list)
         self._way_back: dict[str, list[Need]] = defaultdict(list)
         for name in registry.names():
             self._read_model(name)
@@ -64,11 +66,11 @@ class Needs:
         return found + (self._way_back[str(version)] if way_back else [])
 
     def _read_model(self, name: str) -> None:
-        for manifest in self._registry.versions(name):
-            for parent in {manifest.base, manifest.lineage.parent} - {None}:
-                self._children[str(parent)].append(manifest)
+        for row in self._registry.rows(name):
+            for parent in {row.base, row.parent} - {None}:
+                self._children[str(parent)].append(row)
         history = self._registry.alias_log.history(name)
-        for alias, version in self._registry.alias_log.current(name).items():
+        for alias, version in named(history).items():
             fix = f"`llmops models promote {name}:vN {alias}` lets it name another"
             self._found[str(version)].append(Need(f"{name}@{alias} names it", fix))
             before = back(alias, history)

@@ -22,14 +22,14 @@ class Size:
 
 def sizes(registry: Registry) -> list[tuple[Size, list[Size]]]:
     """Of each model, with its versions."""
-    return [
-        (
-            _measured(name, [registry.directory(one) for one in versions]),
-            [_measured(str(one.id), [registry.directory(one)]) for one in versions],
-        )
-        for name in registry.names()
-        if (versions := registry.versions(name))
-    ]
+    found = []
+    for name in registry.names():
+        folders = {
+            str(row.id): registry.paths.version(name, row.number) for row in registry.rows(name)
+        }
+        each = [_measured(version, [folder]) for version, folder in folders.items()]
+        found.append((_measured(name, folders.values()), each))
+    return found
 
 
 def size_of(paths: Iterable[Path]) -> int:
