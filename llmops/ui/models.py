@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from llmops.ui import promotion
+from llmops.ui import keeping, promotion
 from llmops.ui.client import Problem, segment
 from llmops.ui.frame import Ask, Ui
 from llmops.ui.links import not_there
@@ -28,6 +28,7 @@ def build(ui: Ui) -> None:
     ui.on_do("promote_override", promotion.promote_override)
     ui.on_do("promote_other", promotion.promote_other)
     ui.on_do("rollback", promotion.rollback)
+    ui.on_do("delete_version", keeping.delete)
     ui.on_do("deploy", deploy)
     ui.on_do("stop_deployment", stop)
 

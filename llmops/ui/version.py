@@ -7,6 +7,7 @@ from llmops.registry.notes import tags_text
 from llmops.ui.drawing import Node, draw
 from llmops.ui.evidence import told
 from llmops.ui.figure import number, size
+from llmops.ui.keeping import delete_button, notes_card
 from llmops.ui.links import crumbs, split_version, to_run, to_version
 from llmops.ui.markup import Html, joined, tag
 from llmops.ui.panel import card, code, empty, facts
@@ -37,9 +38,11 @@ def version_page(
         tag("div", left, right, class_="ll-halves" + (" ll-asks" if query.get("to") else "")),
         card("Lineage", lineage_view(version, lineage)),
         _data(found),
+        notes_card(found),
         card("Moves to and from it", moves_table(query, found["history"]))
         if found["history"]
         else None,
+        tag("div", delete_button(found), class_="ll-row"),
         class_="ll-stack",
     )
 
@@ -109,6 +112,7 @@ def _made(found: Found) -> Html:
     return facts(
         [
             ("how", how(found)),
+            ("is a", found.get("tuning")),
             ("tags", tags_text(found.get("tags") or {})),
             ("trained from", to_version(made["parent"]) if made.get("parent") else None),
             ("base", to_version(found["base"]) if found.get("base") else None),

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from llmops.ui.evidence import told
+from llmops.ui.keeping import delete_button, notes_card
 from llmops.ui.links import not_there
 from llmops.ui.markup import Html, joined
 from llmops.ui.promotion import aliases_card, rollback_button, sheet
@@ -69,6 +70,21 @@ def test_candidate_and_production_are_offered_before_they_exist() -> None:
     shown = aliases_card("town:v1", {})
     assert "to=candidate" in shown
     assert "to=production" in shown
+
+
+def test_a_version_is_deleted_for_a_reason_once_no_alias_names_it() -> None:
+    shown = delete_button(version())
+    assert "Delete town:v3, " in shown
+    assert 'data-why="Why?"' in shown
+    assert "disabled" not in shown
+    assert "disabled" in delete_button(version(aliases=["production"]))
+
+
+def test_notes_are_shown_and_inert() -> None:
+    notes = [{"time": "2026-11-20T10:00:00+00:00", "by": "ada", "text": EVIL, "tags": {}}]
+    shown = notes_card(version(notes=notes))
+    assert "window.owned" in shown
+    assert "<script" not in shown
 
 
 def test_a_rollback_says_from_what_to_what() -> None:
