@@ -20,6 +20,8 @@ from llmops.store.records import Records
 
 OVERRIDE = "override-"
 """With which the id of an override begins."""
+ROLLBACK = "rollback from "
+"""With which the reason of a rollback begins."""
 
 
 class Move(Spec):
@@ -38,6 +40,11 @@ class Move(Spec):
     def overrides(self) -> bool:
         """Whether a person moved it without the evidence that it needs."""
         return any(piece.startswith(OVERRIDE) for piece in self.evidence)
+
+    @property
+    def rolls_back(self) -> bool:
+        """Whether it went back by `rollback`."""
+        return self.why.startswith(ROLLBACK)
 
 
 class Aliases:
@@ -61,6 +68,13 @@ class Aliases:
     def current(self, name: str) -> dict[str, VersionId]:
         """Where each alias of model `name` stands."""
         return named(self.history(name))
+
+    def rolled_back(self, alias: str, version: VersionId) -> Move | None:
+        """The last rollback of `alias` from `version`."""
+        gone = alias, str(version)
+        return self._log(version.name).last(
+            _quoted(str(version)), lambda one: one.rolls_back and (one.alias, one.before) == gone
+        )
 
     @contextmanager
     def held(self, name: str) -> Iterator["Held"]:
@@ -134,9 +148,9 @@ def _last(log: Records[Move], alias: str) -> VersionId | None:
     return None if move is None else VersionId.parse(move.version)
 
 
-def _quoted(alias: str) -> bytes:
+def _quoted(name: str) -> bytes:
     """As it stands in a line of the log."""
-    return f'"{alias}"'.encode()
+    return f'"{name}"'.encode()
 
 
 def check_alias(alias: str) -> None:

@@ -9,14 +9,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from llmops.errors import BadInput, Failed, GateRefused, LlmopsError
-from llmops.registry.aliases import OVERRIDE, Move, check_alias
+from llmops.registry.aliases import OVERRIDE, ROLLBACK, Move, check_alias
 from llmops.registry.evidence import Evidence, EvidenceLog
 from llmops.registry.manifest import Manifest, VersionId
-from llmops.registry.standing import needs, policy_of, standing
+from llmops.registry.standing import needs, policy_of, stands_on
 from llmops.registry.store import Registry
 from llmops.spec.policy import Policy
 
-_ROLLBACK = "rollback from "
 _WAYS = {
     "evaluation": "evaluate it (`kind: evaluate` with a gate)",
     "experiment": "let an experiment compare it (`experiment:` of a deployment), or declare in "
@@ -50,9 +49,7 @@ def promote(
     check_whole(target, registry)
     policy = policy_of(target.name, alias, registry)
     with registry.alias_log.held(target.name) as held:
-        current = held.current(alias)
-        pieces = evidence.of(target.name, str(target.id))
-        stands = standing(target, alias, current, pieces, policy)
+        stands = stands_on(target, alias, registry, policy)
         on = list(stands.pieces)
         if stands.missing:
             if override is None:
@@ -178,7 +175,7 @@ def rollback(
                 f"{name}@{alias} names {now} by now, not {leaving or stack[-1]}; nothing was moved",
                 fix=f"see `llmops models history {name}`, and roll back again if {now} is to go",
             )
-        reason = f"{_ROLLBACK}{stack[-1]}" + (f": {why}" if why else "")
+        reason = f"{ROLLBACK}{stack[-1]}" + (f": {why}" if why else "")
         moved = held.move(alias, target, why=reason, by=by)
     assert moved is not None
     return moved
@@ -214,8 +211,3 @@ def _whole_before(name: str, alias: str, stack: Sequence[str], registry: Registr
             fix=f"another version, on record: `llmops models promote {another} {alias} "
             "--override REASON`",
         ) from error
-
-
-def is_rollback(move: Move) -> bool:
-    """Whether it went back by `rollback`."""
-    return move.why.startswith(_ROLLBACK)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from llmops.registry.aliases import Move
 from llmops.registry.evidence import Evidence, EvidenceLog
 from llmops.registry.manifest import Manifest, VersionId
 from llmops.registry.store import Registry
@@ -16,7 +17,17 @@ from llmops.spec.grammar import seconds
 from llmops.spec.policy import BUILT_IN, Policy
 from llmops.spec.settings import load_settings
 
-EVIDENCE = ("evaluation", "experiment")
+
+@dataclass(frozen=True)
+class Step:
+    """A move that is asked for. current: what the alias names; left: its last rollback from
+    `version`; policy: None where nothing is said of the alias."""
+
+    version: Manifest
+    alias: str
+    current: VersionId | None
+    policy: Policy | None
+    left: Move | None = None
 
 
 @dataclass(frozen=True)
@@ -49,39 +60,30 @@ def needs(policy: Policy | None, current: VersionId | None) -> list[str]:
     return [need for need in wanted if current is not None or need != "experiment"]
 
 
-def stands_on(version: Manifest, alias: str, registry: Registry) -> Standing:
-    """What a promotion by hand would stand on now; for no alias: for one without a policy."""
-    current = registry.alias_log.names(version.name, alias)
-    pieces = EvidenceLog(registry.paths).of(version.name, str(version.id))
-    policy = policy_of(version.name, alias, registry)
-    return standing(version, alias, current, pieces, policy)
+def stands_on(version: Manifest, alias: str, registry: Registry, policy: Policy | None) -> Standing:
+    """What a move of `alias` to `version` would stand on now."""
+    log = registry.alias_log
+    current = log.names(version.name, alias)
+    step = Step(version, alias, current, policy, log.rolled_back(alias, version.id))
+    return standing(step, EvidenceLog(registry.paths).of(version.name, str(version.id)))
 
 
-def standing(
-    version: Manifest,
-    alias: str,
-    current: VersionId | None,
-    pieces: Sequence[Evidence],
-    policy: Policy | None,
-) -> Standing:
-    """What the move of `alias` from `current` to `version` would stand on.
+def standing(step: Step, pieces: Sequence[Evidence]) -> Standing:
+    """What a move would stand on. pieces: all about its version, oldest first.
 
-    pieces: all about that version, oldest first. The newest piece of each kind that is needed must
-    have passed, on these very bytes; and whatever was measured last must not have failed.
+    The newest piece of each kind that is needed must have passed, on these very bytes; and whatever
+    was measured last must not have failed.
     """
+    policy = step.policy
     measured = [one for one in pieces if one.kind != "override"]
     if policy is not None and not policy.needs:
         return Standing((), [])
     last = _newest(measured)
-    found = {need: _newest(_counts(measured, need, policy)) for need in needs(policy, current)}
+    found = {need: _newest(_counts(measured, need, policy)) for need in needs(policy, step.current)}
     found.pop("approval", None)
     if policy is None or (last is not None and last not in found.values() and not last.passed):
         found["evidence"] = last
-    missing = [
-        words
-        for need, piece in found.items()
-        for words in _lacks(version, alias, current, need, piece, policy)
-    ]
+    missing = [words for need, piece in found.items() for words in _lacks(step, need, piece)]
     decide = [piece for piece in found.values() if piece is not None]
     return Standing(tuple(sorted(decide, key=measured.index)), list(dict.fromkeys(missing)))
 
@@ -98,14 +100,8 @@ def _counts(pieces: Sequence[Evidence], need: str, policy: Policy | None) -> lis
     return [one for one in pieces if one.kind == need and recipe in (None, one.recipe)]
 
 
-def _lacks(
-    version: Manifest,
-    alias: str,
-    current: VersionId | None,
-    need: str,
-    piece: Evidence | None,
-    policy: Policy | None,
-) -> Iterator[str]:
+def _lacks(step: Step, need: str, piece: Evidence | None) -> Iterator[str]:
+    version, policy = step.version, step.policy
     if piece is None:
         of = f" by {policy.recipe}" if policy and policy.recipe and need == "evaluation" else ""
         yield f"there is no {need} about {version.id}{of}"
@@ -114,8 +110,10 @@ def _lacks(
         yield from piece.missing or [piece.summary]
     if piece.version_digest not in (None, version.digest):
         yield f"its {piece.kind} {piece.id} was made on other bytes than {version.id} has now"
+    if step.left and piece.time <= step.left.time:
+        yield f"its {piece.kind} is from before the {step.left.why} ({step.left.time[:10]})"
     age = datetime.now(UTC) - datetime.fromisoformat(piece.time)
     if policy and policy.max_age and age.total_seconds() > seconds(policy.max_age):
         yield f"its {piece.kind} is of {piece.time[:10]}, which is more than {policy.max_age} ago"
-    if need == "experiment" and piece.against != str(current):
-        yield f"its experiment was against {piece.against}, and {alias} names {current} by now"
+    if need == "experiment" and piece.against != str(step.current):
+        yield f"its experiment was against {piece.against}; {step.alias} names {step.current} now"

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from llmops.registry.aliases import Aliases, Move
-from llmops.registry.promotion import is_rollback
 from llmops.runner.approval import read_approval
 from llmops.runner.record import RunRecord, read_run
 from llmops.spec.notify import Event
@@ -134,7 +133,7 @@ def _word(state: str) -> str:
 
 
 def _moved(name: str, move: Move) -> Happening:
-    back = is_rollback(move)
+    back = move.rolls_back
     came = f" from {move.before}" if move.before else ""
     why = f": {move.why}" if move.why else ""
     return Happening(

@@ -1,12 +1,10 @@
 """What llmops.toml asks of the stages of a pipeline that move an alias."""
 
 from llmops.errors import BadInput
-from llmops.registry.evidence import EvidenceLog
-from llmops.registry.manifest import Manifest, VersionId
-from llmops.registry.standing import declared, needs, standing
+from llmops.registry.manifest import Manifest
+from llmops.registry.standing import declared, needs, stands_on
 from llmops.runner.stage import Context, Node
 from llmops.spec.pipeline import PipelineStage
-from llmops.spec.policy import Policy
 
 _ASKS = {
     "evaluation": 'when: "stage:NAME"',
@@ -30,7 +28,7 @@ def refuse_unasked(name: str, version: Manifest | None, node: Node, context: Con
     unasked = [need for need in needs(policy, current) if need not in _asked(node.spec)]
     if version is not None and "approval" not in unasked:
         rest = policy.model_copy(update={"needs": unasked})
-        unasked = unasked if _lacks(version, alias, current, rest, context) else []
+        unasked = unasked if stands_on(version, alias, context.registry, rest).missing else []
     if unasked:
         raise BadInput(
             f"llmops.toml asks of {name}@{alias} for {' and '.join(unasked)}; this stage does not",
@@ -39,11 +37,11 @@ def refuse_unasked(name: str, version: Manifest | None, node: Node, context: Con
         )
 
 
-def lacks(version: Manifest, node: Node, current: VersionId | None, context: Context) -> list[str]:
-    """What the policy misses, in words, as the alias moves from `current`."""
+def lacks(version: Manifest, node: Node, context: Context) -> list[str]:
+    """What the policy misses, in words, as the alias moves."""
     alias = str(node.spec.to)
     policy = declared(version.name, alias, context.registry)
-    return [] if policy is None else _lacks(version, alias, current, policy, context)
+    return [] if policy is None else stands_on(version, alias, context.registry, policy).missing
 
 
 def experiment_of(spec: PipelineStage) -> str | None:
@@ -58,10 +56,3 @@ def _asked(spec: PipelineStage) -> set[str]:
     if spec.when is not None:
         asked |= {"evaluation", "experiment"} if experiment_of(spec) else {"evaluation"}
     return asked
-
-
-def _lacks(
-    version: Manifest, alias: str, current: VersionId | None, policy: Policy, context: Context
-) -> list[str]:
-    pieces = EvidenceLog(context.paths).of(version.name, str(version.id))
-    return standing(version, alias, current, pieces, policy).missing

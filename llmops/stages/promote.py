@@ -73,7 +73,7 @@ class Promote(Stage):
         why += [approval.said] if approval else []
         check_whole(version.manifest, context.registry)
         with context.registry.alias_log.held(version.manifest.name) as held:
-            missing = lacks(version.manifest, node, held.current(str(node.spec.to)), context)
+            missing = lacks(version.manifest, node, context)
             if missing:
                 raise _refused(version, node, missing, "to")
             held.move(

@@ -265,6 +265,18 @@ def test_what_was_changed_since_it_was_last_read_is_read_again(
     assert "has changed" in str(models("rollback", "town").exception)
 
 
+def test_evidence_from_before_a_rollback_moves_nothing_again(
+    models: Models, town: Registry
+) -> None:
+    tried(town)
+    models("promote", "town:v2", "production")
+    models("rollback", "town", "--why", "answers in French")
+    refused = str(models("promote", "town:v2", "production").exception)
+    assert "from before the rollback from town:v2: answers in French" in refused
+    tried(town, id="experiment-2")
+    assert models("promote", "town:v2", "production").exit_code == 0
+
+
 @pytest.mark.parametrize("gone", ["deleted", "damaged"])
 def test_a_rollback_to_what_is_gone_says_what_to_do(
     models: Models, town: Registry, gone: str
@@ -309,7 +321,7 @@ def test_of_two_promotions_at_once_the_second_looks_at_what_the_first_left(
         late.start()
         held.move("production", VersionId("town", 3), why="first", by="")
     late.join()
-    assert "names town:v3 by now" in str(results[0].exception)
+    assert "production names town:v3 now" in str(results[0].exception)
 
 
 def test_a_disk_that_cannot_be_written_is_said(models: Models, town: Registry) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from llmops.registry.evidence import Evidence
 from llmops.registry.manifest import Manifest, VersionId
-from llmops.registry.standing import standing
+from llmops.registry.standing import Step, standing
 from llmops.spec.policy import BUILT_IN, Policy
 
 V2 = Manifest(name="town", number=2, kind="full", stage="sft", created="", digest="2", files={})
@@ -33,7 +33,7 @@ def piece(kind: str, *, passed: bool = True, days: float = 0, **changes: Any) ->
 
 def lacks(policy: Policy | None, *pieces: Evidence, current: int | None = 1) -> str:
     now = None if current is None else VersionId("town", current)
-    return "; ".join(standing(V2, "production", now, pieces, policy).missing)
+    return "; ".join(standing(Step(V2, "production", now, policy), pieces).missing)
 
 
 @pytest.mark.parametrize("policy", [PRODUCTION, BOTH, None])
@@ -71,7 +71,7 @@ def test_a_record_of_before_that_names_no_bytes_counts() -> None:
 
 
 def test_an_experiment_counts_against_what_the_alias_names_only() -> None:
-    assert "names town:v3 by now" in lacks(PRODUCTION, piece("experiment"), current=3)
+    assert "production names town:v3 now" in lacks(PRODUCTION, piece("experiment"), current=3)
 
 
 def test_the_first_move_of_production_needs_no_experiment() -> None:

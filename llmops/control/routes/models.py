@@ -82,13 +82,6 @@ class Moved(Answer):
     move: MoveShown | None
 
 
-class Graph(Answer):
-    """nodes: {id, kind, label}; edges: pairs of ids, from what was used to what was made of it."""
-
-    nodes: list[dict[str, str]]
-    edges: list[list[str]]
-
-
 class EvidenceShown(Answer):
     id: str
     time: str
@@ -159,10 +152,12 @@ def evidence(
 ) -> dict[str, Any]:
     """Oldest first; and what a promotion would make of it."""
     from llmops.registry.report import evidence_of
-    from llmops.registry.standing import stands_on
+    from llmops.registry.standing import policy_of, stands_on
 
-    found = evidence_of(f"{name}:v{number}", project.registry)
-    stands = stands_on(project.registry.resolve(f"{name}:v{number}"), alias, project.registry)
+    registry = project.registry
+    found = evidence_of(f"{name}:v{number}", registry)
+    policy = policy_of(name, alias, registry)
+    stands = stands_on(registry.resolve(f"{name}:v{number}"), alias, registry, policy)
     return {
         "items": [piece.model_dump() for piece in found],
         "decides": stands.decides.id if stands.decides else None,
@@ -204,17 +199,6 @@ def all_evidence(name: Model, project: ProjectHeld) -> dict[str, Any]:
 
     found = evidence_of(name, project.registry)
     return {"items": [piece.model_dump() for piece in found]}
-
-
-@router.get(
-    "/models/{name}/versions/{number}/lineage",
-    response_model=Graph,
-    summary="What a version was made of, and what came of it",
-)
-def lineage(name: Model, number: Number, project: ProjectHeld) -> dict[str, Any]:
-    from llmops.control.lineage import lineage
-
-    return lineage(name, number, project.registry)
 
 
 @router.post("/models/{name}/promote", response_model=Moved, summary="Move an alias on evidence")
