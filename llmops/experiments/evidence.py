@@ -3,11 +3,11 @@ version; and the same report as plain values for `llmops experiments`."""
 
 import math
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 from llmops.experiments.decide import Decision
 from llmops.registry.evidence import Evidence, EvidenceLog
-from llmops.runner.record import utc_now
 from llmops.runner.stage import Context
 from llmops.store.atomic import write_json
 from llmops.store.digest import sha256_json
@@ -71,7 +71,7 @@ def record(decision: Decision, context: Context, *, by: str) -> Evidence:
     file = context.paths.experiments / decision.name / f"{digest[:16]}.json"
     evidence = Evidence(
         id=f"experiment-{decision.name}-{digest[:16]}",
-        time=utc_now(),
+        time=datetime.now(UTC).isoformat(timespec="milliseconds"),
         kind="experiment",
         version=decision.pair.candidate_version,
         version_digest=version.digest,
