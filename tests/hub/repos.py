@@ -3,6 +3,7 @@ are real (git's of the blob, sha256 of a large one); those of commits are made u
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import cached_property
 
 LARGE = (".safetensors", ".parquet", ".bin", ".gguf", "tokenizer.json")
 """What is stored as LFS, besides what is longer than LARGE_BYTES."""
@@ -22,7 +23,7 @@ class File:
     content: bytes
     lfs: bool
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         return hashlib.sha256(self.content).hexdigest()
 
