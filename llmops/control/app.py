@@ -26,6 +26,7 @@ from llmops.control.routes import (
     feedback,
     health,
     hooks,
+    lineage,
     metrics,
     models,
     models_hub,
@@ -42,7 +43,7 @@ from llmops.spec.settings import Settings
 
 ROUTES = (
     *(health, runs, events, starts, plans, declarations, checkpoints),
-    *(models, models_records, models_storage, models_hub),
+    *(models, models_records, models_storage, models_hub, lineage),
     *(deployments, experiments, feedback, preferences, schedules, approvals, hooks),
     *(dashboard, metrics),
 )

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llmops.errors import LlmopsError
-from llmops.lineage import log
 from llmops.lineage.graph import Graph
+from llmops.lineage.log import Log, key
 from llmops.lineage.project import Project
 from llmops.preferences.snapshot import PAIRS, Snapshot
 
 if TYPE_CHECKING:
     import polars as pl
-    import sqlalchemy as sa
 
 _GONE = "gone"
 """Stands in an id for what the log does not hold."""
@@ -53,13 +52,13 @@ def add_behind(graph: Graph, snapshot: Snapshot, project: Project, *, full: bool
         return
     _add_rows(graph, snapshot, rows)
     try:
-        database = project.database
+        log = project.log
     except LlmopsError as error:
-        database = None
+        log = None
         told = f"kinds of events and who answered are not known: {error.line}"
         graph.notes += [told] if told not in graph.notes else []
     for source in _SOURCES:
-        _add_groups(graph, snapshot, rows, source, database, full)
+        _add_groups(graph, snapshot, rows, source, log, full)
 
 
 def _pairs(snapshot: Snapshot, builder: str) -> str:
@@ -87,31 +86,35 @@ def _add_groups(
     snapshot: Snapshot,
     rows: "pl.DataFrame",
     source: _Source,
-    database: "sa.Engine | None",
+    log: Log | None,
     full: bool,
 ) -> None:
     import polars as pl
 
-    named = rows.select("builder", id=source.column).explode("id").drop_nulls("id").unique()
-    if database is None:
+    named = rows.select("builder", id=source.column).explode("id").drop_nulls("id")
+    named = named.with_columns(key=key("id"))
+    named = (named if full else named.drop("id")).unique()
+    if log is None:
         known = named.with_columns(by=pl.lit(None, pl.String), redacted=pl.lit(None, pl.Int64))
     else:
-        known = named.join(_of_log(database, source, named["id"].unique()), on="id", how="left")
+        ids = rows[source.column].explode().drop_nulls()
+        found = log.rows(source.table, ids, source.by, "redacted")
+        known = named.join(found.rename({source.by: "by"}), on="key", how="left")
     groups = known.group_by("by").agg(
-        count=pl.col("id").n_unique(),
-        erased=pl.col("id").filter(pl.col("redacted").is_not_null()).n_unique(),
-        ids=pl.col("id").unique().sort(),
-        builders=pl.struct("builder").unique(),
+        count=pl.col("key").n_unique(),
+        erased=pl.col("key").filter(pl.col("redacted").is_not_null()).n_unique(),
+        builders=pl.col("builder").unique().sort(),
+        ids=pl.col("id").unique().sort() if full else pl.lit(None),
     )
-    for by, count, erased, ids, builders in groups.sort("by", nulls_last=True).iter_rows():
+    for by, count, erased, builders, ids in groups.sort("by", nulls_last=True).iter_rows():
         label = source.label.format(count=f"{count:,}", by=by)
         if by is None:
-            label = f"{source.kind}{' not in the log' if database else ''}: {count:,}"
+            label = f"{source.kind}{' not in the log' if log else ''}: {count:,}"
         node = graph.node(
             f"{source.kind}:{_name(snapshot)}/{by or _GONE}",
             source.kind,
             label,
-            "missing" if by is None and database else "erased" if erased else "",
+            "missing" if by is None and log else "erased" if erased else "",
             **{
                 source.by: by,
                 "count": count,
@@ -119,12 +122,5 @@ def _add_groups(
                 "ids": ids if full else None,
             },
         )
-        for one in sorted(one["builder"] for one in builders):
+        for one in builders:
             graph.edge(node, _pairs(snapshot, one), source.relation)
-
-
-def _of_log(database: "sa.Engine", source: _Source, ids: "pl.Series") -> "pl.DataFrame":
-    from llmops.store import tables
-
-    found = log.rows(database, getattr(tables, source.table), ids, source.by, "redacted")
-    return found.rename({source.by: "by"})

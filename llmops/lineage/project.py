@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmops.errors import BadInput, LlmopsError
+from llmops.lineage.log import Log
 from llmops.lineage.versions import Versions
 from llmops.registry.hub.cache import cached
 from llmops.registry.store import Registry
@@ -35,6 +36,7 @@ class Project:
         self._given = database
         self._opened: sa.Engine | None = None
         self._failed: LlmopsError | None = None
+        self._log: Log | None = None
 
     def __enter__(self) -> "Project":
         return self
@@ -59,6 +61,13 @@ class Project:
                 self._failed = error
                 raise
         return self._opened
+
+    @property
+    def log(self) -> Log | None:
+        """Of the database; None and raises as that."""
+        if self._log is None and (database := self.database) is not None:
+            self._log = Log(database)
+        return self._log
 
     def _fresh(self) -> "sa.Engine":
         from llmops.feedback.ingest import fresh

@@ -17,6 +17,8 @@ _STATES = {
     "erased": "partly erased",
     "unreadable": "UNREADABLE",
 }
+_SHOWN = 20
+"""Of those that are joined to one node in the same way."""
 _MODELS = ("version", "model")
 _ORDER = (
     *("named by", "was named by", "served by", "loaded by", "on the Hub as", "made by", "recipe"),
@@ -56,10 +58,22 @@ def _summary(graph: Graph) -> list[str]:
 
 
 def _branches(graph: Graph, node: Node) -> list[Branch]:
-    before = [_before(graph, edge, deep=_backward(graph)) for edge in graph.into(node.id)]
-    after = [_after(graph, edge, node) for edge in graph.out(node.id)]
-    found = [one for one in (*before, *after) if one is not None]
-    return [branch for _, branch in sorted(found, key=lambda one: one[0])]
+    deep = _backward(graph) or node.id in graph.about
+    before = [_before(graph, edge, deep=deep) for edge in graph.into(node.id)]
+    return _few([*before, *(_after(graph, edge, node) for edge in graph.out(node.id))])
+
+
+def _few(found: Sequence[tuple[int, Branch] | None]) -> list[Branch]:
+    """In their order; of many that are joined in the same way the first ones."""
+    ranks: dict[int, list[Branch]] = {}
+    for rank, branch in filter(None, found):
+        ranks.setdefault(rank, []).append(branch)
+    shown: list[Branch] = []
+    for _, some in sorted(ranks.items()):
+        more = len(some) - _SHOWN if len(some) > _SHOWN + 1 else 0
+        shown += some[:-more] if more else some
+        shown += [(f"... and {more:,} more; --json has all", [])] if more else []
+    return shown
 
 
 def _backward(graph: Graph) -> bool:
@@ -92,7 +106,7 @@ def _after(graph: Graph, edge: Edge, node: Node) -> tuple[int, Branch] | None:
             return _rank(edge.relation), (f"{edge.relation} {_told(target, edge)}", [])
         below = [_after(graph, one, target) for one in graph.out(target.id)]
         told = f"{edge.relation} {_told(target, edge)}"
-        return _rank(edge.relation), (told, [one[1] for one in below if one is not None])
+        return _rank(edge.relation), (told, _few(below))
     if node.kind in _MODELS and node.id not in graph.about:
         return None  # its own block tells it
     return len(_ORDER) + 1, (f"{target.id}{_mark(target)}: {_made_of_it(edge)}", [])

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llmops.registry.notes import tags_text
-from llmops.ui.drawing import Node, draw
 from llmops.ui.evidence import told
 from llmops.ui.figure import number, size
 from llmops.ui.keeping import delete_button, notes_card
-from llmops.ui.links import crumbs, split_version, to_run, to_version
+from llmops.ui.lineage import lineage_view
+from llmops.ui.links import crumbs, to_run, to_version
 from llmops.ui.markup import Html, joined, tag
 from llmops.ui.panel import card, code, empty, facts
 from llmops.ui.stamp import stamp
@@ -45,59 +45,6 @@ def version_page(
         tag("div", delete_button(found), class_="ll-row"),
         class_="ll-stack",
     )
-
-
-def lineage_view(version: str, lineage: Found) -> Html:
-    """The graph as a picture, and as a table that says the same."""
-    nodes: Sequence[Mapping[str, str]] = lineage["nodes"]
-    edges = [(str(one[0]), str(one[1])) for one in lineage["edges"]]
-    if not edges:
-        return empty("Nothing is known of where it comes from.", "It was imported.")
-    drawn = draw(
-        [
-            Node(one["id"], _label(one), one["kind"], leads(one), one["id"] == version)
-            for one in nodes
-            if one["kind"] != "evidence"  # it has a card of its own
-        ],
-        edges,
-        title=f"what {version} was made of, and what came of it",
-    )
-    labels = {one["id"]: one for one in nodes}
-    rows = [(_cell(labels[a]), _cell(labels[b])) for a, b in edges if a in labels and b in labels]
-    more = f"{drawn.left_out} more are only in the table." if drawn.left_out else None
-    listed = table(("Used", "Made of it"), rows, caption=f"the lineage of {version}")
-    return joined(
-        drawn.html,
-        tag("p", more, class_="ll-quiet") if more else None,
-        tag("details", tag("summary", "The same as a table"), listed, class_="ll-details"),
-    )
-
-
-def leads(node: Mapping[str, str]) -> str:
-    """Where a node of the lineage has its page; empty for what has none."""
-    id, kind = node["id"], node["kind"]
-    name = split_version(id)
-    if kind == "version" and name is not None:
-        return href({"tab": "models", "model": name[0], "version": name[1]})
-    if kind == "run":
-        return href({"tab": "runs", "run": id.partition(":")[2]})
-    if kind == "recipe":
-        return href({"tab": "train", "file": id.partition(":")[2]})
-    return ""
-
-
-def _label(node: Mapping[str, str]) -> str:
-    """Short enough for a box: a file by its last name, without its samples."""
-    label = node["label"]
-    if node["kind"] not in ("recipe", "data"):
-        return label
-    return label.rpartition("/")[2].partition(",")[0]
-
-
-def _cell(node: Mapping[str, str]) -> Html:
-    to = leads(node)
-    label = tag("a", node["label"], href=to) if to else node["label"]
-    return joined(tag("span", node["kind"], class_="ll-quiet"), " ", label)
 
 
 def _made(found: Found) -> Html:

@@ -120,6 +120,14 @@ def test_thirty_two_generations_and_a_circle_have_an_end(past: Traced) -> None:
     assert len(asked("odd:v1").edges) == len(asked("town:v37").edges)
 
 
+def test_of_many_children_some_are_told_and_the_others_are_counted(past: Traced) -> None:
+    for _ in range(25):
+        past.add("town:v3")
+    told = lines(asked(), drawn=True)
+    assert sum("trained from it" in line for line in told) == 20
+    assert "└─ ... and 5 more; --json has all" in told
+
+
 def test_kinds_and_states_are_those_that_are_documented(past: Traced) -> None:
     graph = asked()
     assert {one.kind for one in graph.nodes} <= KINDS.keys()

@@ -7,11 +7,12 @@ import pytest
 
 from llmops.ui.evidence import told
 from llmops.ui.keeping import delete_button, notes_card
+from llmops.ui.lineage import leads
 from llmops.ui.links import not_there
 from llmops.ui.markup import Html, joined
 from llmops.ui.promotion import aliases_card, rollback_button, sheet
 from llmops.ui.served import answering_with, served
-from llmops.ui.version import leads, version_page
+from llmops.ui.version import version_page
 from llmops.ui.versions import MODELS, by_model, model_page, overview
 from tests.fast.test_ui_words import Read
 
@@ -125,6 +126,15 @@ def test_versions_come_a_page_at_a_time_newest_first() -> None:
     assert "after=30" not in last
 
 
+def test_an_alias_that_stands_on_an_override_is_marked() -> None:
+    move = {"time": PASSED["time"], "alias": "production", "version": "town:v3", "before": None,
+            "why": "urgent", "by": "ann", "evidence": ["override-0011"]}  # fmt: skip
+    found = {"name": "town", "aliases": {"production": "town:v3"}, "versions": [version()]}
+    marked = "override</span> urgent"
+    assert model_page({}, found, [move], []).count(marked) == 2
+    assert marked not in model_page({}, found, [{**move, "evidence": ["e1"]}], [])
+
+
 def test_a_project_without_models_says_how_to_get_one() -> None:
     assert "There is no model yet." in overview({}, {}, {}, Html(""))
 
@@ -207,8 +217,10 @@ def test_nothing_that_others_wrote_is_more_than_text() -> None:
     found = version(aliases=[EVIL], base=EVIL, first_golden=EVIL, metrics={EVIL: 1.0},
                     history=[move], children=[EVIL], lineage=made, tags={EVIL: EVIL},
                     licences={"own": EVIL, "base": EVIL})  # fmt: skip
-    graph = {"nodes": [{"id": "a", "kind": EVIL, "label": EVIL}, {"id": "b", "kind": "run",
-             "label": EVIL}], "edges": [["a", "b"]]}  # fmt: skip
+    ends = {"label": EVIL, "state": EVIL, "facts": {EVIL: EVIL}}
+    graph = {"about": ["a"], "notes": [EVIL],
+             "nodes": [{"id": "a", "kind": EVIL} | ends, {"id": "b", "kind": "run"} | ends],
+             "edges": [{"from": "a", "to": "b", "relation": EVIL, "facts": {}}]}  # fmt: skip
     page = version_page({}, found, standing(piece), graph, Html(""))
     many = model_page({"after": EVIL, "moves": EVIL}, {"name": EVIL, "aliases": {EVIL: EVIL},
                       "versions": [found]}, [move], [piece])  # fmt: skip
