@@ -5,6 +5,7 @@ from typing import Any
 from llmops.environments.machine import size_text
 from llmops.registry.manifest import Golden, Manifest
 from llmops.registry.notes import Notes, tags_text
+from llmops.registry.remote.seen import copy_of
 from llmops.registry.report import aliases_text, entry_of, evidence_of
 from llmops.registry.store import Registry
 from llmops.registry.tuning import tuning_of
@@ -20,6 +21,7 @@ def shown(manifest: Manifest, registry: Registry) -> Found:
         **entry_of(manifest, registry),
         **manifest.model_dump(mode="json", exclude={"golden"}),
         "directory": str(registry.directory(manifest)),
+        "hub": copy_of(manifest.id, registry.paths),
         "tuning": tuning_of(manifest, registry.directory(manifest)),
         "golden": len(manifest.golden),
         "first_golden": _prompt(manifest.golden[0]) if manifest.golden else None,
@@ -61,6 +63,7 @@ def _facts(found: Found) -> Found:
         "tags": tags_text(found["tags"]),
         "created": found["created"],
         "directory": f"{found['directory']}  ({size_text(found['size'])})",
+        "on the Hub": found["hub"],
         "digest": found["digest"],
         "fingerprint": found["fingerprint"],
         "dtype": found["dtype"],

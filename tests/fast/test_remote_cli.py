@@ -36,6 +36,12 @@ def test_a_version_goes_to_where_it_is_declared(models: Models, hub: Hub) -> Non
     assert set(hub.repo("else/where").tags) == {"v2"}
 
 
+def test_show_tells_where_a_version_lies(models: Models) -> None:
+    models("push", "town:v1")
+    assert json.loads(models("show", "town:v1", "--json").stdout)["hub"] == f"{ID}@v1"
+    assert json.loads(models("show", "town:v2", "--json").stdout)["hub"] is None
+
+
 def test_all_versions_go_oldest_first(models: Models, hub: Hub) -> None:
     models("push", "town", "--all")
     assert hub.repo(ID).messages[-2:] == ["town:v1", "town:v2"]

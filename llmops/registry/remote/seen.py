@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 from pydantic import Field, ValidationError
 
-from llmops.registry.remote.layout import number_of
+from llmops.registry.manifest import VersionId
+from llmops.registry.remote.layout import number_of, tag
 from llmops.registry.remote.repository import Look
 from llmops.spec.grammar import Spec
 from llmops.store.atomic import write_json
@@ -43,3 +44,11 @@ def seen(name: str, paths: ProjectPaths) -> Seen | None:
         return Seen.model_validate_json(paths.remote(name).read_bytes())
     except (FileNotFoundError, ValidationError):
         return None
+
+
+def copy_of(version: VersionId, paths: ProjectPaths) -> str | None:
+    """ORG/NAME@vN where a version lay when the Hub was last asked; None where it was not there."""
+    known = seen(version.name, paths)
+    if known is None or version.number not in known.versions:
+        return None
+    return f"{known.repository}@{tag(version.number)}"
