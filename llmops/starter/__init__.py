@@ -33,6 +33,10 @@ SETTINGS = """\
 
 # [engines.vllm]
 # python = "/opt/vllm/bin/python"
+
+# What must speak for a version before an alias may name it. Without experiments, this is enough:
+# [aliases."*".production]
+# needs = ["evaluation"]
 """
 
 GITIGNORE = """\
