@@ -32,21 +32,27 @@ def compared(
     environment: Environment,
     dtype: str,
 ) -> Compared:
-    """Run both. prompts: messages or texts. Raises Failed when either cannot be run, or where
-    `made` is nearer to the base of `before` than to `before` itself."""
+    """Run both. prompts: messages or texts. Raises Failed when either cannot be run, and as
+    `differences`."""
     expected, golden = compute_golden([before, made], environment, dtype, prompts)
-    pairs = list(zip(expected, golden, strict=True))
-    for one, other in pairs:
-        own, base, found = _alike(one, other)
+    return Compared(golden, max(differences(expected, golden, dtype), default=None))
+
+
+def differences(before: list[Golden], made: list[Golden], dtype: str) -> list[float]:
+    """Of each prompt the largest. Raises Failed where `made` is nearer to the base of `before` than
+    to `before` itself."""
+    found = []
+    for pair in zip(before, made, strict=True):
+        own, base, now = _alike(*pair)
         told_apart = distance(own, base) > INDISTINCT[coarser(dtype, dtype)]
-        if told_apart and distance(base, found) < distance(own, found):
+        if told_apart and distance(base, now) < distance(own, now):
             raise Failed(
                 "what was made says what the base says, not what the adapter does: nothing was "
                 "registered",
                 fix="look at the adapter in a server (`llmops serve`), and report this with both",
             )
-    differences = [difference(own, found) for own, _, found in (_alike(*pair) for pair in pairs)]
-    return Compared(golden, max(differences, default=None))
+        found.append(difference(own, now))
+    return found
 
 
 def check_merged(found: Compared, dtype: str) -> None:

@@ -15,7 +15,7 @@ from llmops.errors import BadInput
 from llmops.publish.gguf_files import TYPES, write_adapter, write_model
 from llmops.publish.modelfile import modelfile
 from llmops.registry.files import model_files
-from llmops.registry.intake import copy_file
+from llmops.registry.intake import copy_files
 from llmops.registry.locate import located
 from llmops.registry.manifest import Manifest
 from llmops.registry.store import Registry
@@ -82,8 +82,7 @@ def _written(
     own = files.adapter or files.directory
     name = str(manifest.id)
     if form == "safetensors":
-        for file in model_files(own, manifest.kind):
-            copy_file(own / file, folder / file, None)
+        copy_files(own, model_files(own, manifest.kind), folder, None)
         return []
     model = folder / "model.gguf"
     if files.adapter is not None:

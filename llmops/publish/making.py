@@ -6,7 +6,7 @@ process that is killed leaves nothing but that (`llmops models gc` removes it).
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from llmops.publish.compress import Compressed, compress
 from llmops.publish.merge import Merged, merge
 from llmops.registry.files import model_files
 from llmops.registry.imports import check_names, stored_dtype
+from llmops.registry.intake import Progress
 from llmops.registry.licence import made_from
 from llmops.registry.locate import Located, located
 from llmops.registry.manifest import Draft, Lineage, Manifest
@@ -28,7 +29,6 @@ from llmops.registry.store import Registry
 from llmops.registry.template import template_of
 from llmops.spec.source import display
 
-Progress = Callable[[str, int, int], None]
 Made = TypeVar("Made", Merged, Compressed)
 
 

@@ -7,7 +7,7 @@ byte, tokenizer and chat template included.
 """
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from llmops.publish.factors import Factors, read_product
 from llmops.publish.tensors import NUMPY, Floats, Stored, as_floats, rounded
 from llmops.registry.adapters import check_fits, read_adapter
 from llmops.registry.files import VALUE_HEAD, model_files, read_json
-from llmops.registry.intake import copy_file
+from llmops.registry.intake import Progress, copy_files
 from llmops.spec.source import display
 from llmops.store.digest import sha256_tree
 
@@ -40,7 +40,7 @@ def merge(
     files: ModelFiles,
     digest: str,
     target: Path,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Merged:
     """Write base + adapter into the directory `target`, which is empty. digest: sha256 over the
     base's files; progress: as of `Registry.add`, for the copy that is then changed.
@@ -56,8 +56,7 @@ def merge(
     holders = _holders(base, names, list(product.factors))
     transposed = bool(product.config.get("fan_in_fan_out"))
     total = left = 0.0
-    copied = sha256_tree({name: copy_file(base / name, target / name, progress) for name in names})
-    if copied != digest:
+    if sha256_tree(copy_files(base, names, target, progress)) != digest:
         raise Failed(
             "the base is not what it was when it was registered or last read: nothing was merged",
             where=display(base),
