@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from llmops.environments.machine import cores
+from llmops.registry.deletion import DELETED
 from llmops.registry.index import MANIFEST
 from llmops.registry.manifest import Manifest
 from llmops.store.digest import sha256_json, sha256_tree
@@ -28,7 +29,7 @@ def seal_of(record: Mapping[str, Any]) -> str:
 def damage(folder: Path, manifest: Manifest, progress: Progress | None = None) -> list[str]:
     """What is not as it was registered, in words; nothing when all is. Files are read on all cores:
     one hashes less than a disk gives. progress: called with a file's name, its bytes read so far,
-    and its size, from several threads."""
+    and its size, from several threads. What a deletion left that did not come to pass is none."""
     there = {path.name for path in folder.iterdir()}
     names = [name for name in manifest.files if (folder / name).is_file()]
     with ThreadPoolExecutor(cores()) as pool:
@@ -36,7 +37,7 @@ def damage(folder: Path, manifest: Manifest, progress: Progress | None = None) -
         found = dict(zip(names, digests, strict=True))
     problems = [f"`{name}` is missing" for name in manifest.files.keys() - found.keys()]
     problems += [f"`{name}` has changed" for name in found if found[name] != manifest.files[name]]
-    foreign = there - {MANIFEST} - manifest.files.keys()
+    foreign = {name for name in there - {MANIFEST} - manifest.files.keys() if DELETED not in name}
     problems += [f"`{name}` does not belong to it" for name in foreign]
     record = json.loads((folder / MANIFEST).read_bytes())
     sealed = manifest.seal in (None, seal_of(record))

@@ -1,5 +1,6 @@
 """A registration that is ended between any two changes of a file, by kill -9 or by a full disk: the
-version is whole or absent, and the next registration works and leaves nothing behind.
+version is whole or absent, and the next registration works and leaves nothing behind. So of a
+deletion, which the same command finishes.
 
 Each is tried in a process of its own, which hears of its changes from Python's audit events. Data
 that a full disk refuses: test_registry_store.py, on a disk that is small.
@@ -11,11 +12,14 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
-from llmops.errors import Failed
+from llmops.errors import Failed, NotFound
 from llmops.registry.manifest import Draft
 from llmops.registry.store import Registry
+from llmops.spec.settings import Settings
+from llmops.storage.deletion import delete
 from llmops.store.paths import ProjectPaths
 from tests.fast.models_on_disk import write_full
 
@@ -62,7 +66,12 @@ def ended_at(
     os._exit(WENT_ON if seen >= place else DONE)
 
 
-def sweep(tmp_path: Path, events: set[str], end: Callable[[], None]) -> Iterator[tuple[Path, int]]:
+def sweep(
+    tmp_path: Path,
+    events: set[str],
+    end: Callable[[], None],
+    act: Callable[[Path], None] = add,
+) -> Iterator[tuple[Path, int]]:
     """A project after each end, with the status of who came to it; at last one that came to none.
     It has one version already, and leftovers of another that was killed."""
     write_full(tmp_path / "full")
@@ -71,7 +80,7 @@ def sweep(tmp_path: Path, events: set[str], end: Callable[[], None]) -> Iterator
     for place in range(1, 200):
         project = tmp_path / f"at{place}"
         shutil.copytree(tmp_path / "first", project)
-        status = ended_at(place, project, events, end)
+        status = ended_at(place, project, events, end, act)
         yield project, status
         if status == DONE:
             assert place > 8  # else these were not all changes
@@ -115,6 +124,25 @@ def test_a_disk_that_is_full_at_any_change_leaves_the_version_absent(tmp_path: P
         assert status in (REFUSED, WENT_ON, DONE)
         assert check(project) == ([1] if status == REFUSED else [1, 2])
         goes_on(project, check(project))
+
+
+def forget(project: Path) -> None:
+    settings = Settings(root=project, cache=project / "cache")
+    delete("town:v1", Registry(ProjectPaths(project)), settings, why="", by="")
+
+
+def test_a_kill_at_any_change_of_a_deletion_leaves_the_version_whole_or_gone(
+    tmp_path: Path,
+) -> None:
+    seen = set()
+    for project, status in sweep(tmp_path, CHANGES, kill, forget):
+        assert status in (-signal.SIGKILL, DONE)
+        seen.add(len(check(project)))
+        with suppress(NotFound):  # it is gone already
+            forget(project)
+        folder = ProjectPaths(project).version("town", 1)
+        assert [path.name for path in folder.iterdir()] == ["deleted.json"]
+    assert seen == {0, 1}
 
 
 def test_a_number_that_was_deleted_is_not_given_again(tmp_path: Path) -> None:
