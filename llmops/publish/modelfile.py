@@ -27,18 +27,18 @@ def modelfile(base: Path, source: str, adapter: str | None) -> tuple[str, str]:
     """Its text, and a warning or nothing. base: the full model's directory; source: what FROM
     names; adapter: what ADAPTER names."""
     lines = [f"FROM {source}", *([f"ADAPTER {adapter}"] if adapter else [])]
-    turns = None
+    turns, template = None, chat_template(base) or ""
     if (base / "tokenizer.json").is_file():
         tokenizer = ChatTokenizer(base)
-        turns = turns_of(tokenizer)
+        # A date would stand still.
+        turns = turns_of(tokenizer) if "strftime_now" not in template else None
         if turns is not None:
             lines.append(f'TEMPLATE """{_start(turns, tokenizer)}{turns.go()}"""')
             lines += [f'SYSTEM """{turns.system}"""'] if turns.system else []
         stops = [turns.closing.strip() if turns else "", tokenizer.special.get("eos_token", "")]
         lines += [f'PARAMETER stop "{stop}"' for stop in dict.fromkeys(filter(None, stops))]
     lines += [f"PARAMETER {name} {value}" for name, value in _parameters(base)]
-    untold = turns is None and chat_template(base)
-    return "\n".join(lines) + "\n", UNKNOWN_TEMPLATE if untold else ""
+    return "\n".join(lines) + "\n", UNKNOWN_TEMPLATE if template and turns is None else ""
 
 
 def _start(turns: Turns, tokenizer: ChatTokenizer) -> str:

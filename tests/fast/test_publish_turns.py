@@ -22,7 +22,7 @@ MISTRAL = (
     "{% for message in messages %}{% if message.role == 'user' %}[INST] {{ message.content }} "
     "[/INST]{% else %}{{ message.content }}</s>{% endif %}{% endfor %}"
 )
-DATED = "{{ strftime_now('%d %b %Y') }}" + CHATML
+DATED = DEFAULT.replace("Be kind.", "It is {{ strftime_now('%d %b %Y') }}.")
 
 
 @pytest.fixture
