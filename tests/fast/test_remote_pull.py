@@ -1,6 +1,7 @@
 """Versions pulled from the Hub. The far side is the tests' own Hub (tests/hub); the client is
 huggingface_hub as it is."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -13,10 +14,12 @@ from huggingface_hub import close_session
 
 from llmops.errors import BadInput, Failed, NotFound
 from llmops.registry.evidence import Evidence, EvidenceLog
+from llmops.registry.integrity import seal_of
 from llmops.registry.remote.pull import Pulled, pull
 from llmops.registry.remote.push import push
 from llmops.registry.store import Registry
 from llmops.spec.settings import HubSettings, Settings
+from llmops.store.digest import sha256_tree
 from tests.conftest import ROOT
 from tests.fast.remote_machines import ID, add, add_base, machine
 from tests.hub.server import Hub
@@ -109,13 +112,12 @@ def test_what_is_damaged_on_its_way_is_thrown_away(
 def edit(hub: Hub, **changes: Any) -> None:
     """Somebody changes the manifest of v1."""
     repo = hub.repo(ID)
-    manifest = json.loads(repo.file("v1", "manifest.json").content)
-    repo.tags["v1"] = repo.add({"manifest.json": json.dumps(manifest | changes).encode()})
+    manifest = json.loads(repo.file("v1", "manifest.json").content) | changes
+    manifest = manifest | {"seal": seal_of(manifest)} | changes
+    repo.tags["v1"] = repo.add({"manifest.json": json.dumps(manifest).encode()})
 
 
 def with_digest(files: dict[str, str]) -> dict[str, Any]:
-    from llmops.store.digest import sha256_tree
-
     return {"files": files, "digest": sha256_tree(files)}
 
 
@@ -132,12 +134,20 @@ def test_no_name_from_there_leads_out_of_the_version(
     assert not here.names()
 
 
-@pytest.mark.parametrize("changes", [{"digest": "0" * 64}, {"name": "other"}, {"number": 2}])
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"digest": "0" * 64}, "the manifest of town:v1 is not as it was registered"),
+        ({"seal": "0" * 64}, "the manifest of town:v1 is not as it was registered"),
+        ({"name": "other"}, "not that of town:v1, but of other:v1"),
+        ({"number": 2}, "not that of town:v1, but of town:v2"),
+    ],
+)
 def test_a_manifest_that_does_not_fit_is_refused(
-    hub: Hub, pushed: Registry, here: Registry, changes: dict[str, Any]
+    hub: Hub, pushed: Registry, here: Registry, changes: dict[str, Any], said: str
 ) -> None:
     edit(hub, **changes)
-    with pytest.raises(Failed, match="its manifest is not that of town:v1"):
+    with pytest.raises(Failed, match=said):
         take(here)
 
 
@@ -153,8 +163,6 @@ def test_what_no_version_may_hold_is_refused(hub: Hub, pushed: Registry, here: R
 
 
 def sha256(content: bytes) -> str:
-    import hashlib
-
     return hashlib.sha256(content).hexdigest()
 
 

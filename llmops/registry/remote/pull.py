@@ -2,6 +2,7 @@
 registered, whole or not at all. With it comes what was measured and said of it; its aliases only
 on demand, as moves of this project's own."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from llmops.errors import BadInput, Failed, NotFound
 from llmops.registry.hub.listing import HubFile
 from llmops.registry.hub.transfer import Blob
 from llmops.registry.index import MANIFEST
+from llmops.registry.integrity import seal_of
 from llmops.registry.manifest import Manifest, VersionId
 from llmops.registry.remote.layout import ALIASES, PULLED, number_of, standing, tag
 from llmops.registry.remote.place import declared
@@ -118,11 +120,18 @@ def _manifest(version: VersionId, text: str, remote: Repository) -> Manifest:
             where=f"{remote.where}@{tag(version.number)}",
             fix="look at its manifest.json; a newer llmops may have written it",
         ) from error
-    if found.id != version or found.digest != sha256_tree(found.files):
+    if found.id != version:
         raise Failed(
-            f"its manifest is not that of {version}, but says {found.id}",
+            f"its manifest is not that of {version}, but of {found.id}",
             where=f"{remote.where}@{tag(version.number)}",
-            fix="name the model as it is called there; otherwise somebody edited the manifest",
+            fix="name the model as it is called there, or another repository: --from ORG/REPO",
+        )
+    sealed = found.seal in (None, seal_of(json.loads(text)))
+    if not sealed or found.digest != sha256_tree(found.files):
+        raise Failed(
+            f"the manifest of {version} is not as it was registered",
+            where=f"{remote.where}@{tag(version.number)}",
+            fix="do not use this repository before you know who changed it",
         )
     return found
 
