@@ -58,8 +58,7 @@ class Aliases:
 
         Raises Failed when the log is damaged other than at its end.
         """
-        found = self._log(name).read(_quoted(alias) if alias else b"")
-        return [move for move in found if alias in (None, move.alias)]
+        return [move for move in self._log(name).read() if alias in (None, move.alias)]
 
     def names(self, name: str, alias: str) -> VersionId | None:
         """What one alias of model `name` names; None for one that never moved."""
@@ -71,10 +70,9 @@ class Aliases:
 
     def rolled_back(self, alias: str, version: VersionId) -> Move | None:
         """The last rollback of `alias` from `version`."""
-        gone = alias, str(version)
-        return self._log(version.name).last(
-            _quoted(str(version)), lambda one: one.rolls_back and (one.alias, one.before) == gone
-        )
+        about = self._log(version.name).newest(f'"{version}"'.encode())
+        gone = (move for move in about if (move.alias, move.before) == (alias, str(version)))
+        return next((move for move in gone if move.rolls_back), None)
 
     @contextmanager
     def held(self, name: str) -> Iterator["Held"]:
@@ -144,13 +142,8 @@ def latest(moves: Iterable[Move]) -> dict[str, Move]:
 
 
 def _last(log: Records[Move], alias: str) -> VersionId | None:
-    move = log.last(_quoted(alias), lambda one: one.alias == alias)
-    return None if move is None else VersionId.parse(move.version)
-
-
-def _quoted(name: str) -> bytes:
-    """As it stands in a line of the log."""
-    return f'"{name}"'.encode()
+    moves = (move for move in log.newest() if move.alias == alias)  # none is passed over unread
+    return next((VersionId.parse(move.version) for move in moves), None)
 
 
 def check_alias(alias: str) -> None:

@@ -63,13 +63,14 @@ class EvidenceLog:
 
         Raises Failed when the log is damaged other than at its end.
         """
-        about = b"" if version is None else f'"{version}"'.encode()
-        found = self._log(name).read(about)
+        log = self._log(name)
+        if version is None:
+            found = log.read()
+        else:
+            about = [*log.newest(f'"{version}"'.encode())]
+            found = [one for one in reversed(about) if one.version == version]
         # What a pull brings was written here after what is newer.
-        return sorted(
-            (one for one in found if version is None or one.version == version),
-            key=lambda one: one.time,
-        )
+        return sorted(found, key=lambda one: one.time)
 
     def _log(self, name: str) -> Records[Evidence]:
         lock = self._paths.lock(f"evidence-{name}")

@@ -5,7 +5,7 @@ the next append, which it would spoil.
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -27,29 +27,36 @@ class Records(Generic[R]):
     def __init__(self, path: Path, lock: Path, kind: type[R], what: str) -> None:
         self._path, self._lock, self._kind, self._what = path, lock, kind, what
 
-    def read(self, having: bytes = b"") -> list[R]:
-        """All of them, oldest first; or those whose line has these bytes. Raises Failed when one
-        is damaged other than at the log's end."""
-        return [self._parsed(number, line) for number, line in self._lines() if having in line]
+    def read(self) -> list[R]:
+        """All of them, oldest first. Raises Failed when the log is damaged other than at its
+        end."""
+        text, start, found = self._text(), 0, []
+        while (end := text.find(b"\n", start)) >= 0:
+            found.append(self._parsed(text, start, end))
+            start = end + 1
+        return found
 
-    def last(self, having: bytes, wanted: Callable[[R], bool]) -> R | None:
-        """The newest that is `wanted`, of those whose line has these bytes: the others are not
-        parsed. Raises as `read`."""
-        lines = reversed(self._lines())
-        found = (self._parsed(number, line) for number, line in lines if having in line)
-        return next((record for record in found if wanted(record)), None)
+    def newest(self, having: bytes = b"") -> Iterator[R]:
+        """The newest first, those whose line has these bytes: the others are not parsed, nor any
+        that nobody asks for. Raises as `read`."""
+        text = self._text()
+        before = text.rfind(b"\n")
+        while before >= 0 and (at := text.rfind(having, 0, before)) >= 0:
+            start = text.rfind(b"\n", 0, at) + 1
+            yield self._parsed(text, start, text.find(b"\n", at))
+            before = start - 1
 
-    def _lines(self) -> list[tuple[int, bytes]]:
-        """By their numbers. What follows the last newline is none."""
+    def _text(self) -> bytes:
         try:
-            return [*enumerate(self._path.read_bytes().split(b"\n")[:-1], start=1)]
+            return self._path.read_bytes()
         except FileNotFoundError:
-            return []
+            return b""
 
-    def _parsed(self, number: int, line: bytes) -> R:
+    def _parsed(self, text: bytes, start: int, end: int) -> R:
         try:
-            return self._kind.model_validate_json(line)
+            return self._kind.model_validate_json(text[start:end])
         except ValidationError as error:
+            number = text.count(b"\n", 0, start) + 1
             raise Failed(
                 f"the record of the {self._what} is damaged",
                 where=f"{display(self._path)}:{number}",

@@ -32,3 +32,12 @@ def test_evidence_damaged_elsewhere_is_told_with_its_line(tmp_path: Path) -> Non
     with pytest.raises(Failed, match="record of the evidence is damaged") as caught:
         log.of("town")
     assert caught.value.where.endswith("evidence.jsonl:1")
+
+
+def test_the_newest_about_one_version_are_read_without_the_others(tmp_path: Path) -> None:
+    log, file = EvidenceLog(ProjectPaths(tmp_path)), ProjectPaths(tmp_path).evidence("town")
+    for name in "abc":
+        log.add(piece(name).model_copy(update={"version": f"town:v{'acb'.index(name) % 2 + 1}"}))
+    file.write_bytes(b"garbage\n" + file.read_bytes() + b'{"id": "town:v1')
+    assert [one.id for one in log.of("town", "town:v1")] == ["a", "b"]
+    assert log.of("town", "town:v3") == []

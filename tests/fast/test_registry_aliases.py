@@ -73,6 +73,21 @@ def test_damage_elsewhere_is_an_error_with_its_line(paths: ProjectPaths) -> None
     assert caught.value.where.endswith("aliases.jsonl:1")
 
 
+def test_where_an_alias_stands_is_read_from_the_end(paths: ProjectPaths) -> None:
+    aliases = Aliases(paths)
+    for alias, version in (("production", V1), ("candidate", V2)):
+        aliases.move(alias, version, why="", by="")
+    assert [aliases.names("town", one) for one in ("production", "candidate", "x")] == [
+        V1,
+        V2,
+        None,
+    ]
+    with paths.aliases("town").open("a") as file:
+        file.write("a move that cannot be read\n")
+    with pytest.raises(Failed, match="damaged"):
+        aliases.names("town", "production")
+
+
 @pytest.mark.parametrize("alias", ["v3", "V3", "a b", "", "a:b"])
 def test_names_that_no_alias_can_have(paths: ProjectPaths, alias: str) -> None:
     with pytest.raises(BadInput, match="cannot be an alias"):
