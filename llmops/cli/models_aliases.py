@@ -103,6 +103,9 @@ def alias_(
 def history(
     name: str,
     alias: Annotated[str | None, typer.Option(help="Of this alias only.")] = None,
+    hub: Annotated[
+        bool, typer.Option("--hub", help="Of all machines that push, as last seen on the Hub.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Show every move of a model's aliases, oldest first: who, when, from, to, on what evidence.
@@ -112,7 +115,7 @@ def history(
     from llmops.cli.output import note, print_json, print_table
     from llmops.registry.past import COLUMNS, moves, row
 
-    found = moves(name, alias, opened_registry())
+    found = moves(name, alias, opened_registry(), hub=hub)
     if json:
         print_json(found)
     elif found:

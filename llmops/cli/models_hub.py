@@ -21,7 +21,7 @@ def push(
         str | None, typer.Option(metavar="ORG/REPO", help="Default: as llmops.toml declares it.")
     ] = None,
     public: Annotated[
-        bool, typer.Option("--public", help="Everyone may read it; else it is private.")
+        bool, typer.Option("--public", help="A repository that it makes is public; else private.")
     ] = False,
     all_: Annotated[bool, typer.Option("--all", help="All versions of NAME.")] = False,
     later: Annotated[

@@ -14,16 +14,20 @@ from llmops.registry.aliases import Move
 from llmops.registry.deletion import tombstone
 from llmops.registry.evidence import Evidence, EvidenceLog
 from llmops.registry.manifest import Manifest, VersionId
+from llmops.registry.remote.seen import moves_there
 from llmops.registry.store import Registry
 
 COLUMNS = ("time", "alias", "from", "to", "why", "evidence", "by")
 _MADE_OF = {"digest", "kind", "stage", "base", "base_digest", "lineage"}
 
 
-def moves(name: str, alias: str | None, registry: Registry) -> list[dict[str, Any]]:
+def moves(
+    name: str, alias: str | None, registry: Registry, *, hub: bool = False
+) -> list[dict[str, Any]]:
     """The moves of a model's aliases, or of one, oldest first, each with the pieces of evidence
-    that it stood on. Raises BadInput when there is no such model or alias."""
-    history = registry.history(name)
+    that it stood on. hub: of all machines that push, as they were seen last. Raises BadInput when
+    there is no such model or alias."""
+    history = moves_there(name, registry.paths) if hub else registry.history(name)
     if alias is not None:
         _known(name, alias, history)
     pieces = _pieces(name, registry) if any(move.evidence for move in history) else {}

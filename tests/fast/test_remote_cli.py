@@ -67,6 +67,8 @@ def test_a_pull_says_what_it_is_called_there(models: Models, project: Path, hub:
         result = models("pull", "town@production", "--from", ID)
         assert result.stdout == "town:v2 is here\n"
         assert "calls it production" in result.stderr
+        there = json.loads(models("history", "town", "--hub", "--json").stdout)
+        assert [(move["alias"], move["version"]) for move in there] == [("production", "town:v2")]
         models("pull", "town", "--aliases")  # from where it came before
     assert machine(other).aliases("town") == {"production": 2}
 

@@ -64,7 +64,8 @@ def pull(
     remote = Repository(repository, say)
     look = remote.look()
     tree = remote.tree(look.head)
-    stands = standing(remote.small_file(ALIASES, look.head, tree))
+    log = remote.small_file(ALIASES, look.head, tree)
+    stands = standing(log)
     number = _number(name, part, look, stands, remote)
     commit = look.tags[tag(number)]
     files = remote.tree(commit)
@@ -78,7 +79,7 @@ def pull(
     named = sorted(alias for alias, of in stands.items() if of == str(version.id))
     for alias in named if aliases else ():
         registry.move(name, alias, number, why=f"as in {repository}", by=f"{PULLED}{repository}")
-    remember(Seen.of(repository, look, stands), name, registry.paths)
+    remember(Seen.of(repository, look, log), name, registry.paths)
     return Pulled(str(version.id), new, named)
 
 

@@ -69,9 +69,9 @@ def push(
     remote = Repository(repository, say)
     _open(remote, public)
     new = _version(version, remote, registry)
-    aliases, look = _records(version.name, remote, registry)
-    remember(Seen.of(repository, look, aliases), version.name, registry.paths)
-    return Pushed(str(version.id), repository, new, aliases)
+    log, look = _records(version.name, remote, registry)
+    remember(Seen.of(repository, look, log), version.name, registry.paths)
+    return Pushed(str(version.id), repository, new, standing(log))
 
 
 def _open(remote: Repository, public: bool) -> None:
@@ -183,8 +183,8 @@ def _differing(version: Manifest, folder: Path, tree: Tree) -> list[str]:
     ]
 
 
-def _records(name: str, remote: Repository, registry: Registry) -> tuple[dict[str, str], Look]:
-    """Bring the records of both sides together on main; where the aliases stand, and the look."""
+def _records(name: str, remote: Repository, registry: Registry) -> tuple[str, Look]:
+    """Bring the records of both sides together on main; the moves of aliases, and the look."""
     logs = records(name, registry.paths)
     for _ in range(TURNS):
         look = remote.look()
@@ -194,11 +194,10 @@ def _records(name: str, remote: Repository, registry: Registry) -> tuple[dict[st
             path: merged(there[path].splitlines(), lines_of(log), where=remote.where)
             for path, log in logs.items()
         }
-        aliases = standing(now[ALIASES])
-        now[CARD] = with_aliases(there[CARD], aliases)
+        now[CARD] = with_aliases(there[CARD], standing(now[ALIASES]))
         add = {path: text.encode() for path, text in now.items() if text != there[path]}
         if not add:
-            return aliases, look
+            return now[ALIASES], look
         try:
             remote.commit(f"Records of {name}", look.head, add=add)
         except Conflict:

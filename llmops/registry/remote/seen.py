@@ -1,11 +1,14 @@
 """What was seen of a model's repository when it was last asked: `remote.json` beside its versions.
 It tells where copies lie while the Hub is away; the repository itself stays the truth."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from pydantic import Field, ValidationError
 
+from llmops.errors import BadInput
+from llmops.registry.aliases import Move
 from llmops.registry.manifest import VersionId
 from llmops.registry.remote.layout import number_of, tag
 from llmops.registry.remote.repository import Look
@@ -15,23 +18,30 @@ from llmops.store.paths import ProjectPaths
 
 
 class Seen(Spec):
-    """repository: ORG/NAME; versions: commits by number; aliases: NAME:vN by alias, as they stand
-    there."""
+    """repository: ORG/NAME; versions: commits by number; moves: of aliases, by all machines, of
+    those that this llmops can read."""
 
     repository: str
     time: str = Field(description="ISO 8601, UTC")
     versions: dict[int, str]
-    aliases: dict[str, str]
+    moves: list[Move]
 
     @classmethod
-    def of(cls, repository: str, look: Look, aliases: Mapping[str, str]) -> "Seen":
+    def of(cls, repository: str, look: Look, log: str) -> "Seen":
+        """log: of the aliases there."""
         numbers = {number_of(name): commit for name, commit in look.tags.items()}
         return cls(
             repository=repository,
             time=datetime.now(UTC).isoformat(timespec="milliseconds"),
             versions={number: commit for number, commit in numbers.items() if number},
-            aliases=dict(aliases),
+            moves=[*_moves(log)],
         )
+
+
+def _moves(log: str) -> Iterator[Move]:
+    for line in log.splitlines():
+        with suppress(ValidationError):
+            yield Move.model_validate_json(line)
 
 
 def remember(seen: Seen, name: str, paths: ProjectPaths) -> None:
@@ -44,6 +54,17 @@ def seen(name: str, paths: ProjectPaths) -> Seen | None:
         return Seen.model_validate_json(paths.remote(name).read_bytes())
     except (FileNotFoundError, ValidationError):
         return None
+
+
+def moves_there(name: str, paths: ProjectPaths) -> list[Move]:
+    """Raises BadInput for a model that was neither pushed nor pulled here."""
+    known = seen(name, paths)
+    if known is None:
+        raise BadInput(
+            f"`{name}` was neither pushed nor pulled here",
+            fix=f"`llmops models push {name}` or `pull`",
+        )
+    return known.moves
 
 
 def copy_of(version: VersionId, paths: ProjectPaths) -> str | None:
