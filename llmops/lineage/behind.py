@@ -103,7 +103,7 @@ def _add_groups(
     groups = known.group_by("by").agg(
         count=pl.col("key").n_unique(),
         erased=pl.col("key").filter(pl.col("redacted").is_not_null()).n_unique(),
-        builders=pl.col("builder").unique().sort(),
+        builders=pl.struct("builder", "key").unique().struct.field("builder").value_counts(),
         ids=pl.col("id").unique().sort() if full else pl.lit(None),
     )
     for by, count, erased, builders, ids in groups.sort("by", nulls_last=True).iter_rows():
@@ -122,5 +122,6 @@ def _add_groups(
                 "ids": ids if full else None,
             },
         )
-        for one in builders:
-            graph.edge(node, _pairs(snapshot, one), source.relation)
+        for one in sorted(builders, key=lambda one: str(one["builder"])):
+            pairs = _pairs(snapshot, one["builder"])
+            graph.edge(node, pairs, source.relation, count=one["count"])

@@ -135,7 +135,10 @@ def _head(node: Node) -> str:
 def _told(node: Node, edge: Edge) -> str:
     """A node in a line about another."""
     more = _detail(node, edge)
-    return node.label + _figures(edge) + (f"  {more}" if more else "") + _mark(node)
+    label, some, whole = node.label, edge.facts.get("count"), node.facts.get("count")
+    if some not in (None, whole):
+        label = f"{label.rpartition(': ')[0]}: {some:,} of {whole:,}"
+    return label + _figures(edge) + (f"  {more}" if more else "") + _mark(node)
 
 
 def _detail(node: Node, edge: Edge) -> str:
@@ -144,7 +147,7 @@ def _detail(node: Node, edge: Edge) -> str:
         case "version":
             return f"({facts['stage']})" if "stage" in facts else ""
         case "data":
-            return f"sha256 {facts['sha256'][:12]}"
+            return f"sha256 {facts['sha256'][:12]}" + ("" if node.state else ", unchanged")
         case "run":
             return ", ".join(str(facts[key]) for key in ("outcome", "by") if key in facts)
         case "evidence":

@@ -53,8 +53,8 @@ def leads(node: Found) -> str:
 
 
 def name_of(node: Found) -> str:
-    """Short enough for a box: a file by its last name."""
-    label = str(node["label"])
+    """Short enough for a box: a file by its last name, without what its kind says."""
+    label = str(node["label"]).removeprefix("answers of ").removeprefix("rows by ")
     return label.rpartition("/")[2] if node["kind"] in ("recipe", "data") else label
 
 
