@@ -23,8 +23,8 @@ from llmops.registry.intake import Progress, copy_files
 from llmops.spec.source import display
 from llmops.store.digest import sha256_tree
 
-_BLOCK = 1 << 24
-"""Figures of a weight that are worked on at once."""
+_BLOCK = 1 << 16
+"""Figures of a weight that are worked on at once: what fits into a processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -125,8 +125,9 @@ def _add(stored: Stored, module: str, factors: Factors, transposed: bool) -> tup
                 fix="make the base again in bfloat16 or float32, and the adapter on that",
             )
         weight[rows] = after
-        added += float(np.square(delta, dtype=np.float64).sum())
-        lost += float(np.square(delta - kept, dtype=np.float64).sum())
+        added += float(np.vdot(delta, delta))
+        delta -= kept
+        lost += float(np.vdot(delta, delta))
     weight.flush()  # type: ignore[attr-defined]
     return added, lost
 
