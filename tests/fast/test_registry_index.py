@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from llmops.store.paths import ProjectPaths
 from tests.fast.models_on_disk import write_full
 
 MANY = 40
-PAST, FUTURE = 10**9, time.time_ns() + 10**13
+PAST, FUTURE = 10**9, 4 * 10**18
 
 
 @pytest.fixture
