@@ -2,8 +2,8 @@
 
 Runs pipelines/town.yaml until it has come to its end twice: the model is made, simulated users
 rate it, pairs are built, a candidate is trained, examined, tried and released, and then again.
-Prints what came of it and writes one HTML page. Started again after it was killed, it goes on
-from there. Run from the project's root.
+Prints what came of it and writes one HTML page, and one with the lineage of the last version.
+Started again after it was killed, it goes on from there. Run from the project's root.
 
     python -m demo.town [--rounds N] [--report FILE]
 """
@@ -16,6 +16,9 @@ from pathlib import Path
 from demo.report import html, print_table
 from demo.rounds import finished, read_story
 from llmops.errors import BadInput, Failed, LlmopsError
+from llmops.lineage.of_version import of_version
+from llmops.lineage.project import Project
+from llmops.report.lineage import lineage_page
 from llmops.runner.progress import reporter
 from llmops.runner.record import RunRecord, list_runs
 from llmops.runner.resume import GOES_ON
@@ -41,6 +44,8 @@ def main() -> int:
             turn(options.rounds)
             story = read_story(Context(load_settings()), PIPELINE)
             write_text(options.report, html(story))
+            last = [one.version for one in story.rounds][-1:]
+            pages = [options.report, *(write_lineage(one, options.report) for one in last)]
     except LlmopsError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -48,8 +53,17 @@ def main() -> int:
         print("interrupted; `make demo` goes on from there", file=sys.stderr)
         return 130
     print_table(story)
-    print(f"{time.monotonic() - began:.0f} s. The report: {options.report}")
+    print(f"{time.monotonic() - began:.0f} s. The report: {', '.join(map(str, pages))}")
     return 0
+
+
+def write_lineage(version: str, beside: Path) -> Path:
+    """The page of a version's lineage, where the report lies; as `llmops lineage --html`."""
+    with Project(load_settings()) as project:
+        graph = of_version(version, project)
+    page = beside.with_name(f"{beside.stem}-lineage.html")
+    write_text(page, lineage_page(graph.record(), version))
+    return page
 
 
 def turn(rounds: int) -> None:
