@@ -30,13 +30,10 @@ def promote(
 
     Example: llmops models promote town:v3 production
     """
-    from llmops.registry.evidence import EvidenceLog
     from llmops.registry.promotion import promote
 
     registry = opened_registry()
-    log = EvidenceLog(registry.paths)
-    by = name_of_person()
-    move = promote(version, alias, registry, log, override=override, why=why, by=by)
+    move = promote(version, alias, registry, override=override, why=why, by=name_of_person())
     _print_move(move, version, alias, registry)
 
 

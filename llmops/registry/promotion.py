@@ -27,7 +27,6 @@ def promote(
     version: str,
     alias: str,
     registry: Registry,
-    evidence: EvidenceLog,
     *,
     override: str | None = None,
     why: str = "",
@@ -49,13 +48,15 @@ def promote(
     check_whole(target, registry)
     policy = policy_of(target.name, alias, registry)
     with registry.alias_log.held(target.name) as held:
+        if held.current(alias) == target.id:  # another was as quick
+            return None
         stands = stands_on(target, alias, registry, policy)
         on = list(stands.pieces)
         if stands.missing:
             if override is None:
                 raise _refused(target, alias, stands.missing, policy)
             on = [_override(target, alias, stands.missing, why=override, by=by)]
-            evidence.add(on[0])
+            EvidenceLog(registry.paths).add(on[0])
         reasons = [why] if stands.missing else [why, override or ""]
         reasons += [_told(piece) for piece in on]
         reason = "; ".join(part for part in reasons if part)
@@ -104,6 +105,7 @@ def _refused(
 ) -> GateRefused:
     wanted = policy.needs if policy else ["evaluation"]
     ways = [_WAYS[need] for need in wanted if need in _WAYS]
+    ways = ways or [f"see `llmops models evidence {target.id}`"]
     return GateRefused(
         f"{target.id} does not become {alias}: {'; '.join(missing)}",
         fix=f"{' and '.join(ways)}, or move it all the same: --override REASON",

@@ -16,7 +16,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from llmops.errors import Failed, NotFound
+from llmops.registry.aliases import Aliases
+from llmops.registry.evidence import EvidenceLog
 from llmops.registry.manifest import Draft
+from llmops.registry.promotion import promote
 from llmops.registry.store import Registry
 from llmops.spec.settings import Settings
 from llmops.storage.deletion import delete
@@ -143,6 +146,24 @@ def test_a_kill_at_any_change_of_a_deletion_leaves_the_version_whole_or_gone(
         folder = ProjectPaths(project).version("town", 1)
         assert [path.name for path in folder.iterdir()] == ["deleted.json"]
     assert seen == {0, 1}
+
+
+def promote_all_the_same(project: Path) -> None:
+    promote("town:v1", "candidate", Registry(ProjectPaths(project)), override="hurry", by="ann")
+
+
+def test_a_kill_at_any_change_of_an_override_leaves_no_move_without_its_reason(
+    tmp_path: Path,
+) -> None:
+    moved = set()
+    for project, status in sweep(tmp_path, CHANGES, kill, promote_all_the_same):
+        assert status in (-signal.SIGKILL, DONE)
+        paths = ProjectPaths(project)
+        moved.add(len(Aliases(paths).history("town")))
+        promote_all_the_same(project)
+        (move,) = Aliases(paths).history("town")
+        assert {*move.evidence} <= {piece.id for piece in EvidenceLog(paths).of("town")}
+    assert moved == {0, 1}
 
 
 def test_a_number_that_was_deleted_is_not_given_again(tmp_path: Path) -> None:

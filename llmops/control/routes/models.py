@@ -207,7 +207,6 @@ def promote(
 ) -> dict[str, Any]:
     """409 with the code `gate_refused` when the evidence that the alias asks for has not passed, or
     there is none. `override` needs the scope of that name."""
-    from llmops.registry.evidence import EvidenceLog
     from llmops.registry.promotion import promote
 
     if asked.override:
@@ -216,7 +215,6 @@ def promote(
         _version(name, asked.version),
         asked.alias,
         project.registry,
-        EvidenceLog(project.paths),
         override=asked.why if asked.override else None,
         why="" if asked.override else asked.why,
         by=caller.by,
