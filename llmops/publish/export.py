@@ -81,14 +81,15 @@ def _written(
     """Fill the folder. Returns warnings."""
     own = files.adapter or files.directory
     name = str(manifest.id)
+    alone = [f"it is an adapter: its base, {manifest.base}, is exported by itself"]
     if form == "safetensors":
         copy_files(own, model_files(own, manifest.kind), folder, None)
-        return []
+        return alone if files.adapter else []
     model = folder / "model.gguf"
     if files.adapter is not None:
         write_adapter(files, folder / "adapter.gguf", name)
         if form == "gguf":
-            return [f"it is an adapter: its base, {manifest.base}, is exported by itself"]
+            return alone
         model = folder / "base.gguf"
     if source is None:
         write_model(files.directory, model, manifest.base or name, kind)

@@ -60,7 +60,7 @@ def merge_version(
     base = before.files.directory
     name = _named(to, before)
     size = sum((base / file).stat().st_size for file in model_files(base, "full"))
-    _check_disk(registry, 2 * size)
+    check_disk(registry, 2 * size)
     with _making(registry) as folder:
         assert before.base_digest is not None
         made = merge(before.files, before.base_digest, folder, progress)
@@ -176,8 +176,9 @@ def _making(registry: Registry) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _check_disk(registry: Registry, need: int) -> None:
-    """What is made is copied into the registry: for a moment it is there twice."""
+def check_disk(registry: Registry, need: int) -> None:
+    """Raises Failed when fewer than `need` bytes are free. What is made is copied into the
+    registry: for a moment it is there twice."""
     free = shutil.disk_usage(registry.paths.models).free
     if need > free:
         raise Failed(

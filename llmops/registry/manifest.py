@@ -91,7 +91,7 @@ class Lineage(Spec):
     attempt: int | None = None
     recipe: str | None = Field(None, description="the recipe's file, relative to the project")
     resolved: dict[str, Any] = Field(default_factory=dict, description="the recipe as it ran")
-    parent: str | None = Field(None, description="the version it was trained from")
+    parent: str | None = Field(None, description="the version it was trained from or made of")
     data: list[DataUsed] = Field(default_factory=list)
     preferences: list[SnapshotUsed] = Field(default_factory=list)
     packages: dict[str, str] = Field(
@@ -113,7 +113,7 @@ class Draft(Spec):
 
     name: Name
     kind: Literal["full", "adapter"]
-    stage: str = Field(description="base, cpt, sft, dpo, kto, rm or import")
+    stage: str = Field(description="base, cpt, sft, dpo, kto, rm, import, merge or compress")
     base: str | None = None
     base_digest: str | None = None
     lora_rank: int | None = None

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from llmops.errors import BadInput, Failed, GateRefused
-from llmops.publish.making import compress_version, merge_version
+from llmops.publish.making import check_disk, compress_version, merge_version
 from llmops.registry.evidence import Evidence, EvidenceLog
 from llmops.registry.manifest import Draft
 from llmops.registry.store import Registry
@@ -63,6 +63,11 @@ def test_what_was_made_has_no_evidence_of_its_own(registry: Registry) -> None:
 def test_a_full_version_has_nothing_to_merge(registry: Registry) -> None:
     with pytest.raises(BadInput, match="town-base:v1 is a full model"):
         merge_version("town-base:v1", registry, environment=None)
+
+
+def test_a_disk_too_small_is_told_before_anything_is_written(registry: Registry) -> None:
+    with pytest.raises(Failed, match=r"merging needs about 4611686\.0 TB of disk"):
+        check_disk(registry, 1 << 62)
 
 
 def test_a_damaged_adapter_is_not_merged(registry: Registry, project: Path) -> None:
