@@ -16,7 +16,9 @@ from typing import Literal
 from llmops.environments import machine
 from llmops.environments.machine import size_text
 from llmops.errors import BadInput, LlmopsError
+from llmops.spec.policy import EVERY
 from llmops.spec.settings import ENGINES, FILE, Settings, load_settings
+from llmops.spec.suggest import did_you_mean
 from llmops.store.cache_paths import CachePaths
 from llmops.store.paths import ProjectPaths
 
@@ -57,6 +59,7 @@ def diagnose(start: Path | None = None) -> Iterator[Finding]:
     for engine in ENGINES:
         yield from engine_findings(engine, settings)
     yield from registry(settings.root)
+    yield from policies(settings)
 
 
 def python_version(version: tuple[int, ...]) -> Finding:
@@ -175,6 +178,16 @@ def registry(root: Path) -> Iterator[Finding]:
         if intact == len(versions):
             counted = "1 version" if intact == 1 else f"{intact} versions"
             yield Finding("registry", "ok", f"{name}: {counted}, every file intact")
+
+
+def policies(settings: Settings) -> Iterator[Finding]:
+    """What is declared of a model that is not here protects none."""
+    from llmops.registry.store import Registry
+
+    known = Registry(ProjectPaths(settings.root)).names()
+    for name in settings.aliases.keys() - {EVERY, *known}:
+        what = f"[aliases.{name}]: there is no model `{name}` yet"
+        yield Finding(FILE, "warn", what, did_you_mean(name, known) or "correct the name")
 
 
 def _missing(check: str, engine: str, needs: int, free: int) -> Finding:

@@ -12,6 +12,7 @@ from llmops.environments import doctor, machine
 from llmops.environments.doctor import Finding, diagnose
 from llmops.registry.manifest import Draft
 from llmops.registry.store import Registry
+from llmops.spec.settings import load_settings
 from llmops.store.paths import ProjectPaths
 from tests.fast.models_on_disk import write_full
 
@@ -140,6 +141,16 @@ def test_damaged_version_is_an_error(start: Path) -> None:
     file.chmod(0o644)
     file.write_bytes(b"other")
     assert found(start, "registry").level == "error"
+
+
+def test_what_is_declared_of_a_model_that_is_not_here_is_a_warning(start: Path) -> None:
+    Registry(ProjectPaths(start)).add(
+        Draft(name="town", kind="full", stage="sft"), write_full(start / "source")
+    )
+    every, typo = ('[aliases."*"]\nbest.needs = []\n', "[aliases.twon]\nbest.needs = []\n")
+    (start / "llmops.toml").write_text(every + typo)
+    (finding,) = doctor.policies(load_settings(start))
+    assert (finding.level, finding.fix) == ("warn", "did you mean `town`?")
 
 
 def test_command_prints_json_and_exits_with_the_worst(start: Path) -> None:
