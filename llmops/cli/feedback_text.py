@@ -196,9 +196,15 @@ def forgotten_lines(done: "Forgotten") -> list[str]:
         lines.append(f"snapshot   {one.id}: {one.rows} rows erased")
         lines += [f"version    {name} trained on them: train again" for name in one.versions]
     lines += [f"version    {name} shows such a text in its golden prompts" for name in done.golden]
+    if done.golden or any(one.versions for one in done.snapshots):
+        lines.append("           `llmops models delete` removes a version that nothing needs")
     lines += [f"journal    {file}: {why}" for file, why in done.segments.items()]
     lines += [f"file       {file} names answers of this user: edit it" for file in done.files]
-    lines.append("remote     no copies elsewhere are known; exports and backups are your own")
+    lines += [
+        f"remote     {name} is at {place}: remove it there" for name, place in done.remote.items()
+    ]
+    known = "no other copies" if done.remote else "no copies"
+    lines.append(f"remote     {known} elsewhere are known; exports and backups are your own")
     if not done.purged:
         lines.append("database   a reader keeps the old texts in its log: do it again later")
     return lines

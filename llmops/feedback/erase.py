@@ -35,6 +35,8 @@ from llmops.feedback.redaction import (
     redact_inferences,
 )
 from llmops.feedback.rows import loaded
+from llmops.registry.manifest import VersionId
+from llmops.registry.remote.seen import copy_of
 from llmops.registry.store import Registry
 from llmops.spec.source import display
 from llmops.store.database import reading, writing
@@ -75,7 +77,8 @@ class Forgotten:
     erased now; known: all rows that were found. snapshots: those that lost rows, now or when this
     was done before. golden: versions with golden prompts that hold the user's texts. segments:
     files of the journal that still hold records, and why. files: suites and reports that name the
-    user's answers. purged: whether the database's files lost the texts already."""
+    user's answers. remote: where a version of these lay on the Hub when it was last asked. purged:
+    whether the database's files lost the texts already."""
 
     user: str
     tombstone: str
@@ -86,6 +89,7 @@ class Forgotten:
     golden: list[str]
     segments: dict[str, str]
     files: list[str]
+    remote: dict[str, str]
     purged: bool
 
     def record(self) -> dict[str, Any]:
@@ -120,16 +124,19 @@ def forget(
         tombstone = _tombstone(connection, hashed, now, (answers, events), digest, golden)
     purged = purge(database)
     ids = {*found.inferences, *found.events}
+    snapshots = _erase_rows(database, hashed, tombstone, ids, eraser) if ids else []
+    shown, registry = _all_golden(database, hashed), Registry(paths)
     return Forgotten(
         user=hashed,
         tombstone=tombstone,
         inferences=answers,
         events=events,
         known=len(ids),
-        snapshots=_erase_rows(database, hashed, tombstone, ids, eraser) if ids else [],
-        golden=_all_golden(database, hashed),
+        snapshots=snapshots,
+        golden=[one for one in shown if registry.known(one) is not None],
         segments=_segments(paths, hashed, set(found.inferences)),
         files=_naming(paths, set(found.inferences)),
+        remote=_remote({*shown, *(name for one in snapshots for name in one.versions)}, paths),
         purged=purged,
     )
 
@@ -223,6 +230,11 @@ def _all_golden(database: sa.Engine, user: str) -> list[str]:
             sa.select(tombstones.c.detail).where(tombstones.c.user == user)
         )
         return sorted({version for text in details for version in orjson.loads(text)["golden"]})
+
+
+def _remote(versions: set[str], paths: ProjectPaths) -> dict[str, str]:
+    places = {one: copy_of(VersionId.parse(one), paths) for one in sorted(versions)}
+    return {version: place for version, place in places.items() if place}
 
 
 def _segments(paths: ProjectPaths, user: str, ids: set[str]) -> dict[str, str]:

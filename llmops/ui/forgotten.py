@@ -51,6 +51,9 @@ def _left(found: Mapping[str, Any]) -> Html | None:
     rows: list[Html] = []
     if found.get("golden"):
         rows.append(joined("Golden prompts hold the user's texts: ", _versions(found["golden"])))
+    for version, place in (found.get("remote") or {}).items():
+        at = tag("span", place, class_="ll-mono")
+        rows.append(joined(to_version(version), " is on the Hub, too: remove it there: ", at))
     for file, why in (found.get("segments") or {}).items():
         rows.append(joined(tag("span", file, class_="ll-mono"), f": {why}"))
     for file in found.get("files") or []:

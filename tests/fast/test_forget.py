@@ -24,8 +24,10 @@ from llmops.preferences.erasure import wipe_copies
 from llmops.preferences.save import save
 from llmops.preferences.snapshot import find_snapshot
 from llmops.registry.manifest import DataUsed, Draft, Golden, Lineage
+from llmops.registry.remote.seen import Seen, remember
 from llmops.registry.store import Registry
 from llmops.spec.settings import Settings
+from llmops.storage.deletion import delete
 from llmops.store.database import open_database, reading, writing
 from llmops.store.paths import ProjectPaths
 from llmops.store.run_paths import AttemptPaths
@@ -226,6 +228,24 @@ def test_rows_of_snapshots_go_and_versions_are_named(
         assert f"{ALICE} asks".encode() not in file.read_bytes()
     assert pl.read_parquet(after.pairs).height == 5
     assert after.digest != before.digest
+
+
+def test_a_version_that_learned_from_the_user_can_be_deleted(
+    paths: ProjectPaths, database: sa.Engine
+) -> None:
+    """Where it lies on the Hub is told, also once it is no more here."""
+    said = snapshot_of(paths)
+    register(paths, f"{ALICE} asks 1")
+    write(paths, said.records)
+    there = Seen(repository="acme/town", time="", versions={1: "c0ffee"}, moves=[])
+    remember(there, "town", paths)
+    assert forget_alice(paths, database).remote == {"town:v1": "acme/town@v1"}
+    settings = Settings(root=paths.root, cache=paths.root / "cache")
+    delete("town:v1", Registry(paths), settings, why="", by="")
+    again = forget_alice(paths, database)
+    assert (again.golden, again.remote) == ([], {"town:v1": "acme/town@v1"})
+    left = [path for path in paths.models.rglob("*") if path.is_file()]
+    assert not any(f"{ALICE} asks".encode() in path.read_bytes() for path in left)
 
 
 @pytest.mark.parametrize(("number", "wiped"), [(1, True), (10, False)])
