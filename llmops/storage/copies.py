@@ -9,6 +9,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from llmops.serving.copies import MARK
+from llmops.serving.state import read_state
 from llmops.store.leftovers import remove
 from llmops.store.paths import DeploymentPaths, ProjectPaths
 
@@ -19,7 +20,8 @@ def unloaded(project: ProjectPaths, version: str | None = None) -> list[Path]:
 
 
 def discard(project: ProjectPaths, version: str | None = None) -> int:
-    """Remove them; the bytes. None may be served meanwhile."""
+    """Remove them; the bytes. No deployment whose copies go can be started meanwhile, and none is
+    touched that is about to be served."""
     freed = 0
     for one in _deployments(project):
         with contextlib.suppress(Timeout), FileLock(one.lock, timeout=0):
@@ -31,9 +33,7 @@ def _deployments(project: ProjectPaths) -> Iterator[DeploymentPaths]:
     """Those with copies that nobody serves now."""
     for folder in sorted(project.serving.glob("*/copies")):
         paths = DeploymentPaths(folder.parent)
-        with contextlib.suppress(Timeout):
-            with FileLock(paths.lock, timeout=0):
-                pass
+        if read_state(paths) is None:
             yield paths
 
 

@@ -65,7 +65,7 @@ def collect(
             continue
         gone.append(one)
     discard(registry.paths)
-    return gone
+    return [one for one in gone if one.what != _COPY or not one.path.exists()]
 
 
 def _old(registry: Registry, settings: Settings, keep: int) -> Iterator[Garbage]:

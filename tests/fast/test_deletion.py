@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from typer.testing import CliRunner, Result
 
 from llmops.cli.models import app
@@ -203,14 +204,15 @@ def test_versions_go_by_themselves_never(registry: Registry, models: Models) -> 
 
 
 def test_copies_go_that_no_backend_loads(registry: Registry, models: Models) -> None:
-    copy = write_full(registry.paths.deployment("town").copies / "town-v1-abc")
+    deployment = registry.paths.deployment("town")
+    copy = write_full(deployment.copies / "town-v1-abc")
     serve(registry.root)
-    from filelock import FileLock
-
-    with FileLock(registry.paths.deployment("town").lock):
+    assert json.loads(models("gc", "--json").stdout)["items"] == []
+    deployment.state.unlink()
+    with FileLock(deployment.lock):  # of a supervisor that has yet to say so
         assert json.loads(models("gc", "--json").stdout)["items"] == []
-    found = json.loads(models("gc", "--json").stdout)
-    assert found["bytes"] > 0
+    assert copy.exists()
+    assert json.loads(models("gc", "--json").stdout)["bytes"] > 0
     assert not copy.exists()
 
 
