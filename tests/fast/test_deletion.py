@@ -16,10 +16,12 @@ from llmops.registry.deletion import bury, tombstone
 from llmops.registry.manifest import Draft, Golden, Lineage, VersionId
 from llmops.registry.remote.outbox import Outbox
 from llmops.registry.store import Registry
+from llmops.runner.run_log import RunLog
 from llmops.serving.state import BackendState
 from llmops.serving.wanted import ask
 from llmops.spec.settings import load_settings
 from llmops.storage.deletion import delete
+from llmops.store.atomic import write_json
 from llmops.store.paths import ProjectPaths
 from tests.fast.job_queue import Queue
 from tests.fast.models_on_disk import write_adapter, write_full
@@ -124,7 +126,16 @@ def test_what_a_deployment_declares_stays(registry: Registry) -> None:
     assert "serving/town.yaml:3: variants.only.model names it" in refused(registry, "town:v3")
 
 
-def test_what_a_queued_or_waiting_run_uses_stays(queue: Queue) -> None:
+def test_what_a_run_uses_stays_until_it_has_ended(registry: Registry) -> None:
+    run = RunLog.begin(registry.paths, "sft", "sft.yaml", [], [])
+    pinned = {"inputs": {"base": {"id": "town:v3", "digest": "0"}, "data": {"pending": "x"}}}
+    write_json(run.paths.plan, {"stages": [{"output": None, **pinned}]})
+    assert f"the run {run.record.id} uses it" in refused(registry, "town:v3")
+    run.end("failed")
+    assert gone(registry, "town:v3")
+
+
+def test_what_a_queued_run_reads_stays(queue: Queue) -> None:
     run = queue.ask().id
     assert f"the queued run {run} reads it" in refused(queue.registry, "town:v3")
 
