@@ -7,7 +7,7 @@ from llmops.lineage.behind import add_behind
 from llmops.lineage.graph import Graph
 from llmops.lineage.project import Project
 from llmops.lineage.recipe import changes_of
-from llmops.lineage.versions import Origin, snapshot_of
+from llmops.lineage.versions import Origin, parent_relation, snapshot_of
 from llmops.preferences.snapshot import HOLDOUT, TRAIN, Snapshot, find_snapshot
 from llmops.registry.manifest import DataUsed, Manifest
 from llmops.runner.record import read_run
@@ -73,7 +73,7 @@ class Sources:
         """The ids of what it was trained from and of its base, joined to it."""
         here, found = str(manifest.id), []
         steps = (
-            (manifest.lineage.parent, "trained from", None),
+            (manifest.lineage.parent, parent_relation(manifest.stage), None),
             (manifest.base, "base", manifest.base_digest),
         )
         for id, relation, digest in steps:

@@ -17,7 +17,7 @@ class Standing:
     """Of a project's versions, read once."""
 
     def __init__(self, registry: Registry) -> None:
-        self._moves = cache(registry.alias_log.history)
+        self._spans = cache(lambda name: _spans(registry.alias_log.history(name)))
         self._states = running(registry.paths.serving)
         self._seen = cache(lambda name: seen(name, registry.paths))
 
@@ -43,7 +43,7 @@ class Standing:
             graph.edge(version, node, "on the Hub as")
 
     def _aliases(self, graph: Graph, version: str, name: str, before: bool) -> None:
-        for alias, spans in _spans(version, self._moves(name)).items():
+        for alias, spans in self._spans(name).get(version, {}).items():
             if spans[-1][1] is None:
                 relation, facts = "named by", dict[str, Any](since=spans[-1][0])
             elif before:
@@ -53,12 +53,17 @@ class Standing:
             graph.edge(version, graph.node(f"{name}@{alias}", "alias", alias), relation, **facts)
 
 
-def _spans(version: str, moves: Iterable[Move]) -> dict[str, list[tuple[str, str | None]]]:
-    """By alias, from when to when it named the version; None: it does now."""
-    found: dict[str, list[tuple[str, str | None]]] = {}
+Span = tuple[str, str | None]
+"""From when to when an alias named a version; None: it does now."""
+
+
+def _spans(moves: Iterable[Move]) -> dict[str, dict[str, list[Span]]]:
+    """By version and alias, the oldest first."""
+    found: dict[str, dict[str, list[Span]]] = {}
+    stands: dict[str, list[Span]] = {}
     for move in moves:
-        if move.version == version:
-            found.setdefault(move.alias, []).append((move.time, None))
-        elif (spans := found.get(move.alias)) and spans[-1][1] is None:
-            spans[-1] = (spans[-1][0], move.time)
+        if (last := stands.get(move.alias)) is not None:
+            last[-1] = (last[-1][0], move.time)
+        stands[move.alias] = found.setdefault(move.version, {}).setdefault(move.alias, [])
+        stands[move.alias].append((move.time, None))
     return found

@@ -22,7 +22,15 @@ _SHOWN = 20
 _MODELS = ("version", "model")
 _ORDER = (
     *("named by", "was named by", "served by", "loaded by", "on the Hub as", "made by", "recipe"),
-    *("imported from", "trained on", "validated with", "trained from", "base", "measured by"),
+    *(
+        "imported from",
+        "trained on",
+        "validated with",
+        "trained from",
+        "made from",
+        "base",
+        "measured by",
+    ),
 )
 
 

@@ -172,6 +172,11 @@ class Versions:
                     self.unreadable.append(id)
 
 
+def parent_relation(stage: str) -> str:
+    """What a version is to its parent."""
+    return "made from" if stage in ("merge", "compress") else "trained from"
+
+
 def snapshot_of(path: str, paths: ProjectPaths) -> str | None:
     """preferences:NAME@N, when a data file is of a snapshot."""
     try:
@@ -195,7 +200,8 @@ def _loaded(folder: Path) -> tuple[dict[str, Any], bool] | None:
 def _origin(id: str, made: dict[str, Any], deleted: bool) -> Origin:
     lineage = made.get("lineage") or {}
     parents = {}
-    for key, relation in ((made.get("base"), "base"), (lineage.get("parent"), "trained from")):
+    came = parent_relation(made["stage"])
+    for key, relation in ((made.get("base"), "base"), (lineage.get("parent"), came)):
         if key:
             parents[key] = relation
     parts = made.get("parts") or {}

@@ -146,7 +146,7 @@ def test_a_user_who_was_forgotten_still_leads_to_the_versions(past: Traced) -> N
 
 def test_where_touched_versions_stand_is_told(past: Traced) -> None:
     serve(past.root, variants={"control": "town:v3"})
-    known = Seen(repository="acme/town", time="", versions={2: "c0ffee"}, aliases={})
+    known = Seen(repository="acme/town", time="", versions={2: "c0ffee"}, moves=[])
     remember(known, "town", past.paths)
     steps = {(one.source, one.relation, one.target) for one in data("a.jsonl").edges}
     assert ("town:v3", "named by", "town@production") in steps
