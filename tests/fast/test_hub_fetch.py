@@ -2,6 +2,7 @@
 and nothing of it seen before it is whole."""
 
 import hashlib
+import json
 import signal
 import subprocess
 import sys
@@ -248,3 +249,23 @@ def test_the_command_brings_it_and_says_where_it_is(
     pinned, snapshot = cached(parse_reference(f"hub:{ID}"))
     assert done.stdout == f"{pinned}  {snapshot}\n", done.stderr
     assert llmops("models", "download", "town:v1").returncode == 2
+
+
+@pytest.mark.parametrize("key", ["blobId", "sha"])
+def test_what_a_hub_calls_an_id_leads_nowhere(hub: Hub, key: str) -> None:
+    """Another's Hub may say anything; its ids become names of files here."""
+    commit = hub.repo("org/facts", "dataset").add({"a.jsonl": b"{}"})
+    said = {"rfilename": "a.jsonl", "size": 2, "blobId": "a" * 40}
+    info = {"id": "org/facts", "sha": commit, "siblings": [said]}
+    (info if key == "sha" else said)[key] = "../../../evil"
+    hub.fault("GET", "/api/datasets", status=200, body=json.dumps(info).encode())
+    with pytest.raises(Failed, match="neither a commit nor a sha"):
+        listing("hub:org/facts:a.jsonl")
+
+
+def test_an_index_does_not_lead_out_of_the_repository(hub: Hub) -> None:
+    index = b'{"weight_map": {"a": "../../evil.safetensors"}}'
+    files = {"config.json": b"{}", "../../evil.safetensors": b"x"}
+    hub.repo(ID, files={**files, "model.safetensors.index.json": index})
+    with pytest.raises(BadInput, match=r"no `../../evil.safetensors` in it"):
+        listing()

@@ -56,6 +56,13 @@ def hub() -> "HfApi":
     return HfApi(endpoint=endpoint(), library_name="llmops", library_version=__version__)
 
 
+def request_headers() -> dict[str, str]:
+    """As the client's own requests have them, with the token."""
+    from huggingface_hub.utils import build_hf_headers
+
+    return build_hf_headers(library_name="llmops", library_version=__version__)
+
+
 @cache
 def _set_up() -> None:
     from huggingface_hub import constants

@@ -2,12 +2,14 @@
 and shortly, and downloaded by transfer.py."""
 
 import json
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llmops.errors import BadInput
+from llmops.errors import BadInput, Failed
 from llmops.registry.files import (
     ADAPTER_CONFIG,
     ADAPTER_WEIGHTS,
@@ -16,8 +18,8 @@ from llmops.registry.files import (
     VALUE_HEAD,
     WEIGHTS,
 )
-from llmops.registry.hub.cache import NotCached, cached, repository
-from llmops.registry.hub.client import asked, host, hub
+from llmops.registry.hub.cache import NotCached, cached, is_commit, repository
+from llmops.registry.hub.client import asked, host, hub, request_headers
 from llmops.spec.reference import Reference, parse_reference
 
 if TYPE_CHECKING:
@@ -88,6 +90,8 @@ def list_files(reference: Reference, *, tries: int = 1) -> Listing:
     info = asked(ask, where, tries=tries)
     there = {one.rfilename: _file(one) for one in info.siblings or ()}
     pinned = replace(reference, part=info.sha)
+    if not is_commit(info.sha):
+        raise _no_id(info.sha, where)
     if reference.file:
         if reference.file not in there:
             raise BadInput(
@@ -100,7 +104,11 @@ def list_files(reference: Reference, *, tries: int = 1) -> Listing:
     else:
         names, texts = _model(pinned, there)
     names += [name for name in CARD if name in there]
-    return Listing(reference, info.sha, tuple(there[name] for name in names), texts)
+    files = tuple(there[name] for name in names)
+    for file in files:
+        if not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", file.digest):
+            raise _no_id(file.digest, f"{pinned}:{file.name}")
+    return Listing(reference, info.sha, files, texts)
 
 
 def list_with_base(reference: Reference, *, tries: int = 1) -> list[Listing]:
@@ -117,10 +125,19 @@ def list_with_base(reference: Reference, *, tries: int = 1) -> list[Listing]:
     return found
 
 
+def _no_id(text: str, where: str) -> Failed:
+    """Ids become the names of files here, so they must be ids."""
+    return Failed(
+        f"{host()} names `{text[:80]}`, which is neither a commit nor a sha",
+        where=where,
+        fix="check that HF_ENDPOINT is a Hub that you trust",
+    )
+
+
 def _there(listing: Listing, file: HubFile) -> int:
     blobs = repository(listing.asked) / "blobs"
     for name in (file.digest, partial_name(file)):
-        if (blobs / name).is_file():
+        with suppress(OSError):
             return min((blobs / name).stat().st_size, file.size)
     return 0
 
@@ -154,8 +171,9 @@ def _model(pinned: Reference, there: Mapping[str, HubFile]) -> tuple[list[str], 
             )
         texts = {name: _read(pinned, name) for name in ("config.json", INDEX) if name in there}
         names = [name for name in (*FULL, INDEX) if name in there] + heads
-        weights = sorted(set(texts.get(INDEX, {}).get("weight_map", {}).values())) or [WEIGHTS]
-    absent = [name for name in weights if name not in there]
+        shards = texts.get(INDEX, {}).get("weight_map") or {"": WEIGHTS}
+        weights = sorted({str(shard) for shard in shards.values()})
+    absent = [name for name in weights if name not in there or Path(name).name != name]
     if absent:
         pickle = any(name.endswith(_PICKLES) for name in there)
         why = "; its weights are a pickle, and only safetensors are loaded" if pickle else ""
@@ -170,11 +188,11 @@ def _model(pinned: Reference, there: Mapping[str, HubFile]) -> tuple[list[str], 
 def _read(pinned: Reference, name: str) -> dict[str, Any]:
     """A small JSON file, not kept."""
     from huggingface_hub import get_session, hf_hub_url
-    from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
+    from huggingface_hub.utils import hf_raise_for_status
 
     def ask() -> dict[str, Any]:
         url = hf_hub_url(pinned.target, name, revision=pinned.part, endpoint=hub().endpoint)
-        answer = get_session().get(url, headers=build_hf_headers(), timeout=PLAN_SECONDS)
+        answer = get_session().get(url, headers=request_headers(), timeout=PLAN_SECONDS)
         hf_raise_for_status(answer)
         found = json.loads(answer.content)
         return found if isinstance(found, dict) else {}

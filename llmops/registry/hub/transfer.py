@@ -20,7 +20,7 @@ from filelock import FileLock
 from llmops.environments.machine import size_text
 from llmops.errors import Failed
 from llmops.registry.hub.cache import hub_cache, is_commit, repository
-from llmops.registry.hub.client import LONGEST_WAIT, TRIES, host, hub, speaking
+from llmops.registry.hub.client import LONGEST_WAIT, TRIES, host, hub, request_headers, speaking
 from llmops.registry.hub.errors import HubAway, HubBusy
 from llmops.registry.hub.listing import HubFile, Listing, partial_name
 from llmops.spec.reference import Reference
@@ -163,7 +163,7 @@ class Blob:
 
     def _append(self, kept: Any, digest: Any, told: Callable[[int], None]) -> None:
         from huggingface_hub import get_session, hf_hub_url
-        from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
+        from huggingface_hub.utils import hf_raise_for_status
 
         url = hf_hub_url(
             self.pinned.target,
@@ -173,7 +173,7 @@ class Blob:
             endpoint=hub().endpoint,
         )
         start = kept.tell()
-        headers = {**build_hf_headers(), "Accept-Encoding": "identity"}
+        headers = {**request_headers(), "Accept-Encoding": "identity"}
         headers |= {"Range": f"bytes={start}-"} if start else {}
         with get_session().stream("GET", url, headers=headers) as answer:
             hf_raise_for_status(answer)
