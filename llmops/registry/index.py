@@ -53,7 +53,9 @@ class Row(NamedTuple):
 
     @property
     def metrics(self) -> dict[str, float]:
-        found: dict[str, float] = json.loads(self.figures)
+        from pydantic_core import from_json  # a third of what json takes for so short a text
+
+        found: dict[str, float] = from_json(self.figures)
         return found
 
 

@@ -33,7 +33,21 @@ class Asked:
     stage: str | None = None
     alias: str | None = None
 
+    @property
+    def narrows(self) -> bool:
+        """Whether not all versions of a model are asked for."""
+        return bool(self.tags or self.stage or self.alias)
 
+    def fits(self, version: "_Version") -> bool:
+        row, aliases, tags = version
+        return (
+            self.stage in (None, row.stage)
+            and (self.alias is None or self.alias in aliases)
+            and all(key in tags and value in ("", tags[key]) for key, value in self.tags.items())
+        )
+
+
+_Version = tuple[Row, Named, Tags]
 ALL = Asked()
 
 
@@ -65,8 +79,8 @@ def table(registry: Registry, asked: Asked = ALL) -> list[tuple[str, ...]]:
             f"{row.kind} r{row.lora_rank}" if row.lora_rank else row.kind,
             row.stage,
             row.base or "-",
-            aliases_text(aliases, [one for one in aliases if aliases[one]]) or "-",
-            tags_text(tags) or "-",
+            aliases_text(aliases, [one for one in aliases if aliases[one]]) if aliases else "-",
+            tags_text(tags) if tags else "-",
             size_text(row.size),
             row.created[:16].replace("T", " "),
             (row.fingerprint or "-")[:12],
@@ -106,24 +120,21 @@ def aliases_text(aliases: Iterable[str], overridden: Sequence[str]) -> str:
     return ", ".join(f"{one} (override)" if one in overridden else one for one in aliases)
 
 
-def _found(registry: Registry, asked: Asked) -> Iterator[tuple[Row, Named, Tags]]:
+def _found(registry: Registry, asked: Asked) -> Iterator[_Version]:
     if asked.name is not None and not registry.rows(asked.name):
         raise registry.no_model(asked.name)
     for name in registry.names() if asked.name is None else [asked.name]:
-        for row, aliases, tags in _of(name, registry):
-            if (
-                asked.stage in (None, row.stage)
-                and (asked.alias is None or asked.alias in aliases)
-                and all(k in tags and v in ("", tags[k]) for k, v in asked.tags.items())
-            ):
-                yield row, aliases, tags
+        versions = _of(name, registry)
+        yield from filter(asked.fits, versions) if asked.narrows else versions
 
 
-def _of(name: str, registry: Registry) -> Iterator[tuple[Row, Named, Tags]]:
+def _of(name: str, registry: Registry) -> Iterator[_Version]:
     """The versions of a model with their aliases and tags."""
     aliases, tags = _aliases(name, registry), Notes(registry.paths).tags(name)
+    none: Tags = {}
     for row in registry.rows(name):
-        yield row, aliases.get(row.number, {}), tags.get(f"{name}:v{row.number}", {})
+        tagged = tags.get(f"{name}:v{row.number}", none) if tags else none
+        yield row, aliases.get(row.number, {}), tagged
 
 
 def _entry(row: Row, aliases: Named, tags: Tags, models: str) -> dict[str, Any]:

@@ -2,14 +2,15 @@
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from llmops.data.tokens import ChatTokenizer
 from llmops.errors import BadInput
-from llmops.registry.locate import Located
 from llmops.registry.manifest import Manifest
 from llmops.registry.template import chat_template
 from llmops.store.files import read_object
+
+if TYPE_CHECKING:
+    from llmops.registry.locate import Located
 
 BASE, CHAT_BASE, INSTRUCT = "base", "base with a chat template", "instruct"
 _STAGES = {"sft": INSTRUCT, "dpo": INSTRUCT, "kto": INSTRUCT, "rm": "reward model"}
@@ -32,7 +33,7 @@ def tuning_of(manifest: Manifest, directory: Path) -> str | None:
         return None
 
 
-def told(base: Located) -> str:
+def told(base: "Located") -> str:
     """What a plan says of a model that is trained; empty where nothing is known."""
     directory, manifest = base.files.directory, base.manifest
     what = tuning_of(manifest, directory) if manifest else tuning(directory, base.id)
@@ -55,6 +56,8 @@ def tuning(directory: Path, name: str = "") -> str:
 
 def _ends_answers(directory: Path) -> bool:
     from jinja2 import TemplateError
+
+    from llmops.data.tokens import ChatTokenizer  # which brings the grammars of all declarations
 
     tokenizer = ChatTokenizer(directory)
     try:
