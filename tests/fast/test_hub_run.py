@@ -2,12 +2,15 @@
 
 import hashlib
 import io
+import os
+import signal
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from llmops.errors import BadInput
+from llmops.errors import BadInput, Interrupted
 from llmops.registry.hub.cache import repository
 from llmops.registry.hub.listing import list_files
 from llmops.registry.hub.transfer import fetch
@@ -17,7 +20,9 @@ from llmops.runner.execute import execute
 from llmops.runner.plan import Plan, PlannedStage, describe, make_plan
 from llmops.runner.plan_text import plan_text
 from llmops.runner.progress import PlainReporter
+from llmops.runner.record import find_run
 from llmops.runner.stage import Context, Stage
+from llmops.runner.termination import termination_as_interrupt
 from llmops.spec.reference import parse_reference
 from llmops.spec.settings import load_settings
 from llmops.stages.catalog import KINDS
@@ -79,6 +84,24 @@ def test_a_branch_that_moved_since_is_not_what_was_planned(recipe: Path, hub: Hu
     hub.repo(ID).add({"config.json": b'{"model_type": "b"}'})
     run(planned)
     assert base_of(plan(recipe))["id"] == before
+
+
+def test_a_run_that_is_told_to_end_while_nothing_comes_ends(recipe: Path, hub: Hub) -> None:
+    planned = plan(recipe)
+    held = hub.fault("GET", "/model.safetensors", until=threading.Event())
+
+    def end() -> None:
+        if held.met.wait(10):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    thread = threading.Thread(target=end)
+    thread.start()
+    with pytest.raises(Interrupted), termination_as_interrupt():
+        run(planned)
+    held.until.set()
+    thread.join()
+    assert find_run(Context(load_settings()).paths, "last").state == "interrupted"
+    run(plan(recipe))
 
 
 def test_a_hub_that_is_away_is_said_beside_what_is_not_here(
