@@ -7,10 +7,11 @@ from llmops.lineage.behind import add_behind
 from llmops.lineage.graph import Graph
 from llmops.lineage.project import Project
 from llmops.lineage.recipe import changes_of
-from llmops.lineage.versions import Origin, parent_relation, snapshot_of
-from llmops.preferences.snapshot import HOLDOUT, TRAIN, Snapshot, find_snapshot
+from llmops.lineage.versions import Origin, held_out, parent_relation, snapshot_of
+from llmops.preferences.snapshot import HOLDOUT, TRAIN, Snapshot, find_snapshot, snapshots
 from llmops.registry.manifest import DataUsed, Manifest
 from llmops.runner.record import read_run
+from llmops.spec.load import resolve_path
 
 
 class Sources:
@@ -103,6 +104,26 @@ class Sources:
             self._graph.edge(node, here, "imported from")
         for data in made.data:
             self._data(here, data)
+        for place, digest in held_out(manifest.parts).items():
+            self._graph.edge(self._held(manifest, place, digest), here, "validated with")
+
+    def _held(self, manifest: Manifest, place: int, digest: str) -> str:
+        """The node of what a version was validated with, by the name that its recipe gave it."""
+        paths, listed = self._project.paths, manifest.lineage.resolved.get("data", {})
+        named = (listed.get("validation") or [])[place:][:1] or ["?"]
+        given = named[0] if isinstance(named[0], dict) else {"path": named[0]}
+        text = str(given.get("path", "")).removeprefix("path:")
+        name = given.get("preferences") or text.removeprefix("preferences:")
+        if "preferences" in given or name != text:
+            for one in snapshots(str(name).partition("@")[0], paths):
+                if one.manifest.files[HOLDOUT] == digest:
+                    return self.snapshot(one.id, one)
+            return self._graph.node(f"preferences:{name}", "preferences", str(name), "missing")
+        beside = paths.root / (manifest.lineage.recipe or "-")
+        found = resolve_path(text, beside=beside, root=paths.root)
+        if found is not None and found.is_relative_to(paths.root):
+            text = str(found.relative_to(paths.root))
+        return self.file(text, digest)
 
     def _run(self, id: str) -> str:
         record = read_run(self._project.paths.run(id))

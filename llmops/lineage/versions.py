@@ -4,7 +4,8 @@ A manifest does not say what came of its version, so whoever asks that has all o
 and not into models, for there may be ten thousand.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -215,7 +216,10 @@ def _origin(id: str, made: dict[str, Any], deleted: bool) -> Origin:
         created=made["created"],
         parents=parents,
         digests=frozenset(map(str, digests)),
-        data=(*_trained(lineage), *_held(parts)),
+        data=(
+            *_trained(lineage),
+            *(Used("", one, role="validated with") for one in held_out(parts).values()),
+        ),
         deleted=deleted,
     )
 
@@ -230,8 +234,8 @@ def _trained(lineage: dict[str, Any]) -> Iterator[Used]:
         )
 
 
-def _held(parts: dict[str, str]) -> Iterator[Used]:
-    """What a training was measured with, which the fingerprint's parts hold by its content."""
-    for name, value in parts.items():
-        if name.startswith("data.validation.") and name.count(".") == 2 and len(value) == 64:
-            yield Used("", value, role="validated with")
+def held_out(parts: Mapping[str, str]) -> dict[int, str]:
+    """What a training was validated with: digests by place in its recipe, of which the parts of its
+    fingerprint tell."""
+    names = (re.fullmatch(r"data\.validation\.([0-9]+)", name) for name in parts)
+    return {int(name[1]): parts[name[0]] for name in names if name}

@@ -15,6 +15,7 @@ from llmops.registry.deletion import bury
 from llmops.registry.evidence import Evidence, EvidenceLog
 from llmops.registry.manifest import VersionId
 from llmops.spec.settings import load_settings
+from llmops.store.digest import sha256_file
 from tests.conftest import Llmops
 from tests.fast.traced import Traced, traced
 
@@ -48,6 +49,18 @@ def test_feedback_is_counted_and_its_ids_are_told_on_request(past: Traced) -> No
     assert asked()[events].facts == {"kind": "choice", "count": 2}
     votes = [one["id"] for one in past.said.events if one["kind"] == "choice"]
     assert asked(full=True)[events].facts["ids"] == sorted(votes)
+
+
+def test_what_a_version_was_validated_with_is_told_by_its_content(past: Traced) -> None:
+    folder = past.paths.snapshots("town") / "1"
+    files = [past.file("b.jsonl", "held\n"), folder / "holdout.jsonl"]
+    parts = {f"data.validation.{i}": sha256_file(file) for i, file in enumerate(files)}
+    parts["data.validation.0.layout"] = "text"
+    resolved = {"data": {"validation": ["path:../b.jsonl", {"preferences": "town"}]}}
+    past.add("town:v1", parts=parts, recipe="recipes/sft.yaml", resolved=resolved)
+    found = {(one.source.partition("#")[0], one.relation) for one in asked("town:v4").edges}
+    assert ("data:b.jsonl", "validated with") in found
+    assert ("preferences:town@1", "validated with") in found
 
 
 def test_a_file_that_changed_since_is_told_with_its_digest(past: Traced) -> None:

@@ -17,6 +17,7 @@ from llmops.registry.deletion import bury
 from llmops.registry.manifest import Draft, VersionId
 from llmops.registry.remote.seen import Seen, remember
 from llmops.spec.settings import load_settings
+from llmops.store.digest import sha256_file
 from tests.conftest import Llmops
 from tests.fast.logged import IDENTITY
 from tests.fast.served_state import serve
@@ -95,6 +96,14 @@ def test_what_nobody_used_touches_nothing_and_what_is_nowhere_is_refused(past: T
 def test_rows_that_are_held_out_touch_nobody_who_only_trained(past: Traced) -> None:
     past.add("town:v1", [past.paths.snapshots("town") / "1" / "holdout.jsonl"])
     assert touched(data(past.paths.snapshots("town") / "1" / "train.jsonl")) == LAST
+
+
+def test_what_a_version_was_validated_with_touches_it(past: Traced) -> None:
+    held = past.file("held.jsonl", "held\n")
+    past.add("town:v1", parts={"data.validation.0": sha256_file(held)})
+    graph = data("held.jsonl")
+    assert touched(graph) == {"town:v4": "directly"}
+    assert [one.relation for one in graph.into("town:v4")] == ["validated with"]
 
 
 def test_an_answer_leads_to_its_ratings_pairs_and_versions(past: Traced) -> None:

@@ -49,6 +49,7 @@ class Traced:
         data: Sequence[Path] = (),
         *,
         name: str = "town",
+        parts: dict[str, str] | None = None,
         **lineage: Any,
     ) -> Manifest:
         """The next version of `name`, trained from `parent` on these files."""
@@ -61,6 +62,7 @@ class Traced:
             name=name,
             kind="full",
             stage="sft" if parent else "base",
+            parts=parts or {},
             lineage=Lineage(parent=parent, data=used, **lineage),
         )
         made = self.root / ".made" / f"{count}"
