@@ -1,5 +1,6 @@
 """Adapters added into weights, where no engine is needed to see whether it was done right."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ from llmops.engines.contract import ModelFiles
 from llmops.errors import BadInput, Failed
 from llmops.publish import merge as module
 from llmops.publish.merge import Merged
-from llmops.publish.tensors import NUMPY, Stored, as_floats, rounded
+from llmops.publish.tensors import NUMPY, Stored, as_floats, rounded, write
+from llmops.registry.files import INDEX
 from llmops.store.digest import sha256_file, sha256_tree
 from tests.fast.lora_on_disk import MODULE, OTHER, some_factors, write_base, write_lora
 
@@ -45,6 +47,22 @@ def test_each_module_gains_its_product_and_nothing_else_changes(
     assert changed == [f"{MODULE}.weight", f"{OTHER}.weight"]
     assert made.modules == 2
     assert (made.lost < 1e-6) == (dtype == "F32")
+
+
+def test_each_shard_gets_the_modules_that_it_holds(tmp_path: Path, target: Path) -> None:
+    base, whole = write_base(tmp_path / "base"), Stored(tmp_path / "base" / WEIGHTS)
+    places = {name: f"part-{n % 2}.safetensors" for n, name in enumerate(whole.tensors)}
+    for part in sorted({*places.values()}):
+        write(base / part, {n: whole.raw(n) for n, at in places.items() if at == part}, "F32")
+    (base / INDEX).write_text(json.dumps({"weight_map": places}))
+    expected = ModelFiles(write_base(tmp_path / "one"), write_lora(tmp_path / "a", some_factors()))
+    (tmp_path / "together").mkdir()
+    merge(expected, tmp_path / "together")
+    (base / WEIGHTS).unlink()
+    merge(ModelFiles(base, expected.adapter), target)
+    together = Stored(tmp_path / "together" / WEIGHTS)
+    for name, part in places.items():
+        assert np.array_equal(Stored(target / part).raw(name), together.raw(name))
 
 
 def test_a_large_weight_is_added_to_in_blocks(
