@@ -260,6 +260,7 @@ def test_a_won_experiment_releases(town: Project) -> None:
     assert town.aliases()["production"] == 2
     (kept,) = EvidenceLog(Context(load_settings()).paths).of("town")
     assert kept.passed
+    assert kept.version_digest == town.registry.resolve("town:v2").digest
     assert kept.id in town.registry.history("town")[-1].why
 
 
@@ -470,16 +471,24 @@ def test_feedback_that_came_since_starts_no_other_round(town: Project) -> None:
         ('{promote: "stage:made", to: production}', 'when: "experiment:NAME"'),
         ('{promote: "town:v2", to: production, approval: true}', 'when: "experiment:NAME"'),
         ('{promote: "town:v2", to: production, when: "experiment:town"}', "approval: true"),
+        ('{promote: "town:v2", to: production, when: "stage:eval"}', 'when: "experiment:NAME"'),
     ],
 )
 def test_a_move_that_asks_for_less_than_llmops_toml_is_refused_by_the_plan(
     town: Project, stage: str, cure: str
 ) -> None:
     town.write("llmops.toml", NEEDS_BOTH)
+    made = '{made: {recipe: r.yaml}, eval: {recipe: eval.yaml, model: "town:v2"}, go: '
     with pytest.raises(BadInput, match=r"llmops.toml asks of town@production for") as caught:
-        town.plan(f"name: p\nstages:\n  made: {{recipe: r.yaml}}\n  go: {stage}\n")
+        town.plan(f"name: p\nstages: {made}\n  {stage}}}\n")
     assert cure in caught.value.fix
-    assert caught.value.where == "p.yaml:4: stages.go.to"
+    assert caught.value.where == "p.yaml:3: stages.go.to"
+
+
+def test_an_alias_that_stands_there_already_is_asked_nothing(town: Project) -> None:
+    town.write("llmops.toml", NEEDS_BOTH)
+    pipeline = 'name: p\nstages: {go: {promote: "town:v1", to: production}}\n'
+    assert town.run(pipeline).stages[0].state == "reused"
 
 
 def test_what_llmops_toml_asks_for_may_be_there_already(town: Project) -> None:

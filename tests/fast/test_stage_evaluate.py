@@ -14,6 +14,7 @@ import pytest
 from llmops.errors import BadInput, Failed, GateRefused
 from llmops.evaluation.report import read_items
 from llmops.registry.evidence import NO_GATE, Evidence, EvidenceLog
+from llmops.registry.store import Registry
 from llmops.runner.execute import execute
 from llmops.runner.plan import Plan, describe, make_plan
 from llmops.runner.progress import PlainReporter
@@ -140,6 +141,7 @@ def test_a_passed_gate_is_evidence_about_the_version(root: Path) -> None:
     run(town(root))
     (found,) = evidence(root)
     assert (found.version, found.against, found.passed) == ("town:v2", "town:v1", True)
+    assert found.version_digest == Registry(ProjectPaths(root)).resolve("town:v2").digest
     assert "trees.correct 100.0% (+0.0), trees.terse 100.0% (+100.0)" in found.summary
     assert found.id.startswith("evidence:town:v2/eval-")
 

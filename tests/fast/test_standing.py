@@ -92,5 +92,9 @@ def test_an_evaluation_may_have_to_be_of_one_recipe() -> None:
     assert lacks(policy, piece("evaluation", recipe="recipes/eval.yaml")) == ""
 
 
+def test_who_promotes_by_hand_approves() -> None:
+    assert lacks(Policy(needs=["approval"])) == ""
+
+
 def test_an_alias_that_is_declared_to_need_nothing_moves() -> None:
     assert lacks(Policy(needs=[]), piece("evaluation", passed=False)) == ""
