@@ -14,7 +14,7 @@ from llmops.lineage.of_log import of_inference, of_user
 from llmops.lineage.project import Project
 from llmops.lineage.uses import SnapshotEraser
 from llmops.registry.deletion import bury
-from llmops.registry.manifest import Draft, VersionId
+from llmops.registry.manifest import DataUsed, Draft, Lineage, VersionId
 from llmops.registry.remote.seen import Seen, remember
 from llmops.spec.settings import load_settings
 from llmops.store.digest import sha256_file
@@ -151,6 +151,17 @@ def test_a_user_who_was_forgotten_still_leads_to_the_versions(past: Traced) -> N
     assert graph["preferences:town@1"].state == "erased"
     past.add("town:v2", [past.paths.snapshots("town") / "1" / "train.jsonl"])
     assert touched(user("bob")) == LAST, "what trained after the erasure is not touched"
+
+
+def test_who_was_forgotten_while_a_training_ran_touched_what_it_made(past: Traced) -> None:
+    train = past.paths.snapshots("town") / "1" / "train.jsonl"
+    before = DataUsed(path=str(train.relative_to(past.root)), sha256=sha256_file(train), samples=3)
+    with opened() as project:
+        assert project.database is not None
+        forget("bob", past.paths, project.database, IDENTITY, SnapshotEraser(past.paths))
+    made = Draft(name="late", kind="full", stage="dpo", lineage=Lineage(data=[before]))
+    past.registry.add(made, past.root / ".made" / "0")
+    assert touched(user("bob"))["late:v1"] == "directly"
 
 
 def test_where_touched_versions_stand_is_told(past: Traced) -> None:
