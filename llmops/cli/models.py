@@ -126,6 +126,7 @@ def add(
     """
     from llmops.cli.copying import copying
     from llmops.cli.output import note
+    from llmops.registry.hub.transfer import with_downloads
     from llmops.registry.imports import add_existing, check_names, examine, training_environment
     from llmops.registry.promotion import check_free
     from llmops.spec.settings import load_settings
@@ -134,7 +135,10 @@ def add(
     settings, registry = load_settings(), opened_registry()
     if alias is not None:
         check_free(name, alias, registry, f"llmops models promote {name}:vN {alias}")
-    model = examine(path, base, registry, settings.root, code=remote_code)
+    with copying("downloaded") as progress:
+        model = with_downloads(
+            lambda: examine(path, base, registry, settings.root, code=remote_code), progress
+        )
     environment = training_environment(settings) if engine_check else None
     if environment is not None:
         note("running it once in the training engine, for golden prompts ...")

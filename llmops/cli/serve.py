@@ -25,13 +25,16 @@ def command(
 ) -> None:
     """Serve the variants of a deployment side by side: vLLM, and a gateway in front of it.
 
-    Every version is copied, verified and compared with its golden prompts before it is ready.
+    What it names of the Hugging Face Hub and is not here is downloaded first. Every version is
+    copied, verified and compared with its golden prompts before it is ready.
     When an alias moves, traffic follows without a lost request. Ctrl-C stops it and all that it
     started.
 
     Example: llmops serve serving/town.yaml
     """
+    from llmops.cli.copying import copying
     from llmops.cli.output import note
+    from llmops.registry.hub.transfer import with_downloads
     from llmops.serving.serve import serve
     from llmops.serving.supervisor import prepare
     from llmops.spec.load import load_deployment
@@ -41,11 +44,13 @@ def command(
     if port is not None:
         given.append(f"listen.port={port}")
     settings = load_settings()
-    planned = prepare(load_deployment(deployment, given), settings)
+    loaded = load_deployment(deployment, given)
     if plan:
-        _print_plan(planned, as_json=json)
-    else:
-        serve(planned, settings, report=note, on_ready=print_ready)
+        _print_plan(prepare(loaded, settings), as_json=json)
+        return
+    with copying("downloaded") as progress:
+        planned = with_downloads(lambda: prepare(loaded, settings), progress)
+    serve(planned, settings, report=note, on_ready=print_ready)
 
 
 def _print_plan(plan: "ServingPlan", *, as_json: bool) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from llmops.engines.shape import Shape, more_than_text, shape_of_architecture
-from llmops.errors import BadInput, LlmopsError
+from llmops.errors import BadInput
 from llmops.registry.files import ADAPTER_CONFIG
-from llmops.registry.hub.cache import hub_cache, not_cached
-from llmops.registry.hub.listing import Listing, list_with_base
+from llmops.registry.hub.cache import hub_cache
+from llmops.registry.hub.listing import Listing, listings_for
 from llmops.registry.hub.transfer import fetch, free_bytes, remember
 from llmops.runner.stage import Pending
 from llmops.spec.source import display
@@ -47,23 +47,16 @@ class Download(Pending):
     def fetch(self, told: Callable[[int, int], None]) -> None:
         """Bring all of it. Raises as registry.hub.transfer.fetch."""
         for listing in self.listings:
-            fetch(listing, told)
+            if listing.missing:
+                fetch(listing, told)
 
 
 def download_of(error: BadInput, id: str, where: str) -> Download | None:
     """What would bring the input whose look-up ended with `error`, because something of the Hub is
-    not cached; None when it is here after all.
-    id: of the input, unless that is at the Hub itself.
-
-    Raises BadInput, at `where`, when the Hub has no such thing or cannot be asked.
+    not cached; None when it is here after all. id: of the input, unless that is at the Hub itself.
+    Raises as `listings_for`.
     """
-    wanted = not_cached(error)
-    assert wanted is not None
-    try:
-        listings = list_with_base(wanted)
-    except LlmopsError as told:
-        what = f"{error.what}; {told.what}"
-        raise BadInput(what, where=where or error.where, fix=told.fix or error.fix) from told
+    listings = listings_for(error, where=where)
     first = listings[0]
     if not any(listing.missing for listing in listings):
         remember(first)

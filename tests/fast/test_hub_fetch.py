@@ -15,7 +15,7 @@ from llmops.errors import BadInput, Failed, Interrupted, LlmopsError
 from llmops.registry.hub.cache import cached, cached_file, hub_cache
 from llmops.registry.hub.errors import HubAway
 from llmops.registry.hub.listing import Listing, list_files
-from llmops.registry.hub.transfer import fetch
+from llmops.registry.hub.transfer import fetch, with_downloads
 from llmops.registry.locate import locate
 from llmops.registry.store import Registry
 from llmops.spec.reference import parse_reference
@@ -219,7 +219,7 @@ def test_a_private_repository_needs_who_may(hub: Hub, monkeypatch: pytest.Monkey
 KILLED = """
 import os, sys
 from llmops.registry.hub.listing import list_files
-from llmops.registry.hub.transfer import fetch
+from llmops.registry.hub.transfer import fetch, with_downloads
 from llmops.spec.reference import parse_reference
 def told(there, whole):
     if there > 1_500_000:
@@ -269,3 +269,30 @@ def test_an_index_does_not_lead_out_of_the_repository(hub: Hub) -> None:
     hub.repo(ID, files={**files, "model.safetensors.index.json": index})
     with pytest.raises(BadInput, match=r"no `../../evil.safetensors` in it"):
         listing()
+
+
+def test_what_a_call_lacks_of_the_hub_is_brought_once(hub: Hub, tmp_path: Path) -> None:
+    hub.repo("org/base", files=contents(write_full(tmp_path / "b")))
+    hub.repo("org/lora", files=contents(write_adapter(tmp_path / "l", "org/base")))
+    registry = Registry(ProjectPaths(tmp_path / "p"))
+    told: list[str] = []
+    found = with_downloads(
+        lambda: locate("hub:org/lora", registry, tmp_path), lambda name, *_: told.append(name)
+    )
+    assert found.base == f"hub:org/base@{hub.repo('org/base').resolve('main')}"
+    assert set(told) == {"hub:org/lora@main", "hub:org/base@main"}
+
+
+def test_what_the_hub_has_not_either_is_said_with_both_reasons(hub: Hub, tmp_path: Path) -> None:
+    registry = Registry(ProjectPaths(tmp_path / "p"))
+    with pytest.raises(BadInput, match=r"Face cache: no .*; .* shows no such repository"):
+        with_downloads(lambda: locate("hub:org/no", registry, tmp_path), lambda *_: None)
+
+
+def test_an_adapter_is_added_with_a_base_that_comes_from_the_hub(
+    hub: Hub, weights: bytes, tmp_path: Path, llmops: Llmops
+) -> None:
+    adapter = write_adapter(tmp_path / "a")
+    done = llmops("models", "add", "town", adapter, "--base", f"hub:{ID}", "--no-engine-check")
+    assert done.stdout == "town:v1\n", done.stderr
+    assert cached(parse_reference(f"hub:{ID}"))[1].is_dir()

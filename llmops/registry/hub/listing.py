@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llmops.errors import BadInput, Failed
+from llmops.errors import BadInput, Failed, LlmopsError
 from llmops.registry.files import (
     ADAPTER_CONFIG,
     ADAPTER_WEIGHTS,
@@ -18,7 +18,7 @@ from llmops.registry.files import (
     VALUE_HEAD,
     WEIGHTS,
 )
-from llmops.registry.hub.cache import NotCached, cached, is_commit, repository
+from llmops.registry.hub.cache import NotCached, cached, is_commit, not_cached, repository
 from llmops.registry.hub.client import asked, host, hub, request_headers
 from llmops.spec.reference import Reference, parse_reference
 
@@ -123,6 +123,20 @@ def list_with_base(reference: Reference, *, tries: int = 1) -> list[Listing]:
     except ValueError:
         pass  # a directory, or a version: looked up once the adapter is here
     return found
+
+
+def listings_for(error: LlmopsError, *, where: str = "", tries: int = 1) -> list[Listing]:
+    """Of what would have to be downloaded where a look-up ended with `error`.
+
+    Raises BadInput, at `where`, when the Hub has no such thing or cannot be asked.
+    """
+    wanted = not_cached(error)
+    assert wanted is not None
+    try:
+        return list_with_base(wanted, tries=tries)
+    except LlmopsError as told:
+        what = f"{error.what}; {told.what}"
+        raise BadInput(what, where=where or error.where, fix=told.fix or error.fix) from told
 
 
 def _no_id(text: str, where: str) -> Failed:

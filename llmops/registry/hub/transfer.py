@@ -13,20 +13,21 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from filelock import FileLock
 
 from llmops.environments.machine import size_text
-from llmops.errors import Failed
-from llmops.registry.hub.cache import hub_cache, is_commit, repository
+from llmops.errors import Failed, LlmopsError
+from llmops.registry.hub.cache import hub_cache, is_commit, not_cached, repository
 from llmops.registry.hub.client import LONGEST_WAIT, TRIES, host, hub, request_headers, speaking
 from llmops.registry.hub.errors import HubAway, HubBusy
-from llmops.registry.hub.listing import HubFile, Listing, partial_name
+from llmops.registry.hub.listing import HubFile, Listing, listings_for, partial_name
 from llmops.spec.reference import Reference
 from llmops.spec.source import display
 from llmops.store.atomic import full_disk, sync_file, write_text
 
+T = TypeVar("T")
 CHUNK = 1 << 20
 Told = Callable[[int, int], None]
 """Called with the bytes that are there and all of them; what it raises ends the download."""
@@ -47,7 +48,24 @@ def fetch(listing: Listing, told: Told, *, wait: Callable[[float], None] = time.
                 _refuse_small_disk(listing)
                 _bring(listing, folder / "blobs", told, wait)
                 _link(listing, folder)
+            remember(listing)
     return listing.snapshot
+
+
+def with_downloads(call: Callable[[], T], told: Callable[[str, int, int], None]) -> T:
+    """What `call` returns, once the Hub's part of what it lacked was downloaded. told: called with
+    a name, the bytes that are there, and all of them. Raises as `call`, `listings_for`, `fetch`."""
+    brought: set[Reference] = set()
+    while True:
+        try:
+            return call()
+        except LlmopsError as error:
+            wanted = not_cached(error)
+            if wanted is None or wanted in brought:
+                raise
+            brought.add(wanted)
+            for listing in listings_for(error, tries=TRIES):
+                fetch(listing, partial(told, str(listing.asked)))
 
 
 def free_bytes() -> int:
@@ -97,7 +115,6 @@ def _link(listing: Listing, folder: Path) -> None:
         link.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileExistsError):
             link.symlink_to(os.path.relpath(folder / "blobs" / file.digest, link.parent))
-    remember(listing)
 
 
 class Blob:
