@@ -65,7 +65,7 @@ class Dashboard:
             {
                 "name": name,
                 "aliases": {a: f"{name}:v{n}" for a, n in registry.aliases(name).items()},
-                "versions": len(registry.versions(name)),
+                "versions": len(registry.rows(name)),
             }
             for name in registry.names()
         ]

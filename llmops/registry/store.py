@@ -6,7 +6,6 @@ a model for training and serving in locate.py. A remote (the Hugging Face Hub) i
 """
 
 import re
-import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from llmops.spec.suggest import did_you_mean
 from llmops.store.atomic import new_directory, sync_directory, sync_file, write_json
 from llmops.store.digest import Digests, sha256_tree
 from llmops.store.files import Mark, mark_of
+from llmops.store.leftovers import remove
 from llmops.store.paths import ProjectPaths
 
 __all__ = ["MANIFEST", "Draft", "Registry"]
@@ -334,4 +334,4 @@ class Registry:
 
     def _sweep(self, name: str) -> None:
         for path in self.paths.model(name).glob(".v*.*"):
-            shutil.rmtree(path, ignore_errors=True)
+            remove(path)

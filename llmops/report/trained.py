@@ -79,8 +79,8 @@ def trained(
 
 def _before(made: Manifest, registry: Registry) -> Manifest | None:
     same = [
-        manifest
-        for manifest in registry.versions(made.name)
-        if manifest.number < made.number and manifest.lineage.recipe == made.lineage.recipe
+        row.id
+        for row in registry.rows(made.name)
+        if row.number < made.number and row.recipe == made.lineage.recipe
     ]
-    return same[-1] if same else None
+    return registry.get(same[-1]) if same else None

@@ -96,7 +96,7 @@ class Resolver:
         return (
             reference is not None
             and reference.part not in self._registry.aliases(reference.target)
-            and bool(self._registry.versions(reference.target))
+            and self._registry.has(reference.target)
         )
 
     def _variant(self, name: str, variant: Variant) -> Served:

@@ -42,7 +42,7 @@ def differences(
 
 def _base(earlier: Manifest, digest: str, node: Node, context: Context) -> tuple[str, ...]:
     before, registry = earlier.lineage.parent or "?", context.registry
-    versions = (one for name in registry.names() for one in registry.versions(name))
+    versions = (one for name in registry.names() for one in registry.rows(name))
     found = next((str(one.id) for one in versions if one.digest == digest), None)
     now = found or f"{node.spec.base}"
     if now != before:

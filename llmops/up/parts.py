@@ -139,7 +139,7 @@ def _reference(model: str | None) -> Reference | None:
 def _names_something(one: Reference, registry: Registry) -> bool:
     if one.scheme == "alias":
         return one.part in registry.aliases(one.target)
-    return any(manifest.id.number == int(one.part) for manifest in registry.versions(one.target))
+    return int(one.part) in registry.numbers(one.target)
 
 
 def _announced(

@@ -80,6 +80,7 @@ def sweep(
     write_full(tmp_path / "full")
     add(tmp_path / "first")
     (tmp_path / "first/.llmops/models/town/.v2.left").mkdir()
+    (tmp_path / "first/.llmops/models/town/.v2.manifest").touch()
     for place in range(1, 200):
         project = tmp_path / f"at{place}"
         shutil.copytree(tmp_path / "first", project)
