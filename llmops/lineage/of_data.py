@@ -7,14 +7,7 @@ from llmops.lineage.graph import Graph
 from llmops.lineage.project import Project
 from llmops.lineage.touched import Touched
 from llmops.lineage.versions import snapshot_of
-from llmops.preferences.snapshot import (
-    HOLDOUT,
-    TRAIN,
-    Snapshot,
-    find_snapshot,
-    snapshot_names,
-    snapshots,
-)
+from llmops.preferences.snapshot import HOLDOUT, TRAIN, Snapshot, find_snapshot
 from llmops.spec.suggest import did_you_mean
 
 
@@ -22,7 +15,7 @@ def of_data(text: str, project: Project) -> Graph:
     """text: a file, also one that is gone, `preferences:NAME[@N]`, or another reference as recipes
     name data. Raises NotFound for what neither is there nor went into anything, BadInput for a
     directory."""
-    touched = Touched(project)
+    touched, text = Touched(project), text.removeprefix("path:")
     graph = touched.graph
     if text.startswith("preferences:"):
         found = find_snapshot(text.removeprefix("preferences:"), project.paths)
@@ -34,7 +27,7 @@ def of_data(text: str, project: Project) -> Graph:
     graph.node(node, "data", path, "" if digest else "missing", sha256=digest)
     graph.about.append(node)
     own = snapshot_of(path, project.paths)
-    for one in _snapshots(project):
+    for one in project.snapshots(graph.notes):
         train = {one.manifest.files[TRAIN], *(gone.train for gone in one.manifest.tombstones)}
         held = digest == one.manifest.files[HOLDOUT]
         if one.id == own or digest in train or held:
@@ -57,6 +50,8 @@ def of_data(text: str, project: Project) -> Graph:
 def _placed(text: str, project: Project) -> tuple[str, Path]:
     """As manifests name it, and where it is: below the working directory, else the project."""
     root = project.paths.root
+    if text.startswith("hub:"):
+        return text, root / text
     file = Path(text).expanduser().absolute()
     if not file.exists() and (root / text).exists():
         file = (root / text).absolute()
@@ -84,8 +79,3 @@ def _all_of(one: Snapshot, touched: Touched) -> str:
     for use in touched.project.versions.of_snapshot(one):
         touched.use(node, use.version, use.used.role, samples=use.used.samples or None)
     return node
-
-
-def _snapshots(project: Project) -> list[Snapshot]:
-    found = snapshot_names(project.paths)
-    return [one for name in found for one in snapshots(name, project.paths)]

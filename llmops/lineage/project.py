@@ -1,13 +1,14 @@
 """What lineages read of a project: its versions, files and log, each once and when first needed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llmops.errors import BadInput, LlmopsError
+from llmops.errors import BadInput, Failed, LlmopsError
 from llmops.lineage.log import Log
 from llmops.lineage.versions import Versions
+from llmops.preferences.snapshot import Snapshot, read_snapshot, snapshot_names
 from llmops.registry.hub.cache import cached
 from llmops.registry.store import Registry
 from llmops.spec.reference import parse_reference
@@ -73,6 +74,17 @@ class Project:
         from llmops.feedback.ingest import fresh
 
         return fresh(self.settings, self.paths)
+
+    def snapshots(self, notes: list[str]) -> Iterator[Snapshot]:
+        """All of them, by name and number; what is wrong with one that is damaged goes to the
+        notes."""
+        for name in snapshot_names(self.paths):
+            folders = [one for one in self.paths.snapshots(name).iterdir() if one.name.isdecimal()]
+            for folder in sorted(folders, key=lambda one: int(one.name)):
+                try:
+                    yield read_snapshot(folder)
+                except Failed as error:
+                    notes += [error.line] if error.line not in notes else []
 
     @cached_property
     def _files(self) -> dict[Path, str | None]:

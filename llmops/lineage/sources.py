@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from llmops.errors import LlmopsError
+from llmops.errors import LlmopsError, NotFound
 from llmops.lineage.behind import add_behind
 from llmops.lineage.graph import Graph
 from llmops.lineage.project import Project
 from llmops.lineage.recipe import changes_of
 from llmops.lineage.versions import Origin, held_out, parent_relation, snapshot_of
-from llmops.preferences.snapshot import HOLDOUT, TRAIN, Snapshot, find_snapshot, snapshots
+from llmops.preferences.snapshot import HOLDOUT, TRAIN, Snapshot, find_snapshot
 from llmops.registry.manifest import DataUsed, Manifest
 from llmops.runner.record import read_run
 from llmops.spec.load import resolve_path
@@ -115,14 +115,15 @@ class Sources:
         text = str(given.get("path", "")).removeprefix("path:")
         name = given.get("preferences") or text.removeprefix("preferences:")
         if "preferences" in given or name != text:
-            for one in snapshots(str(name).partition("@")[0], paths):
-                if one.manifest.files[HOLDOUT] == digest:
+            for one in self._project.snapshots(self._graph.notes):
+                found = one.manifest.name, one.manifest.files[HOLDOUT]
+                if found == (str(name).partition("@")[0], digest):
                     return self.snapshot(one.id, one)
             return self._graph.node(f"preferences:{name}", "preferences", str(name), "missing")
         beside = paths.root / (manifest.lineage.recipe or "-")
-        found = resolve_path(text, beside=beside, root=paths.root)
-        if found is not None and found.is_relative_to(paths.root):
-            text = str(found.relative_to(paths.root))
+        file = resolve_path(text, beside=beside, root=paths.root)
+        if file is not None and file.is_relative_to(paths.root):
+            text = str(file.relative_to(paths.root))
         return self.file(text, digest)
 
     def _run(self, id: str) -> str:
@@ -152,7 +153,7 @@ class Sources:
         try:
             one = found or find_snapshot(id.removeprefix("preferences:"), self._project.paths)
         except LlmopsError as error:
-            state = "unreadable" if "damaged" in error.what else "missing"
+            state = "missing" if isinstance(error, NotFound) else "unreadable"
             return self._graph.node(id, "preferences", id, state)
         self._graph.node(id, "preferences", id, _state(one), **snapshot_facts(one))
         add_behind(self._graph, one, self._project, full=self._full)

@@ -14,7 +14,7 @@ from llmops.lineage.sources import Sources, snapshot_facts
 from llmops.lineage.standing import Standing
 from llmops.lineage.uses import part
 from llmops.preferences.erasure import rows_from
-from llmops.preferences.snapshot import HOLDOUT, Snapshot, snapshot_names, snapshots
+from llmops.preferences.snapshot import HOLDOUT, Snapshot
 
 
 class Touched:
@@ -34,15 +34,14 @@ class Touched:
 
     def rows(self, source: str, ids: Collection[str]) -> None:
         """All snapshots with rows that came from these answers and events."""
-        for name in snapshot_names(self.project.paths):
-            for one in snapshots(name, self.project.paths):
-                try:
-                    found = rows_from(one, ids)
-                except Failed as error:
-                    self.graph.notes.append(error.line)
-                    continue
-                if found:
-                    self.snapshot(source, one, found.get("train", 0), found.get("holdout", 0))
+        for one in self.project.snapshots(self.graph.notes):
+            try:
+                found = rows_from(one, ids)
+            except Failed as error:
+                self.graph.notes.append(error.line)
+                continue
+            if found:
+                self.snapshot(source, one, found.get("train", 0), found.get("holdout", 0))
 
     def snapshot(self, source: str, one: Snapshot, rows: int, held: int) -> None:
         """A snapshot with so many rows that train and that are held out; and who used those."""

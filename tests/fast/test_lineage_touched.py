@@ -117,6 +117,15 @@ def test_an_answer_leads_to_its_ratings_pairs_and_versions(past: Traced) -> None
     assert ("town:v2", "answered", f"answer:{answer}") in steps
 
 
+def test_a_snapshot_that_is_damaged_is_told_and_the_others_are_read(past: Traced) -> None:
+    shutil.copytree(past.paths.snapshots("town") / "1", past.paths.snapshots("town") / "2")
+    (past.paths.snapshots("town") / "2" / "snapshot.json").write_text("{")
+    for graph in (inference(past.said.answers[0]["id"]), data("a.jsonl")):
+        assert "town:v3" in touched(graph)
+        (note,) = graph.notes
+        assert "the snapshot is damaged" in note
+
+
 def test_an_answer_that_nobody_knows_is_refused(past: Traced) -> None:
     with pytest.raises(NotFound, match="no answer and no event"):
         inference("v" * 40)
