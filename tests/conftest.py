@@ -20,8 +20,9 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
-TOGETHER = ("tests/engine/", "tests/browser/")
-"""What shares a session's servers and runs in one worker."""
+TOGETHER = ("tests/engine/town/", "tests/engine/", "tests/browser/")
+"""What shares a session's servers and runs in one worker. In this order: what takes longest is to
+begin first, and what stands alone fills the rest."""
 
 Llmops = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -35,7 +36,18 @@ class Together(LoadScopeScheduling):  # type: ignore[misc]
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together | None:
-    return Together(config, log) if config.getvalue("dist") == "loadgroup" else None
+    if config.getvalue("dist") != "loadgroup":
+        return None
+    config.option.loadscopereorder = False  # by the number of tests, which says nothing of time
+    return Together(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        found = (n for n, folder in enumerate(TOGETHER) if item.nodeid.startswith(folder))
+        return next(found, len(TOGETHER))
+
+    items.sort(key=place)
 
 
 @pytest.fixture
