@@ -10,6 +10,8 @@ from llmops.ui.panel import empty
 from llmops.ui.table import href, table
 
 Found = Mapping[str, Any]
+_ROWS = 300
+"""Of the table; a base may have thousands of children."""
 
 
 def lineage_view(version: str, lineage: Found) -> Html:
@@ -29,8 +31,13 @@ def lineage_view(version: str, lineage: Found) -> Html:
         title=f"what {version} was made of, and what came of it",
     )  # fmt: skip
     known = {one["id"]: one for one in nodes}
-    rows = [(_cell(known[one["from"]]), one["relation"], _cell(known[one["to"]])) for one in edges]
-    more = f"{drawn.left_out} more are only in the table." if drawn.left_out else None
+    rows = [
+        (_cell(known[one["from"]]), one["relation"], _cell(known[one["to"]]))
+        for one in edges[:_ROWS]
+    ]
+    cut = len(edges) > _ROWS
+    whole = f"`llmops lineage {version} --html FILE` shows all" if cut else "the table has all"
+    more = f"Not all of it is drawn: {whole}." if cut or drawn.left_out else None
     listed = table(("Used", "How", "Made of it"), rows, caption=f"the lineage of {version}")
     return joined(
         drawn.html,

@@ -7,7 +7,7 @@ import pytest
 
 from llmops.ui.evidence import told
 from llmops.ui.keeping import delete_button, notes_card
-from llmops.ui.lineage import leads
+from llmops.ui.lineage import leads, lineage_view
 from llmops.ui.links import not_there
 from llmops.ui.markup import Html, joined
 from llmops.ui.promotion import aliases_card, rollback_button, sheet
@@ -206,6 +206,17 @@ def test_a_version_is_told_with_its_tags_and_licences() -> None:
     page = version_page({}, found, standing(), {"nodes": [], "edges": []}, Html(""))
     assert "reviewed, language=fr" in page
     assert "licence of its base</dt><dd>mit" in page
+
+
+def test_of_a_base_with_a_thousand_children_some_are_in_the_table() -> None:
+    kids = [f"town:v{n}" for n in range(2, 1002)]
+    nodes = [{"id": id, "kind": "version", "label": id, "state": "", "facts": {}}
+             for id in ("town:v1", *kids)]  # fmt: skip
+    edges = [{"from": "town:v1", "to": id, "relation": "base", "facts": {}} for id in kids]
+    shown = lineage_view("town:v1", {"nodes": nodes, "edges": edges, "notes": []})
+    assert "Not all of it is drawn" in shown
+    assert ">1,000 versions<" in shown
+    assert shown.count("<tr") == 301
 
 
 def test_nothing_that_others_wrote_is_more_than_text() -> None:
