@@ -44,7 +44,8 @@ def _stage(stage: Mapping[str, Any], width: int) -> list[str]:
             size, free = size_text(item["download_bytes"]), size_text(item["free_bytes"])
             lines.append(f"{indent}{name}: {item['id']}")
             lines += [f"{indent}  {one} is downloaded first" for one in item["downloads"]]
-            lines.append(f"{indent}  {size} into {item['into']}, where {free} are free")
+            few = "only " if item["download_bytes"] > item["free_bytes"] else ""
+            lines.append(f"{indent}  {size} into {item['into']}, where {few}{free} are free")
         elif "pending" in item:
             lines.append(f"{indent}{name}: from stage {item['pending']}")
         else:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from llmops.errors import BadInput, Interrupted
+from llmops.errors import BadInput, Failed, Interrupted
 from llmops.registry.hub.cache import repository
 from llmops.registry.hub.listing import list_files
 from llmops.registry.hub.transfer import fetch
@@ -68,6 +68,17 @@ def test_a_plan_says_what_it_would_download_and_leaves_nothing(recipe: Path, hub
     assert base["download_bytes"] == sum(len(f.content) for f in hub.repo(ID).files().values())
     assert "is downloaded first" in plan_text(describe(planned, Context(load_settings())))
     assert not repository(parse_reference(f"hub:{ID}")).exists()
+
+
+def test_a_plan_says_when_there_is_no_room_and_the_run_brings_nothing(
+    recipe: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for user in ("runner.downloads", "registry.hub.transfer"):
+        monkeypatch.setattr(f"llmops.{user}.free_bytes", lambda: 100)
+    planned = plan(recipe)
+    assert "where only 0 kB are free" in plan_text(describe(planned, Context(load_settings())))
+    with pytest.raises(Failed, match="of disk, 0 kB are free"):
+        run(planned)
 
 
 def test_a_run_downloads_its_base_and_the_next_asks_nobody(recipe: Path, hub: Hub) -> None:
