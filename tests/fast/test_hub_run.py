@@ -74,7 +74,7 @@ def test_a_plan_says_when_there_is_no_room_and_the_run_brings_nothing(
     recipe: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for user in ("runner.downloads", "registry.hub.transfer"):
-        monkeypatch.setattr(f"llmops.{user}.free_bytes", lambda: 100)
+        monkeypatch.setattr(f"llmops.{user}.free_bytes", lambda: 10)
     planned = plan(recipe)
     assert "where only 0 kB are free" in plan_text(describe(planned, Context(load_settings())))
     with pytest.raises(Failed, match="of disk, 0 kB are free"):
