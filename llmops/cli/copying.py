@@ -20,16 +20,20 @@ def copying(done: str = "copied") -> Iterator[Copied]:
         yield partial(_line, done)
         return
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
+    from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TransferSpeedColumn
 
     columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        tasks: dict[str, int] = {}
+        tasks: dict[str, TaskID] = {}
 
         def copied(name: str, done: int, size: int) -> None:
+            if size < _LARGE:
+                return
             if name not in tasks:
-                tasks[name] = int(bars.add_task(name, total=size))
-            bars.update(bars.task_ids[tasks[name]], completed=done)
+                tasks[name] = bars.add_task(name, total=size)
+            bars.update(tasks[name], completed=done)
+            if done == size:
+                bars.remove_task(tasks.pop(name))
 
         yield copied
 

@@ -71,16 +71,20 @@ def model_files(source: Path, kind: str) -> list[str]:
     names = _adapter_names(source) if kind == "adapter" else _full_names(source)
     for name in names:
         _stays_inside(source, name)
-        if not name.endswith(".safetensors"):
+        if not is_weights(name):
             _check_size(source / name)
     return sorted({*names})
+
+
+def is_weights(name: str) -> bool:
+    return name.endswith(".safetensors")
 
 
 def headers(source: Path, names: list[str]) -> dict[str, Tensor]:
     """The tensors of all safetensors files among `names`; raises BadInput for a damaged one."""
     found: dict[str, Tensor] = {}
     for name in names:
-        if name.endswith(".safetensors"):
+        if is_weights(name):
             found.update(read_header(source / name))
     return found
 

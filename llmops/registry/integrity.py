@@ -4,7 +4,6 @@ Nothing that is remembered is believed here.
 """
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,9 +14,11 @@ from llmops.registry.deletion import DELETED
 from llmops.registry.index import MANIFEST
 from llmops.registry.manifest import Manifest
 from llmops.store.digest import sha256_json, sha256_tree
+from llmops.store.files import read_object
 
 Progress = Callable[[str, int, int], None]
 _CHUNK = 1024 * 1024
+_HEX = 64
 
 
 def seal_of(record: Mapping[str, Any]) -> str:
@@ -36,22 +37,30 @@ def damage(folder: Path, manifest: Manifest, progress: Progress | None = None) -
         digests = pool.map(lambda name: _digest(folder / name, progress), names)
         found = dict(zip(names, digests, strict=True))
     problems = [f"`{name}` is missing" for name in manifest.files.keys() - found.keys()]
-    problems += [f"`{name}` has changed" for name in found if found[name] != manifest.files[name]]
+    problems += [
+        f"`{name}` {'has changed' if len(digest) == _HEX else digest}"
+        for name, digest in found.items()
+        if digest != manifest.files[name]
+    ]
     foreign = {name for name in there - {MANIFEST} - manifest.files.keys() if DELETED not in name}
     problems += [f"`{name}` does not belong to it" for name in foreign]
-    record = json.loads((folder / MANIFEST).read_bytes())
-    sealed = manifest.seal in (None, seal_of(record))
+    sealed = manifest.seal in (None, seal_of(read_object(folder / MANIFEST)))
     if not sealed or (not problems and sha256_tree(manifest.files) != manifest.digest):
         problems.append(f"`{MANIFEST}` has changed")
     return sorted(problems)
 
 
 def _digest(file: Path, progress: Progress | None) -> str:
-    digest, done, size = hashlib.sha256(), 0, file.stat().st_size
-    with file.open("rb", buffering=0) as reader:
-        while chunk := reader.read(_CHUNK):
-            digest.update(chunk)
-            done += len(chunk)
-            if progress is not None:
-                progress(file.name, done, size)
+    """Of what can be read; else why not: the others are to be read all the same."""
+    digest, done = hashlib.sha256(), 0
+    try:
+        size = file.stat().st_size
+        with file.open("rb", buffering=0) as reader:
+            while chunk := reader.read(_CHUNK):
+                digest.update(chunk)
+                done += len(chunk)
+                if progress is not None:
+                    progress(file.name, done, size)
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
     return digest.hexdigest()

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from llmops.errors import BadInput, Failed, LlmopsError, NotFound
 from llmops.registry.aliases import Aliases, Move
 from llmops.registry.deletion import tombstone
-from llmops.registry.files import ADAPTER_CONFIG, headers
+from llmops.registry.files import ADAPTER_CONFIG, headers, is_weights
 from llmops.registry.index import MANIFEST, Index, Row, directories, has_versions, numbers
 from llmops.registry.intake import Progress, completed, copy_files, name_base
 from llmops.registry.integrity import damage, seal_of
@@ -206,6 +206,9 @@ class Registry:
                 write_json(folder / MANIFEST, manifest.model_dump(mode="json"))
                 for file in folder.iterdir():
                     file.chmod(0o444)
+        if draft.kind == "full":  # its next promotion would read gigabytes
+            for name in filter(is_weights, files):
+                self.digests.know(self.directory(manifest) / name, files[name])
         return manifest
 
     def take_in(self, manifest: Manifest, folder: Path) -> None:

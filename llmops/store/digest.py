@@ -67,6 +67,10 @@ class Digests:
         self._memory.put(str(path), [*mark, digest])
         return digest
 
+    def know(self, path: Path, digest: str) -> None:
+        """That this is the digest of `path`, of whoever just wrote it."""
+        self._memory.put(str(path.absolute()), [*(mark_of(path) or ()), digest])
+
     def tree(self, root: Path, names: Iterable[str]) -> dict[str, str]:
         """The digest of each named file below `root`."""
         return {name: self.file(root / name) for name in sorted(names)}

@@ -229,6 +229,18 @@ def test_verify_names_the_damaged_file_even_when_its_times_are_unchanged(
         registry.verify(manifest)
 
 
+def test_the_weights_of_a_new_version_are_not_read_to_know_their_digest(
+    registry: Registry, full: Path
+) -> None:
+    manifest = registry.add(draft(), full)
+    file = registry.directory(manifest) / "model.safetensors"
+    file.chmod(0o644)
+    stat = file.stat()
+    file.write_bytes(bytes(stat.st_size))
+    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert registry.digests.file(file) == manifest.files[file.name]
+
+
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "manifest.json"])
 def test_verify_sees_any_bit_that_flipped(registry: Registry, full: Path, name: str) -> None:
     golden = {"text": "a", "prompt_ids": [1], "completion_ids": [2], "logprobs": [-math.inf]}
