@@ -194,7 +194,8 @@ def test_a_snapshot_is_read_as_a_file_of_its_content_would_be(
     (found,) = plan("dpo.yaml").stages[0].prepared.payload.train
     file = DataFile(path=found.path.name, limit=7)
     inspected = inspect_data(file, found.path, wanted={"preference"})
-    assert found == replace(inspected, first_prompts=())
+    named = {"reference": "preferences:town@1", "snapshot": found.snapshot}
+    assert found == replace(inspected, first_prompts=(), **named)
 
 
 def test_the_same_pairs_train_once(paths: ProjectPaths) -> None:
