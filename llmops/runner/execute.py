@@ -203,7 +203,12 @@ class _Run:
             figures = Progress("downloading, MB:", there // 1_000_000, whole // 1_000_000)
             self.reporter.progress(node.name, figures)
 
-        wanted.fetch(told)
+        for pause in _pauses(node):
+            try:
+                return wanted.fetch(told)
+            except Passing as error:
+                self._pause(node, error, pause)
+        return wanted.fetch(told)
 
     @cached_property
     def _as_planned(self) -> dict[str, PlannedStage]:
@@ -260,18 +265,20 @@ class _Run:
         self, node: Node, planned: PlannedStage, number: int, *, forced: bool
     ) -> None:
         """Again after a while, for a cause that may pass, as often as the recipe says."""
-        resources = getattr(node.spec, "resources", None)
-        for pause in pauses(resources.retries if resources else 0):
+        for pause in _pauses(node):
             try:
                 with logs.bound(attempt=number):
                     return self._make(node, planned, number, forced=forced)
             except Passing as error:
-                told = f"{error.what}; again in {pause:.0f} s"
-                self.reporter.progress(node.name, Progress("waiting", warning=told))
-            time.sleep(pause)
+                self._pause(node, error, pause)
             number = self._next_attempt(node)
         with logs.bound(attempt=number):
             return self._make(node, planned, number, forced=forced)
+
+    def _pause(self, node: Node, error: Passing, seconds: float) -> None:
+        told = f"{error.what}; again in {seconds:.0f} s"
+        self.reporter.progress(node.name, Progress("waiting", warning=told))
+        time.sleep(seconds)
 
     def _make(self, node: Node, planned: PlannedStage, number: int, *, forced: bool) -> None:
         heed()
@@ -326,3 +333,9 @@ class _Run:
             yield
         finally:
             lock.release()
+
+
+def _pauses(node: Node) -> list[float]:
+    """Before each of the retries that its recipe allows."""
+    resources = getattr(node.spec, "resources", None)
+    return pauses(resources.retries if resources else 0)

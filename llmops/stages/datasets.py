@@ -15,7 +15,7 @@ from llmops.data.layouts import STAGE_LAYOUTS
 from llmops.engines.contract import DataSet
 from llmops.errors import BadInput, Failed
 from llmops.preferences.snapshot import HOLDOUT, TRAIN, Snapshot
-from llmops.registry.hub.cache import CachedFile, cached_file, parse_hub
+from llmops.registry.hub.cache import CachedFile, NotCached, cached_file, parse_hub
 from llmops.runner.downloads import Download
 from llmops.runner.stage import Context, Node, Pending
 from llmops.spec.recipe import DataFile, Layout, TrainRecipe
@@ -104,13 +104,23 @@ def inspect_file(
     it was looked up. Raises as `inspect_all`."""
     key, reference = (*key, "path"), file.reference
     if file.hub is not None:
-        given = given or cached_file(parse_hub(reference), context.digests)
-        key, reference, path = (*key[:-1], "hub"), given.id, given.path
+        key = (*key[:-1], "hub")
+        given = given or _cached(reference, node, key, context)
+        reference, path = given.id, given.path
     else:
         path = node.declared.file(file.path, key, context.settings.root)
     place = partial(node.declared.source.where, key)
     found = context.inspections.inspect(file, path, where=place, wanted=wanted)
     return replace(found, reference=reference, licence=file.licence)
+
+
+def _cached(reference: str, node: Node, key: Key, context: Context) -> CachedFile:
+    """A file of the Hub that is no input of its stage: it is not downloaded, it is here."""
+    try:
+        return cached_file(parse_hub(reference), context.digests)
+    except NotCached as error:
+        where = node.declared.source.where(key)
+        raise NotCached(error.what, where=where, fix=error.fix) from error
 
 
 def _check_plain(node: Node, file: DataFile, key: Key) -> None:

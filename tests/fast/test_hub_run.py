@@ -231,3 +231,22 @@ def test_a_bad_row_of_the_hub_is_told_with_its_place(facts: str, hub: Hub) -> No
     with pytest.raises(BadInput, match="row 2") as caught:
         real()
     assert caught.value.where.startswith("r.yaml:4")
+
+
+def test_texts_of_a_base_that_are_not_here_say_what_brings_them(facts: str, hub: Hub) -> None:
+    text = "kind: base\narchitecture: {model_type: qwen2}\noutput: {model: b}\n"
+    text += f'tokenizer: {{vocab_size: 300, texts: ["{DATA}"]}}\n'
+    Path("b.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(BadInput, match="not in this machine's Hugging Face cache") as caught:
+        real(Path("b.yaml"))
+    assert caught.value.where.startswith("b.yaml:4")
+    assert "`llmops models download hub:org/facts@main:data/train.jsonl`" in caught.value.fix
+
+
+def test_a_hub_that_breaks_off_is_tried_again_as_a_stage_is(
+    recipe: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llmops.runner.patience.BACK_OFF", 0.0)
+    monkeypatch.setattr("llmops.registry.hub.transfer.TRIES", 1)
+    hub.fault("GET", "/model.safetensors", status=503)
+    assert "answers 503 Service Unavailable; again in 0 s" in run(plan(recipe))
