@@ -40,11 +40,11 @@ def push(
     registry = opened_registry()
     versions = chosen(version, registry, every=all_)
     repository = repository_of(versions[0].name, load_settings(), to)
-    for one in versions:
-        if later:
+    if later:
+        for one in versions:
             print(Outbox(registry).put(one, repository, public=public).id)
-            continue
-        done = push_or_keep(one, repository, registry, public=public, say=note)
+        return
+    for done in push_or_keep(versions, repository, registry, public=public, say=note):
         print(f"{done.version} {'is' if done.new else 'was already'} at {repository}")
 
 

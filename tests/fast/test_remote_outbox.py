@@ -12,6 +12,7 @@ from huggingface_hub import close_session
 from llmops.control.threads import send_outbox
 from llmops.errors import Failed, NotFound
 from llmops.registry.remote.outbox import Outbox, push_or_keep, send_all
+from llmops.registry.remote.push import push
 from llmops.registry.store import Registry
 from llmops.spec.settings import Settings
 from tests.fast.protocol_server import closed_port
@@ -46,7 +47,7 @@ def test_a_push_waits_while_the_hub_is_away_and_is_sent_when_it_is_back(
     with monkeypatch.context() as away:
         away.setenv("HF_ENDPOINT", f"http://127.0.0.1:{closed_port()}")
         with pytest.raises(Failed, match=r"cannot be reached.*town:v1 waits in the outbox"):
-            push_or_keep(version, ID, registry)
+            [*push_or_keep([version], ID, registry)]
         box.send_due(pytest.fail)  # not due yet
         first = pause(box)
         with pytest.raises(Failed):
@@ -57,12 +58,21 @@ def test_a_push_waits_while_the_hub_is_away_and_is_sent_when_it_is_back(
     assert "v1" in hub.repo(ID).tags
 
 
+def test_of_many_all_that_did_not_go_wait(hub: Hub, registry: Registry) -> None:
+    versions = [registry.resolve("town:v1"), *(add(registry, fill) for fill in (1, 2))]
+    push(versions[0], ID, registry)
+    hub.fault("POST", "/tag/", status=429, headers={"Retry-After": "7000"})
+    with pytest.raises(Failed, match="town:v2 and 1 more wait in the outbox"):
+        [*push_or_keep(versions, ID, registry)]
+    assert [one.version for one in Outbox(registry).waiting()] == ["town:v2", "town:v3"]
+
+
 def test_offline_it_waits_without_a_request(
     hub: Hub, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(Failed, match="offline mode is set; town:v1 waits"):
-        push_or_keep(registry.resolve("town:v1"), ID, registry)
+        [*push_or_keep([registry.resolve("town:v1")], ID, registry)]
     assert hub.asked == []
 
 
@@ -85,7 +95,7 @@ def test_what_the_hub_refuses_waits_for_a_person(hub: Hub, registry: Registry, s
 def test_a_hub_that_asks_to_wait_is_not_asked_before(hub: Hub, registry: Registry) -> None:
     hub.fault("GET", "/refs", status=429, headers={"Retry-After": "7000"})
     with pytest.raises(Failed, match="answers 429"):
-        push_or_keep(registry.resolve("town:v1"), ID, registry)
+        [*push_or_keep([registry.resolve("town:v1")], ID, registry)]
     assert len(hub.asked) == 1
     assert pause(Outbox(registry)) > 6000
 
@@ -105,7 +115,7 @@ def test_the_same_push_waits_once_and_is_dropped_by_name(registry: Registry) -> 
 def test_a_push_by_hand_leaves_nothing_waiting(hub: Hub, registry: Registry) -> None:
     box = Outbox(registry)
     box.put(registry.resolve("town:v1"), ID)
-    push_or_keep(registry.resolve("town:v1"), ID, registry)
+    [*push_or_keep([registry.resolve("town:v1")], ID, registry)]
     assert box.waiting() == []
 
 

@@ -4,7 +4,7 @@ The control process sends what is due, after a pause that grows while the Hub is
 refused waits for a person. A push that is sent twice is pushed once.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -179,25 +179,30 @@ def send_all(box: Outbox, id: str | None, tell: Say) -> None:
 
 
 def push_or_keep(
-    version: Manifest,
+    versions: Sequence[Manifest],
     repository: str,
     registry: Registry,
     *,
     public: bool = False,
     say: Say = lambda _: None,
-) -> Pushed:
-    """As `push`; where the Hub is away it waits in the outbox, and the error says so."""
+) -> Iterator[Pushed]:
+    """Each as `push`; once the Hub is away all that are left wait in the outbox, and the error says
+    so."""
     box = Outbox(registry)
-    try:
-        done = push(version, repository, registry, public=public, say=say)
-    except HubAway as error:
-        one = box.put(version, repository, public=public, error=error)
-        raise Failed(
-            f"{error.what}; {version.id} waits in the outbox",
-            where=error.where,
-            fix=f"`llmops models outbox send {one.id}`; a control process sends it, too",
-        ) from error
-    for one in box.waiting():
-        if (one.version, one.repository) == (str(version.id), repository):
-            box.drop(one.id)
-    return done
+    for position, version in enumerate(versions):
+        try:
+            done = push(version, repository, registry, public=public, say=say)
+        except HubAway as error:
+            for left in versions[position:]:
+                box.put(left, repository, public=public, error=error)
+            more = len(versions) - position - 1
+            waits = f"{version.id} and {more} more wait" if more else f"{version.id} waits"
+            raise Failed(
+                f"{error.what}; {waits} in the outbox",
+                where=error.where,
+                fix="`llmops models outbox send`; a control process sends what waits, too",
+            ) from error
+        for one in box.waiting():
+            if (one.version, one.repository) == (str(version.id), repository):
+                box.drop(one.id)
+        yield done
