@@ -6,7 +6,6 @@ a model for training and serving in locate.py. A remote (the Hugging Face Hub) i
 """
 
 import re
-from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -14,18 +13,17 @@ from pydantic import ValidationError
 from llmops.errors import BadInput, Failed, LlmopsError, NotFound
 from llmops.registry.aliases import Aliases, Move
 from llmops.registry.deletion import tombstone
-from llmops.registry.files import ADAPTER_CONFIG, headers, is_weights
-from llmops.registry.index import MANIFEST, Index, Row, directories, has_versions, numbers
-from llmops.registry.intake import Progress, completed, copy_files, name_base
-from llmops.registry.integrity import damage, seal_of
+from llmops.registry.files import headers
+from llmops.registry.index import MANIFEST, Index, Row, has_versions, numbers
+from llmops.registry.intake import Progress
+from llmops.registry.integrity import damage
 from llmops.registry.manifest import Draft, Manifest, VersionId
+from llmops.registry.registration import register, take_in
 from llmops.spec.reference import parse_reference
 from llmops.spec.source import display
 from llmops.spec.suggest import did_you_mean
-from llmops.store.atomic import new_directory, sync_directory, sync_file, write_json
-from llmops.store.digest import Digests, sha256_tree
+from llmops.store.digest import Digests
 from llmops.store.files import Mark, mark_of
-from llmops.store.leftovers import remove
 from llmops.store.paths import ProjectPaths
 
 __all__ = ["MANIFEST", "Draft", "Registry"]
@@ -178,38 +176,7 @@ class Registry:
         file's name, its bytes copied so far, and its size.
         Raises Failed when the files are not a complete, servable model, or the disk is full.
         """
-        from filelock import FileLock
-
-        try:
-            if draft.kind == "adapter":
-                draft = self._on_base(draft)
-            draft, names = completed(draft, source)
-        except BadInput as error:
-            raise Failed(error.what, where=error.where, fix=error.fix) from error
-        # A temporary directory that another holder of the lock finds was left by a crash.
-        with FileLock(self.paths.lock(f"model-{draft.name}")):
-            self._sweep(draft.name)
-            number = self._next(draft.name)
-            with new_directory(self.paths.version(draft.name, number)) as folder:
-                files = copy_files(source, names, folder, progress)
-                if draft.kind == "adapter":
-                    files[ADAPTER_CONFIG] = name_base(folder / ADAPTER_CONFIG, draft.base)
-                manifest = Manifest(
-                    **dict(draft),
-                    number=number,
-                    created=datetime.now(UTC).isoformat(timespec="milliseconds"),
-                    digest=sha256_tree(files),
-                    files=files,
-                )
-                seal = seal_of(manifest.model_dump(mode="json"))
-                manifest = manifest.model_copy(update={"seal": seal})
-                write_json(folder / MANIFEST, manifest.model_dump(mode="json"))
-                for file in folder.iterdir():
-                    file.chmod(0o444)
-        if draft.kind == "full":  # its next promotion would read gigabytes
-            for name in filter(is_weights, files):
-                self.digests.know(self.directory(manifest) / name, files[name])
-        return manifest
+        return register(self, draft, source, progress)
 
     def take_in(self, manifest: Manifest, folder: Path) -> None:
         """Let `folder`, in the directory of its model, become the version that `manifest` says: it
@@ -218,31 +185,7 @@ class Registry:
         Raises Failed, and leaves `folder`, when it is no complete, servable model, is on another
         base, or its number is taken.
         """
-        from filelock import FileLock
-
-        try:
-            found, names = completed(manifest, folder)
-            if manifest.kind == "adapter":
-                self._on_base(manifest)
-        except BadInput as error:
-            raise Failed(error.what, where=error.where, fix=error.fix) from error
-        present = {path.name for path in folder.iterdir()}
-        if {*names, MANIFEST} != present or found.lora_rank != manifest.lora_rank:
-            raise Failed(
-                f"what lies there is not what its manifest says of {manifest.id}",
-                where=display(folder),
-                fix="see who made it; remove the directory to begin anew",
-            )
-        target = self.paths.version(manifest.name, manifest.number)
-        with FileLock(self.paths.lock(f"model-{manifest.name}")):
-            if target.exists():
-                raise Failed(f"{manifest.id} has come meanwhile", fix="see `llmops models list`")
-            for file in folder.iterdir():
-                file.chmod(0o444)
-                sync_file(file)
-            folder.chmod(0o755)
-            folder.rename(target)
-            sync_directory(target.parent)
+        take_in(self, manifest, folder)
 
     def verify(self, manifest: Manifest, progress: Progress | None = None) -> None:
         """Read every file of a version and compare it with the manifest. progress: as of `damage`.
@@ -258,23 +201,6 @@ class Registry:
                 fix="do not serve it; restore the directory from a backup, or make the version "
                 "again (`llmops run RECIPE --force`) and move its aliases",
             )
-
-    def _on_base(self, draft: Draft) -> Draft:
-        """The draft of an adapter with the digest of its base, if that is registered."""
-        if not re.fullmatch(r"[^:]+:v[0-9]+", draft.base or ""):
-            return draft
-        base = self.get(VersionId.parse(draft.base or ""))
-        if base.kind != "full":
-            raise BadInput(
-                f"{base.id} is an adapter; the base of an adapter is a full model",
-                fix=f"its own base is {base.base}",
-            )
-        if draft.base_digest not in (None, base.digest):
-            raise BadInput(
-                f"the adapter was trained on another state of {base.id}",
-                fix="name the version that it was trained on",
-            )
-        return draft.model_copy(update={"base_digest": base.digest})
 
     def _known(self) -> list[str]:
         return [f"{name}:v{n}" for name in self.names() for n in self.numbers(name)] + [
@@ -302,12 +228,6 @@ class Registry:
             )
         return BadInput(f"model `{name}` has no alias `{alias}`", fix=fix)
 
-    def _next(self, name: str) -> int:
-        """Above every number in use, also those that only a directory without a manifest or a
-        move of an alias remembers: a name that was given never means another version."""
-        moved = [VersionId.parse(move.version).number for move in self.alias_log.history(name)]
-        return max([0, *directories(self.paths.model(name)), *moved]) + 1
-
     def _read(self, version: VersionId) -> Manifest:
         path = self.paths.version(version.name, version.number) / MANIFEST
         try:
@@ -334,7 +254,3 @@ class Registry:
         except BadInput:
             return False
         return True
-
-    def _sweep(self, name: str) -> None:
-        for path in self.paths.model(name).glob(".v*.*"):
-            remove(path)
