@@ -180,6 +180,14 @@ def test_the_base_of_an_adapter_comes_first(hub: Hub, tmp_path: Path, here: Regi
     assert here.names() == ["city", "town"]
 
 
+def test_a_base_that_does_not_come_along_is_named(hub: Hub, tmp_path: Path, here: Registry) -> None:
+    one = machine(tmp_path / "one")
+    said: list[str] = []
+    push(add(one, 1, "path:/models/small"), ID, one, say=said.append)
+    take(here, say=said.append)
+    assert ["path:/models/small" in text for text in said] == [True, False, True]
+
+
 def test_aliases_move_here_only_on_demand(hub: Hub, pushed: Registry, here: Registry) -> None:
     pushed.move("town", "production", 1, why="good", by="ann")
     push(pushed.resolve("town:v1"), ID, pushed)

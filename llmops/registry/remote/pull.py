@@ -165,8 +165,11 @@ def _base(
     version: Manifest, registry: Registry, settings: Settings, progress: Progress | None, say: Say
 ) -> None:
     """The base of an adapter is here first, if it is a version of a registry."""
+    named = version.base or ""
+    if named.startswith("path:") and not (registry.root / named.removeprefix("path:")).is_dir():
+        say(f"its base is a directory, {named}, which does not come along: put it there")
     try:
-        base = VersionId.parse(version.base or "")
+        base = VersionId.parse(named)
     except ValueError:
         return
     if registry.known(str(base)) is not None:

@@ -163,6 +163,8 @@ def _changed(
     names = [*_differing(version, folder, tree), MANIFEST]
     moves = remote.small_file(ALIASES, look.head, tree)
     told = about(version, remote.id, standing(moves), registry)
+    if version.base and told.base is None:
+        remote.say(f"its base {version.base} is on no Hub that is known here, and is needed there")
     return {name: folder / name for name in names} | {CARD: card(version, told).encode()}
 
 
