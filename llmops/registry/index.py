@@ -86,7 +86,7 @@ class Index:
         there = numbers(self._paths.model(name))
         came = [n for n in there if n not in rows]
         if there != [*rows]:
-            rows = {n: rows.get(n) or self._row(VersionId(name, n)) for n in there}
+            rows = {n: rows.get(n) or self.row(self._read(VersionId(name, n))) for n in there}
         settled = time.time_ns() - mark[1] > _SETTLED
         self._known[name] = mark if settled else None, rows
         if len(came) >= _WORTH or (first and settled and len(there) >= _WORTH):
@@ -104,8 +104,8 @@ class Index:
                 known[1].setdefault(row.fingerprint, []).append(row)
         return known[1].get(fingerprint, [])
 
-    def _row(self, version: VersionId) -> Row:
-        one = self._read(version)
+    def row(self, one: Manifest) -> Row:
+        """What is kept of a version that was read."""
         folder = self._paths.version(one.name, one.number)
         files = (folder / name for name in one.files)
         return Row(

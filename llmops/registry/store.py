@@ -67,7 +67,7 @@ class Registry:
 
     def row(self, manifest: Manifest) -> Row:
         """A version in short."""
-        return self._index.rows(manifest.name)[manifest.number]
+        return self._index.row(manifest)
 
     def versions(self, name: str) -> list[Manifest]:
         """The versions of a model, oldest first; none for a model that is not there.
