@@ -75,6 +75,7 @@ def test_a_key_that_is_unknown_is_refused(locked: ControlProcess) -> None:
         ("POST", "/models/town/rollback", {}, {"keeper", "own", "chief", "all"}),
         ("POST", "/models/town/promote", FORCED, {"chief", "all"}),
         ("POST", "/models/town/push", {"version": "v9"}, {"own", "all"}),
+        ("POST", "/models/town/pull", {"aliases": True}, {"all"}),
         ("POST", "/models/town/versions/9/delete", {}, {"cleaner", "all"}),
         ("POST", "/storage/gc", {}, {"cleaner", "all"}),
         ("POST", "/runs/x/approve", {}, {"keeper", "chief", "all"}),

@@ -26,7 +26,7 @@ class PushAsked(Ask):
 
 
 class PullAsked(Ask):
-    """aliases: those that name it there name it here, too."""
+    """aliases: those that name it there name it here, too; needs the scope `override` as well."""
 
     version: Version = ""
     repository: Repository = None
@@ -81,7 +81,7 @@ def pull(name: Model, asked: PullAsked, project: ProjectHeld, caller: Pusher) ->
     from llmops.registry.remote.pull import pull
 
     if asked.aliases:
-        caller.must("promote", name)
+        caller.must("override", name)
     repository = repository_of(name, project.settings, asked.repository)
     text, registry = _text(name, asked.version), project.registry
     with of_its_state():
