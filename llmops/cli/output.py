@@ -44,8 +44,8 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
 
 def _print_plain(rows: Sequence[Sequence[str]]) -> None:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    line = "  ".join(f"{{:<{width}}}" for width in widths)
-    sys.stdout.write("".join(f"{line.format(*row).rstrip()}\n" for row in rows))
+    line = "  ".join(f"%-{width}s" for width in widths)
+    sys.stdout.write("".join([f"{(line % tuple(row)).rstrip()}\n" for row in rows]))
 
 
 def plain(text: str) -> str:
