@@ -77,7 +77,7 @@ def run(
 
 
 def _heard() -> None:
-    """Under nohup, and behind a shell's `&`, these are ignored, and by all that is started there."""
+    """Under nohup, and behind a shell's `&`, they are ignored by all that is started there."""
     for number in (signal.SIGHUP, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
 
