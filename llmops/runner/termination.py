@@ -5,6 +5,7 @@ garbage collector is printed and dropped by Python (SQLAlchemy has such callback
 again where it is about to begin something (`heed`).
 """
 
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,12 +21,15 @@ _told = threading.Event()
 def termination_as_interrupt() -> Iterator[None]:
     """SIGTERM and a closed terminal end a run as Ctrl-C does: in order, and on record."""
 
-    def interrupt(_number: int, _frame: object) -> None:
+    def interrupt(number: int, _frame: object) -> None:
         _told.set()
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
         heed()
 
+    heard = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # else: behind nohup
     try:
-        with handling(interrupt, *endings()):
+        with handling(interrupt, *([signal.SIGINT] if heard else []), *endings()):
             yield
     finally:
         _told.clear()

@@ -42,6 +42,7 @@ def test_a_second_is_refused_and_told_where_the_first_one_answers(running: Contr
         refuse_a_second(running.paths, chosen=False)
 
 
+@pytest.mark.slow
 def test_a_second_at_a_port_of_its_own_says_so(running: ControlProcess) -> None:
     with control(running.root, "--no-scheduler", "--no-ingest") as second:
         assert second.url != running.url
@@ -76,6 +77,7 @@ def test_its_threads_are_told_in_its_figures(running: ControlProcess) -> None:
     assert 'llmops_control_thread_up{thread="ingest"} 1' in text
 
 
+@pytest.mark.slow
 def test_it_ends_in_order_though_somebody_listens(tmp_path: Path) -> None:
     make_project(tmp_path / "town")
     with control(tmp_path / "town", "--no-scheduler") as process:
@@ -88,6 +90,7 @@ def test_it_ends_in_order_though_somebody_listens(tmp_path: Path) -> None:
         assert not process.paths.part("control").exists()
 
 
+@pytest.mark.slow
 def test_a_kill_leaves_no_one_who_would_be_taken_for_it(tmp_path: Path) -> None:
     make_project(tmp_path / "town")
     with control(tmp_path / "town", "--no-scheduler", "--no-ingest") as process:

@@ -159,6 +159,7 @@ def test_the_queue_says_why_each_waits(heavy: Queue) -> None:
         heavy.ended(first)
 
 
+@pytest.mark.slow
 def test_a_run_is_followed_from_its_place_in_the_queue(queue: Queue) -> None:
     run = queue.ask().id
     process = queue.turning()
@@ -168,6 +169,7 @@ def test_a_run_is_followed_from_its_place_in_the_queue(queue: Queue) -> None:
     assert found[-1] == ("end", "done")
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_is_followed_to_its_second_end(queue: Queue) -> None:
     run = queue.ask().id
     with queue.hold():
@@ -181,6 +183,7 @@ def test_a_run_that_is_killed_is_followed_to_its_second_end(queue: Queue) -> Non
     assert list(following)[-1].data["state"] == "done"
 
 
+@pytest.mark.slow
 def test_what_never_began_ends_with_its_reason(queue: Queue, llmops: Llmops) -> None:
     run = queue.ask().id
     (queue.root / "p.yaml").unlink()

@@ -30,6 +30,7 @@ def gpus_of(queue: Queue, run: str) -> str:
     return found.get(VISIBLE.encode(), b"").decode()
 
 
+@pytest.mark.slow
 def test_two_runs_have_a_gpu_each_and_the_third_waits(queue: Queue) -> None:
     runs = [queue.ask().id for _ in range(3)]
     with queue.hold():
@@ -47,6 +48,7 @@ def test_two_runs_have_a_gpu_each_and_the_third_waits(queue: Queue) -> None:
             queue.ended(run)
 
 
+@pytest.mark.slow
 def test_a_gpu_that_a_terminal_has_is_given_to_nobody(queue: Queue) -> None:
     stage = StageRecord(name="sft", kind="train")
     RunLog.begin(queue.runs.paths, "t", "t", [], [stage], gpus=["0"])
@@ -96,6 +98,7 @@ def test_gpus_are_those_that_the_process_may_use(
     assert visible_gpus(present, given) == found
 
 
+@pytest.mark.slow
 def test_a_terminal_is_told_who_has_its_device(queue: Queue) -> None:
     def said(*stages: str) -> str:
         text = "name: p\nstages:\n" + "".join(stages)
@@ -113,6 +116,7 @@ def test_a_terminal_is_told_who_has_its_device(queue: Queue) -> None:
     assert f"warning: {other} has the device too: both run at once" in said(pairs)
 
 
+@pytest.mark.slow
 def test_of_two_dispatchers_that_saw_a_device_free_one_gives_it_away(queue: Queue) -> None:
     one, other = (Dispatcher(queue.settings, gpus=("0",)) for _ in range(2))
     queue.dispatcher = one

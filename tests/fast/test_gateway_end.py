@@ -16,6 +16,7 @@ from tests.fast.backend_server import (
 )
 from tests.fast.gateway_process import gateway, routes
 
+pytestmark = pytest.mark.slow
 BODY = {"model": "town", "messages": [{"role": "user", "content": "Hello"}]}
 STREAM = BODY | {"stream": True}
 PATH = "/v1/chat/completions"

@@ -197,7 +197,7 @@ def test_fresh_is_open_and_up_to_date(settings: Settings, paths: ProjectPaths) -
     database.dispose()
 
 
-BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.engine)]
+BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)]
 """The second only with the slow tests: each process connects anew."""
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from llmops.errors import BadInput, Failed
+from llmops.evaluation.answers import collect
 from llmops.preferences.asking import ask_judge
 from llmops.preferences.build import Built, build
 from llmops.preferences.verdicts import forget, kept
@@ -158,7 +159,10 @@ def test_answers_that_cannot_count_are_not_judged(court: Court, changes: dict[st
     assert court.built(said, court.recipe()).to_ask == ()
 
 
-def test_a_judge_that_cannot_be_reached(court: Court, said: Said) -> None:
+def test_a_judge_that_cannot_be_reached(
+    court: Court, said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(collect.__kwdefaults__, "pauses", (0.0, 0.0))
     made = court.recipe(f"http://127.0.0.1:{closed_port()}")
     with talking(court.answers) as answers, pytest.raises(Failed, match="comparison of item"):
         court.ask(said, made, answers)

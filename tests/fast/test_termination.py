@@ -26,23 +26,29 @@ class Thing:
     """Something that a callback waits for the end of."""
 
 
-def told_within_a_callback() -> None:
+def told_within_a_callback(number: signal.Signals = signal.SIGTERM) -> None:
     """The process is told to end just then: Python drops what the handler raises."""
     thing = Thing()
-    reference = weakref.ref(thing, lambda _: os.kill(os.getpid(), signal.SIGTERM))
+    reference = weakref.ref(thing, lambda _: os.kill(os.getpid(), number))
     del thing
     assert reference() is None
 
 
-def test_being_told_to_end_raises() -> None:
-    with termination_as_interrupt(), pytest.raises(Interrupted, match="terminated"):
-        os.kill(os.getpid(), signal.SIGTERM)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_being_told_to_end_raises(number: signal.Signals) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored, where tests run under nohup
+    try:
+        with termination_as_interrupt(), pytest.raises(Interrupted, match="terminated"):
+            os.kill(os.getpid(), number)
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_what_was_dropped_is_heeded_later() -> None:
+def test_what_was_dropped_is_heeded_later(number: signal.Signals) -> None:
     with termination_as_interrupt():
-        told_within_a_callback()
+        told_within_a_callback(number)
         with pytest.raises(Interrupted, match="terminated"):
             heed()
     heed()  # it was told to end what is over now
