@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from llmops.report.page import page, table
-from llmops.ui.drawing import Node, draw
-from llmops.ui.lineage import name_of, state_of
+from llmops.ui.drawing import draw
+from llmops.ui.lineage import boxes, state_of
 from llmops.ui.markup import Child, Html, tag
 
 Record = Mapping[str, Any]
@@ -21,14 +21,10 @@ def lineage_page(lineage: Record, asked: str) -> Html:
     rows = {one["id"]: f"n{place}" for place, one in enumerate(nodes)}
     about = set(lineage["about"])
     drawn = draw(
-        [
-            Node(one["id"], name_of(one), one["kind"], f"#{rows[one['id']]}", one["id"] in about,
-                 state_of(one))
-            for one in nodes
-        ],
+        boxes(nodes, lineage, lambda one: f"#{rows[one['id']]}"),
         [(one["from"], one["to"]) for one in lineage["edges"]],
         title=f"the lineage of {asked}",
-    )  # fmt: skip
+    )
     more = f"{drawn.left_out:,} more are only in the tables below." if drawn.left_out else None
     ends = {one["kind"] for one in nodes if one["id"] in about} == {"version"}
     title = f"Lineage of {asked}"

@@ -18,7 +18,8 @@ _SIZES = Sizes(width=186, height=42, across=44, down=14)
 _LETTERS = 22
 _PLURALS = {"data": "data files", "preferences": "snapshots", "evidence": "pieces of evidence",
             "answers": "groups of answers", "events": "kinds of events", "pairs": "groups of rows",
-            "alias": "aliases", "hub": "places on the Hub"}  # fmt: skip
+            "alias": "aliases", "alias before": "aliases before",
+            "hub": "places on the Hub"}  # fmt: skip
 
 
 @dataclass(frozen=True)

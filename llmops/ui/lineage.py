@@ -1,6 +1,6 @@
 """What a version was made of and what came of it: a picture, and a table that says the same."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from llmops.ui.drawing import Node, draw
@@ -21,15 +21,10 @@ def lineage_view(version: str, lineage: Found) -> Html:
     if not edges:
         return empty("Nothing is known of where it comes from.", "It was imported.")
     drawn = draw(
-        [
-            Node(one["id"], name_of(one), one["kind"], leads(one), one["id"] == version,
-                 state_of(one))
-            for one in nodes
-            if one["kind"] != "evidence"  # it has a card of its own
-        ],
+        boxes([one for one in nodes if one["kind"] != "evidence"], lineage, leads),  # has a card
         [(one["from"], one["to"]) for one in edges],
         title=f"what {version} was made of, and what came of it",
-    )  # fmt: skip
+    )
     known = {one["id"]: one for one in nodes}
     rows = [
         (_cell(known[one["from"]]), one["relation"], _cell(known[one["to"]]))
@@ -44,6 +39,23 @@ def lineage_view(version: str, lineage: Found) -> Html:
         [tag("p", one, class_="ll-quiet") for one in (more, *lineage["notes"]) if one],
         tag("details", tag("summary", "The same as a table"), listed, class_="ll-details"),
     )
+
+
+def boxes(nodes: Sequence[Found], lineage: Found, link: Callable[[Found], str]) -> list[Node]:
+    """What is drawn of these nodes. link: where each leads. An alias that names a version no more
+    is told from those that do."""
+    now = {one["to"] for one in lineage["edges"] if one["relation"] == "named by"}
+    return [
+        Node(
+            one["id"],
+            name_of(one),
+            "alias before" if one["kind"] == "alias" and one["id"] not in now else one["kind"],
+            link(one),
+            one["id"] in lineage["about"],
+            state_of(one),
+        )
+        for one in nodes
+    ]
 
 
 def leads(node: Found) -> str:

@@ -20,9 +20,9 @@ def past(project: Path) -> Traced:
     return traced(project)
 
 
-def shown() -> str:
+def shown(version: str = "town:v3") -> str:
     with Project(load_settings()) as project:
-        return lineage_page(of_version("town:v3", project).record(), "town:v3")
+        return lineage_page(of_version(version, project).record(), version)
 
 
 def test_it_needs_no_script_and_no_other_file(past: Traced) -> None:
@@ -45,6 +45,11 @@ def test_what_is_not_as_it_was_is_marked_in_both(past: Traced) -> None:
     picture, _, tables = shown().partition("</svg>")
     assert "data · changed since" in picture
     assert "changed since" in tables
+
+
+def test_an_alias_that_moved_on_is_told_from_one_that_stands(past: Traced) -> None:
+    assert ">alias<" in shown("town:v3")
+    assert ">alias before<" in shown("town:v2")
 
 
 def test_what_others_wrote_is_only_text(past: Traced) -> None:

@@ -213,7 +213,9 @@ def test_of_a_base_with_a_thousand_children_some_are_in_the_table() -> None:
     nodes = [{"id": id, "kind": "version", "label": id, "state": "", "facts": {}}
              for id in ("town:v1", *kids)]  # fmt: skip
     edges = [{"from": "town:v1", "to": id, "relation": "base", "facts": {}} for id in kids]
-    shown = lineage_view("town:v1", {"nodes": nodes, "edges": edges, "notes": []})
+    shown = lineage_view(
+        "town:v1", {"about": ["town:v1"], "nodes": nodes, "edges": edges, "notes": []}
+    )
     assert "Not all of it is drawn" in shown
     assert ">1,000 versions<" in shown
     assert shown.count("<tr") == 301
