@@ -4,8 +4,8 @@ The order of the moves is that of the log; their times are a machine's clock, wh
 set back. `at` then says what may have been, never what cannot be known.
 """
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -18,6 +18,8 @@ from llmops.registry.remote.seen import moves_there
 from llmops.registry.store import Registry
 
 COLUMNS = ("time", "alias", "from", "to", "why", "evidence", "by")
+_SKEW = timedelta(minutes=1)
+"""By which the clocks of machines differ without being wrong."""
 _MADE_OF = {"digest", "kind", "stage", "base", "base_digest", "lineage"}
 
 
@@ -51,10 +53,10 @@ def at(name: str, alias: str, time: str, registry: Registry) -> dict[str, Any]:
     """
     history = registry.history(name)
     _known(name, alias, history)
-    when = moment(time)
-    if when > datetime.now(UTC):
+    when, now = moment(time), datetime.now(UTC)
+    if when > now:
         raise BadInput(f"{_shown(when)} has yet to come", fix="a time in the past")
-    held = _possible(history, alias, when)
+    held = _possible(history, alias, when, now)
     found: dict[str, Any] = {
         "model": name,
         "alias": alias,
@@ -125,28 +127,40 @@ def moment(text: str) -> datetime:
 
 
 def _possible(
-    history: Sequence[Move], alias: str, when: datetime
+    history: Sequence[Move], alias: str, when: datetime, now: datetime
 ) -> list[tuple[Move | None, Move | None]]:
     """The move (None: before the first) after which `alias` stood at that time, with the next one
-    of that alias; more than one where times contradict the order of the log.
-
-    A move was not before the earliest time from it on, nor after the latest up to it.
-    """
-    times = [datetime.fromisoformat(move.time) for move in history]
-    earliest = [*accumulate(reversed(times), min)][::-1]
-    latest = [*accumulate(times, max)]
+    of that alias; more than one where times contradict the order of the log."""
+    earliest, latest = _bounds([datetime.fromisoformat(move.time) for move in history], now)
     mine = [None, *(n for n, move in enumerate(history) if move.alias == alias), None]
     found = []
     for this, following in pairwise(mine):
         begun = this is None or earliest[this] <= when
         if begun and (following is None or when < latest[following]):
-            found.append(
-                (
-                    None if this is None else history[this],
-                    None if following is None else history[following],
-                )
-            )
+            before = None if this is None else history[this]
+            found.append((before, None if following is None else history[following]))
     return found
+
+
+def _bounds(times: Sequence[datetime], now: datetime) -> tuple[list[datetime], list[datetime]]:
+    """Between which times each move came. A time is believed unless one before is later, or one
+    after, or now, earlier: either may be the wrong one, so such moves came at any time between
+    those around them that are believed."""
+    highest = [*accumulate(times, max)]
+    lowest = [*accumulate(reversed([*times, now]), min)][:0:-1]
+    believed = [
+        time if high - time <= _SKEW and time - low <= _SKEW else None
+        for time, high, low in zip(times, highest, lowest, strict=True)
+    ]
+
+    def filled(found: Iterable[datetime | None], start: datetime) -> list[datetime]:
+        last = [start]
+        for time in found:
+            last.append(time or last[-1])
+        return last[1:]
+
+    after = filled(reversed(believed), now)
+    return filled(believed, datetime.min.replace(tzinfo=UTC)), after[::-1]
 
 
 def _known(name: str, alias: str, history: Sequence[Move]) -> None:

@@ -65,10 +65,12 @@ def test_what_was_production_when(town: Registry) -> None:
 @pytest.mark.parametrize(
     ("hours", "hour", "possible"),
     [
-        ((10, 20, 15), 17, ["town:v1", "town:v2", "town:v3"]),
-        ((10, 20, 15), 12, ["town:v1"]),
-        ((10, 20, 15), 21, ["town:v3"]),
-        ((10, 9, 15), 9, [None, "town:v1", "town:v2"]),
+        ((10, 20, 15, 22), 9, [None]),
+        ((10, 20, 15, 22), 12, ["town:v1", "town:v2", "town:v3"]),
+        ((10, 20, 15, 22), 21, ["town:v1", "town:v2", "town:v3"]),
+        ((10, 20, 15, 22), 23, ["town:v4"]),
+        ((10, 9, 15), 8, [None, "town:v1", "town:v2"]),
+        ((10, 9, 15), 16, ["town:v3"]),
     ],
 )
 def test_a_clock_that_was_set_back_leaves_open_what_was(
@@ -78,6 +80,14 @@ def test_a_clock_that_was_set_back_leaves_open_what_was(
     found = at("town", "production", f"2026-11-01T{hour:02}:00Z", town)
     assert found["possible"] == possible
     assert found["version"] == (possible[0] if len(possible) == 1 else None)
+
+
+def test_a_time_that_has_yet_to_come_is_not_believed(town: Registry) -> None:
+    moved(town, 10, 12)
+    log = town.paths.aliases("town")
+    log.write_text(log.read_text().replace("2026-11-01T12", "2999-11-01T12"))
+    found = at("town", "production", "2026-11-01T11:00Z", town)
+    assert found["possible"] == ["town:v1", "town:v2"]
 
 
 def test_what_cannot_be_known_is_said(models: Models, town: Registry) -> None:
