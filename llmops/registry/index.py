@@ -14,6 +14,8 @@ from itertools import repeat
 from pathlib import Path
 from typing import NamedTuple
 
+from pydantic_core import from_json
+
 from llmops.registry.manifest import Manifest, VersionId
 from llmops.store.files import Mark, mark_of
 from llmops.store.memory import Memory
@@ -53,9 +55,7 @@ class Row(NamedTuple):
 
     @property
     def metrics(self) -> dict[str, float]:
-        from pydantic_core import from_json  # a third of what json takes for so short a text
-
-        found: dict[str, float] = from_json(self.figures)
+        found: dict[str, float] = from_json(self.figures)  # a third of what json takes
         return found
 
 

@@ -145,7 +145,7 @@ def _entry(row: Row, aliases: Named, tags: Tags, models: str) -> dict[str, Any]:
         "base": row.base,
         "parent": row.parent,
         "aliases": [*aliases],
-        "overridden": [one for one in aliases if aliases[one]],
+        "overridden": [one for one in aliases if aliases[one]] if aliases else [],
         "tags": tags,
         "size": row.size,
         "created": row.created,

@@ -1,12 +1,13 @@
 """What to say of a name or a value that is not valid, and the nearest name that is."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import Any
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that `name` was probably meant to be, or None."""
+    from difflib import get_close_matches
+
     found = get_close_matches(name, list(known), n=1, cutoff=0.6)
     return found[0] if found else None
 

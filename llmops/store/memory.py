@@ -52,9 +52,11 @@ class Memory:
 
 def read(file: Path) -> dict[str, Any] | None:
     """What a file remembers; None when it is absent or damaged."""
+    from pydantic_core import from_json  # reads megabytes in a third of the time that json takes
+
     try:
         mark, _, text = file.read_bytes().partition(b"\n")
-        known = json.loads(text) if hashlib.sha256(text).hexdigest().encode() == mark else None
+        known = from_json(text) if hashlib.sha256(text).hexdigest().encode() == mark else None
     except (OSError, ValueError):
         return None
     return known if isinstance(known, dict) else None
