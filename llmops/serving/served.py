@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from llmops.registry.imports import stored_dtype
 from llmops.registry.locate import Located, locate_base
 from llmops.registry.manifest import Golden
 from llmops.registry.store import Registry
@@ -89,7 +90,11 @@ def weight(one: Served) -> int:
 
 
 def _served(one: Located, directory: Path) -> Served:
-    manifest = one.manifest
+    manifest, dtype = one.manifest, None
+    if manifest is not None:
+        dtype = manifest.dtype
+    elif one.kind == "full":
+        dtype = stored_dtype(directory)
     return Served(
         name=one.id,
         kind=one.kind,
@@ -97,7 +102,7 @@ def _served(one: Located, directory: Path) -> Served:
         digest=one.digest,
         files=manifest.files if manifest else None,
         golden=tuple(manifest.golden) if manifest else (),
-        dtype=manifest.dtype if manifest else None,
+        dtype=dtype,
     )
 
 

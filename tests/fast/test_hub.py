@@ -156,3 +156,11 @@ def test_a_version_on_what_is_not_here_says_what_brings_it(
     with pytest.raises(BadInput, match="the base of town:v1 cannot be used") as caught:
         at("town:v1", registry)
     assert not_cached(caught.value) == parse_reference(base.id)
+
+
+def test_it_is_served_in_the_precision_that_it_is_stored_in(
+    registry: Registry, snapshot: Path
+) -> None:
+    """Left to itself vLLM serves float32 in half of it, and an adapter on it fits no more."""
+    one = served(at(f"hub:{NAME}", registry), registry, registry.root)
+    assert one.dtype == "float32"
