@@ -19,6 +19,8 @@ from llmops.store.files import read_object
 Progress = Callable[[str, int, int], None]
 _CHUNK = 1024 * 1024
 _HEX = 64
+_SMALL = 10_000_000
+"""Bytes that are read before threads have begun."""
 
 
 def seal_of(record: Mapping[str, Any]) -> str:
@@ -33,8 +35,9 @@ def damage(folder: Path, manifest: Manifest, progress: Progress | None = None) -
     and its size, from several threads. What a deletion left that did not come to pass is none."""
     there = {path.name for path in folder.iterdir()}
     names = [name for name in manifest.files if (folder / name).is_file()]
+    large = sum((folder / name).stat().st_size for name in names) > _SMALL
     with ThreadPoolExecutor(cores()) as pool:
-        digests = pool.map(lambda name: _digest(folder / name, progress), names)
+        digests = (pool.map if large else map)(lambda name: _digest(folder / name, progress), names)
         found = dict(zip(names, digests, strict=True))
     problems = [f"`{name}` is missing" for name in manifest.files.keys() - found.keys()]
     problems += [

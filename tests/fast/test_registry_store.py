@@ -255,6 +255,23 @@ def test_verify_sees_any_bit_that_flipped(registry: Registry, full: Path, name: 
         registry.verify(Registry(registry.paths).get(manifest.id))
 
 
+def test_verify_tells_how_far_it_is_with_what_is_large(registry: Registry, full: Path) -> None:
+    """And reads it in threads."""
+    write_safetensors(full / "model.safetensors", {"w": [4096, 1024]})
+    manifest = registry.add(draft(), full)
+    told: dict[str, list[int]] = {}
+    registry.verify(manifest, lambda name, done, _size: told.setdefault(name, []).append(done))
+    weights = registry.directory(manifest) / "model.safetensors"
+    assert sorted(told["model.safetensors"]) == told["model.safetensors"]
+    assert told["model.safetensors"][-1] == weights.stat().st_size
+    weights.chmod(0o644)
+    with weights.open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b"x")
+    with pytest.raises(Failed, match=r"`model.safetensors` has changed"):
+        registry.verify(manifest)
+
+
 def test_verify_sees_missing_and_foreign_files(registry: Registry, full: Path) -> None:
     manifest = registry.add(draft(), full)
     (registry.directory(manifest) / "tokenizer.json").unlink()
