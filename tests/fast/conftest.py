@@ -133,3 +133,6 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         for name, value in server.environ.items():
             monkeypatch.setenv(name, value)
         yield server
+        from huggingface_hub import close_session
+
+        close_session()

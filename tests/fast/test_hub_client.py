@@ -2,10 +2,9 @@
 (tests/hub); the client is huggingface_hub as it is."""
 
 import traceback
-from collections.abc import Iterator
 
 import pytest
-from huggingface_hub import CommitOperationAdd, close_session
+from huggingface_hub import CommitOperationAdd
 
 from llmops.errors import LlmopsError
 from llmops.registry.hub.client import asked, speaking
@@ -16,12 +15,6 @@ from tests.hub.server import READER, TOKEN, Hub
 
 ID = "town/small"
 WHERE = f"hub:{ID}"
-
-
-@pytest.fixture(autouse=True)
-def closed() -> Iterator[None]:
-    yield
-    close_session()
 
 
 def info() -> str:
