@@ -89,10 +89,10 @@ def alias_(
 
     Example: llmops models alias town:v3 anchor --why "rounds start from it"
     """
-    from llmops.registry.promotion import name
+    from llmops.registry.promotion import move_freely
 
     registry = opened_registry()
-    move = name(version, alias, registry, why=why, by=name_of_person())
+    move = move_freely(version, alias, registry, why=why, by=name_of_person())
     _print_move(move, version, alias, registry)
 
 

@@ -64,7 +64,7 @@ def promote(
         return held.move(alias, target.id, why=reason, by=by, evidence=ids)
 
 
-def name(version: str, alias: str, registry: Registry, *, why: str, by: str) -> Move | None:
+def move_freely(version: str, alias: str, registry: Registry, *, why: str, by: str) -> Move | None:
     """Let an alias of which nothing is asked name `version`. None when it does already.
 
     Raises BadInput for one that moves on evidence.
