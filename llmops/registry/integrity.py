@@ -29,6 +29,11 @@ def seal_of(record: Mapping[str, Any]) -> str:
     return sha256_json({key: value for key, value in record.items() if key != "seal"})
 
 
+def sealed(folder: Path, manifest: Manifest) -> bool:
+    """Whether the manifest is as it was written; one of before seals says nothing of that."""
+    return manifest.seal in (None, seal_of(read_object(folder / MANIFEST)))
+
+
 def damage(folder: Path, manifest: Manifest, progress: Progress | None = None) -> list[str]:
     """What is not as it was registered, in words; nothing when all is. Files are read on all cores:
     one hashes less than a disk gives. progress: called with a file's name, its bytes read so far,
@@ -47,8 +52,9 @@ def damage(folder: Path, manifest: Manifest, progress: Progress | None = None) -
     ]
     foreign = {name for name in there - {MANIFEST} - manifest.files.keys() if DELETED not in name}
     problems += [f"`{name}` does not belong to it" for name in foreign]
-    sealed = manifest.seal in (None, seal_of(read_object(folder / MANIFEST)))
-    if not sealed or (not problems and sha256_tree(manifest.files) != manifest.digest):
+    if not sealed(folder, manifest) or (
+        not problems and sha256_tree(manifest.files) != manifest.digest
+    ):
         problems.append(f"`{MANIFEST}` has changed")
     return sorted(problems)
 

@@ -6,15 +6,18 @@ Pipelines move in stages/promote.py. What a move needs, and stands on, is in sta
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from llmops.errors import BadInput, Failed, GateRefused, LlmopsError
 from llmops.registry.aliases import OVERRIDE, ROLLBACK, Move, check_alias
 from llmops.registry.evidence import Evidence, EvidenceLog
+from llmops.registry.integrity import sealed
 from llmops.registry.manifest import Manifest, VersionId
 from llmops.registry.standing import needs, policy_of, stands_on
 from llmops.registry.store import Registry
 from llmops.spec.policy import Policy
+from llmops.store.digest import sha256_tree
 
 _WAYS = {
     "evaluation": "evaluate it (`kind: evaluate` with a gate)",
@@ -89,14 +92,13 @@ def check_whole(version: Manifest, registry: Registry) -> None:
     """Raises Failed when its files are not what was registered. An adapter is read whole; of a
     full model, what was not written since it was last read is taken to be the same: whoever loads
     it reads all of it."""
-    if version.kind == "full":
-        try:
-            found = registry.digests.tree(registry.directory(version), version.files)
-        except OSError:
-            found = {}
-        registry.digests.save()
-        if found == version.files:
-            return
+    folder = registry.directory(version)
+    if version.kind == "full" and sealed(folder, version):
+        with suppress(OSError):
+            found = sha256_tree(registry.digests.tree(folder, version.files))
+            registry.digests.save()
+            if found == version.digest:
+                return
     registry.verify(version)
 
 

@@ -255,6 +255,16 @@ def test_a_damaged_version_is_not_promoted(models: Models, town: Registry) -> No
     assert EvidenceLog(town.paths).of("town") == []
 
 
+def test_a_version_whose_manifest_was_changed_is_not_promoted(
+    models: Models, town: Registry
+) -> None:
+    file = town.directory(town.resolve("town:v2")) / "manifest.json"
+    file.chmod(0o644)
+    file.write_text(file.read_text().replace('"sft"', '"dpo"'))
+    refused = models("promote", "town:v2", "production", "--override", "hurry").exception
+    assert "`manifest.json` has changed" in str(refused)
+
+
 def test_what_was_changed_since_it_was_last_read_is_read_again(
     models: Models, town: Registry
 ) -> None:
