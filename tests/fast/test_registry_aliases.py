@@ -88,6 +88,17 @@ def test_where_an_alias_stands_is_read_from_the_end(paths: ProjectPaths) -> None
         aliases.names("town", "production")
 
 
+@pytest.mark.parametrize(
+    ("old", "new"), [("town:v1", "x"), ("T", " at "), ("+00:00", ""), ('"alias"', '"alais"')]
+)
+def test_a_move_that_says_nothing_is_damage(paths: ProjectPaths, old: str, new: str) -> None:
+    aliases, log = Aliases(paths), paths.aliases("town")
+    aliases.move("production", V1, why="", by="")
+    log.write_text(log.read_text().replace(old, new))
+    with pytest.raises(Failed, match="damaged"):
+        aliases.current("town")
+
+
 @pytest.mark.parametrize("alias", ["v3", "V3", "a b", "", "a:b"])
 def test_names_that_no_alias_can_have(paths: ProjectPaths, alias: str) -> None:
     with pytest.raises(BadInput, match="cannot be an alias"):
