@@ -203,6 +203,25 @@ def test_aliases_move_here_only_on_demand(hub: Hub, pushed: Registry, here: Regi
     assert moves.count(b"\n") == 1
 
 
+@pytest.mark.parametrize("line", [b"rubbish", b"[]", b"[" * 100_000], ids=["text", "list", "deep"])
+def test_a_damaged_log_of_aliases_is_told(
+    hub: Hub, pushed: Registry, here: Registry, line: bytes
+) -> None:
+    hub.repo(ID).add({"registry/aliases.jsonl": line + b"\n"})
+    with pytest.raises(Failed, match="a record in the model's repository is damaged"):
+        take(here)
+
+
+@pytest.mark.parametrize("named", ["other:v1", "rubbish"])
+def test_an_alias_of_what_is_no_version_of_the_model_brings_none(
+    hub: Hub, pushed: Registry, here: Registry, named: str
+) -> None:
+    move = json.dumps({"alias": "production", "version": named})
+    hub.repo(ID).add({"registry/aliases.jsonl": f"{move}\n".encode()})
+    with pytest.raises(NotFound, match=f"town@production is {named}, which was not pushed"):
+        take(here, "town@production")
+
+
 def test_what_was_measured_comes_along_once(pushed: Registry, here: Registry) -> None:
     EvidenceLog(pushed.paths).add(piece("e1", "town:v1", "2026-01-01"))
     EvidenceLog(pushed.paths).add(piece("e2", "town:v2", "2026-01-02"))

@@ -14,7 +14,10 @@ from llmops.errors import BadInput, Failed
 from llmops.registry.hub.client import TRIES
 from llmops.registry.hub.errors import HubAway
 from llmops.registry.manifest import Draft
+from llmops.registry.notes import Notes
+from llmops.registry.remote.pull import pull
 from llmops.registry.remote.push import TURNS, push
+from llmops.spec.settings import Settings
 from tests.fast.models_on_disk import write_full
 from tests.fast.remote_machines import ID, add, machine
 from tests.hub.server import Hub
@@ -184,6 +187,18 @@ def test_the_card_tells_where_the_aliases_stand_now(hub: Hub, tmp_path: Path) ->
     card = hub.repo(ID).file("main", "README.md").content.decode()
     assert "| production | town:v1 |" in card
     assert ModelCard(card).data.base_model == "Org/Small"
+
+
+def test_a_text_that_holds_other_ends_of_lines_is_one_record(hub: Hub, tmp_path: Path) -> None:
+    here = machine(tmp_path)
+    version = add(here)
+    Notes(here.paths).note(version.id, "one\u2028two\x85three\x0cfour", by="ann")
+    push(version, ID, here)
+    there = hub.repo(ID).file("main", "registry/notes.jsonl").content
+    assert there == here.paths.notes("town").read_bytes()
+    other = machine(tmp_path / "other")
+    pull("town", ID, other, Settings(root=other.root, cache=tmp_path))
+    assert Notes(other.paths).of(version.id) == Notes(here.paths).of(version.id)
 
 
 def test_many_that_push_at_once_bring_everything(hub: Hub, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from llmops.errors import Failed
 from llmops.store.paths import ProjectPaths
@@ -30,7 +31,7 @@ def tag(number: int) -> str:
 
 def number_of(tag: str) -> int | None:
     """None for a tag that is no version's."""
-    match = re.fullmatch(r"v([1-9][0-9]*)", tag)
+    match = re.fullmatch(r"v([1-9][0-9]{0,9})", tag)
     return int(match[1]) if match else None
 
 
@@ -40,12 +41,18 @@ def records(name: str, paths: ProjectPaths) -> dict[str, Path]:
     return {f"{FOLDER}/{log.name}": log for log in logs}
 
 
+def lines(log: str) -> list[str]:
+    """Its records. Only a newline ends one: a text in it may hold what `splitlines` takes for an
+    end, too."""
+    return [line for line in log.split("\n") if line.strip()]
+
+
 def lines_of(log: Path) -> list[str]:
     """The records of a local log that others are to know; without what a crash left of a line."""
     if not log.is_file():
         return []
-    found = log.read_text(encoding="utf-8").split("\n")[:-1]
-    return [line for line in found if not _field(line, "by").startswith(PULLED)]
+    whole = log.read_text(encoding="utf-8").rpartition("\n")[0]
+    return [line for line in lines(whole) if not _field(line, "by").startswith(PULLED)]
 
 
 def merged(*logs: Iterable[str], where: str = "") -> str:
@@ -53,26 +60,36 @@ def merged(*logs: Iterable[str], where: str = "") -> str:
 
     where: the repository, for errors. Raises Failed for a line that is no record.
     """
-    found: dict[str, str] = {}
-    for line in (line for log in logs for line in log if line.strip()):
-        try:
-            said = {key: value for key, value in json.loads(line).items() if value}
-        except (ValueError, AttributeError) as error:
-            raise Failed(
-                "a record in the model's repository is damaged",
-                where=where,
-                fix=f"repair the files below {FOLDER}/ there, from an older commit",
-            ) from error
+    found: dict[str, tuple[str, str]] = {}
+    for line in (line for log in logs for line in log):
+        record = _record(line, where)
         # What is empty may be a field that came later: the record is the same.
-        found.setdefault(json.dumps(said, sort_keys=True), line)
-    ordered = sorted(found.values(), key=lambda line: _field(line, "time"))
-    return "".join(f"{line}\n" for line in ordered)
+        said = json.dumps({key: value for key, value in record.items() if value}, sort_keys=True)
+        found.setdefault(said, (str(record.get("time", "")), line))
+    ordered = sorted(found.values(), key=lambda one: one[0])
+    return "".join(f"{line}\n" for _, line in ordered)
 
 
-def standing(aliases: str) -> dict[str, str]:
-    """Where each alias stands, by the log `aliases`: NAME:vN by alias."""
-    moves = [json.loads(line) for line in aliases.splitlines()]
-    return {str(move["alias"]): str(move["version"]) for move in moves}
+def standing(aliases: str, where: str = "") -> dict[str, str]:
+    """Where each alias stands, by the log `aliases`: NAME:vN by alias. Raises as `merged`."""
+    moves = [_record(line, where) for line in lines(aliases)]
+    return {
+        str(one["alias"]): str(one["version"]) for one in moves if {"alias", "version"} <= {*one}
+    }
+
+
+def _record(line: str, where: str) -> dict[str, Any]:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise Failed(
+            "a record in the model's repository is damaged",
+            where=where,
+            fix=f"repair the files below {FOLDER}/ there, from an older commit",
+        )
+    return found
 
 
 def _field(line: str, key: str) -> str:

@@ -65,7 +65,7 @@ def pull(
     look = remote.look()
     tree = remote.tree(look.head)
     log = remote.small_file(ALIASES, look.head, tree)
-    stands = standing(log)
+    stands = standing(log, remote.where)
     number = _number(name, part, look, stands, remote)
     commit = look.tags[tag(number)]
     files = remote.tree(commit)
@@ -94,8 +94,8 @@ def _parsed(text: str) -> tuple[str, str]:
 def _number(name: str, part: str, look: Look, stands: Mapping[str, str], remote: Repository) -> int:
     there = sorted(filter(None, map(number_of, look.tags)))
     number: int | None = there[-1] if there and not part else number_of(part)
-    if number is None and part in stands:
-        number = VersionId.parse(stands[part]).number
+    if number is None:
+        number = next((one for one in there if stands.get(part) == f"{name}:{tag(one)}"), None)
     if number in there:
         assert number is not None
         return number

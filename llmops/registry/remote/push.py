@@ -22,6 +22,7 @@ from llmops.registry.remote.card import card, with_aliases
 from llmops.registry.remote.layout import (
     ALIASES,
     CARD,
+    lines,
     lines_of,
     merged,
     number_of,
@@ -162,7 +163,7 @@ def _changed(
     folder = registry.directory(version)
     names = [*_differing(version, folder, tree), MANIFEST]
     moves = remote.small_file(ALIASES, look.head, tree)
-    told = about(version, remote.id, standing(moves), registry)
+    told = about(version, remote.id, standing(moves, remote.where), registry)
     if version.base and told.base is None:
         remote.say(f"its base {version.base} is on no Hub that is known here, and is needed there")
     return {name: folder / name for name in names} | {CARD: card(version, told).encode()}
@@ -193,7 +194,7 @@ def _records(name: str, remote: Repository, registry: Registry) -> tuple[str, Lo
         tree = remote.tree(look.head)
         there = {path: remote.small_file(path, look.head, tree) for path in (*logs, CARD)}
         now = {
-            path: merged(there[path].splitlines(), lines_of(log), where=remote.where)
+            path: merged(lines(there[path]), lines_of(log), where=remote.where)
             for path, log in logs.items()
         }
         now[CARD] = with_aliases(there[CARD], standing(now[ALIASES]))

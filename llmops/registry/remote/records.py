@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from llmops.registry.evidence import Evidence
 from llmops.registry.manifest import VersionId
 from llmops.registry.notes import Note
-from llmops.registry.remote.layout import FOLDER
+from llmops.registry.remote.layout import FOLDER, lines
 from llmops.store.paths import ProjectPaths
 from llmops.store.records import Records
 
@@ -27,11 +27,11 @@ def take_over(version: VersionId, text: Callable[[str], str], paths: ProjectPath
 
 def _append(log: Records[R], kind: type[R], text: str, version: VersionId) -> None:
     with log.held():
-        known = log.read()
-        for line in text.splitlines():
+        known = {one.model_dump_json() for one in log.read()}
+        for line in lines(text):
             try:
                 record = kind.model_validate_json(line)
             except ValidationError:
                 continue
-            if record.version == str(version) and record not in known:
+            if record.version == str(version) and record.model_dump_json() not in known:
                 log.append(record)

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 from llmops.errors import BadInput
 from llmops.registry.aliases import Move
 from llmops.registry.manifest import VersionId
-from llmops.registry.remote.layout import number_of, tag
+from llmops.registry.remote.layout import lines, number_of, tag
 from llmops.registry.remote.repository import Look
 from llmops.spec.grammar import Spec
 from llmops.store.atomic import write_json
@@ -39,7 +39,7 @@ class Seen(Spec):
 
 
 def _moves(log: str) -> Iterator[Move]:
-    for line in log.splitlines():
+    for line in lines(log):
         with suppress(ValidationError):
             yield Move.model_validate_json(line)
 
