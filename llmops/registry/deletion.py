@@ -126,10 +126,22 @@ def clear(folder: Path) -> int:
     return freed + sum(remove(path) for path in [*folder.iterdir()] if path.name != DELETED)
 
 
-def unfinished(paths: ProjectPaths) -> Iterator[Path]:
+def finish(left: Path, paths: ProjectPaths) -> int:
+    """Remove what `unfinished` found; the bytes. It is looked at again while nobody deletes a
+    version of that model: the tombstone of one that went since is all that is left of it."""
+    from filelock import FileLock
+
+    folder = left if left.name != DELETED else left.parent
+    with FileLock(paths.lock(f"model-{folder.parent.name}")):
+        if not (folder / MANIFEST).exists():
+            return clear(folder)
+        return remove(folder / DELETED)
+
+
+def unfinished(paths: ProjectPaths, version: str = "*/v*") -> Iterator[Path]:
     """What deletions left that were cut off: the directory of a version that is gone, or the
-    tombstone of one that is still there."""
-    for file in sorted(paths.models.glob(f"*/v*/{DELETED}")):
+    tombstone of one that is still there. version: NAME/vN of the only one to look at."""
+    for file in sorted(paths.models.glob(f"{version}/{DELETED}")):
         if (file.parent / MANIFEST).exists():
             yield file
         elif len(os.listdir(file.parent)) > 1:

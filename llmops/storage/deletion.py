@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from llmops.errors import BadInput
-from llmops.registry.deletion import bury, clear, unfinished
+from llmops.registry.deletion import bury, finish, unfinished
 from llmops.registry.manifest import VersionId
 from llmops.registry.store import Registry
 from llmops.spec.settings import Settings
@@ -41,8 +41,8 @@ def delete(
             raise Needed(f"{version} is needed: {what}", fix=fix)
 
     folder = registry.paths.version(version.name, version.number)
-    if folder in unfinished(registry.paths):
-        freed = clear(folder)
+    if folder in unfinished(registry.paths, f"{version.name}/v{version.number}"):
+        freed = finish(folder, registry.paths)
     else:
         freed = bury(registry.get(version), registry.paths, allowed, why=why, by=by)
     return Deleted(text, freed + discard(registry.paths, text))

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from llmops.registry.deletion import clear, unfinished
+from llmops.errors import NotFound
+from llmops.registry.deletion import finish, unfinished
 from llmops.registry.store import Registry
 from llmops.spec.settings import Settings
 from llmops.storage.copies import discard, unloaded
@@ -51,17 +52,17 @@ def collect(
     found: list[Garbage], registry: Registry, settings: Settings, *, by: str, why: str
 ) -> list[Garbage]:
     """Remove it; what went. Of versions each is looked at again: one that came to be needed
-    meanwhile stays."""
+    meanwhile stays, and what another has deleted is not told."""
     gone = []
     for one in found:
         try:
             if one.version is not None:
                 delete(one.version, registry, settings, why=why, by=by)
-            elif one.what == _DELETED and one.path.is_dir():
-                clear(one.path)
+            elif one.what == _DELETED:
+                finish(one.path, registry.paths)
             elif one.what != _COPY:
                 remove(one.path)
-        except Needed:
+        except (Needed, NotFound):
             continue
         gone.append(one)
     discard(registry.paths)

@@ -21,6 +21,7 @@ from llmops.serving.state import BackendState
 from llmops.serving.wanted import ask
 from llmops.spec.settings import load_settings
 from llmops.storage.deletion import delete
+from llmops.storage.garbage import collect, garbage
 from llmops.store.atomic import write_json
 from llmops.store.paths import ProjectPaths
 from tests.fast.job_queue import Queue
@@ -179,6 +180,25 @@ def test_a_deletion_that_was_cut_off_at_its_beginning_did_not_happen(
     assert models("gc").exit_code == 0
     registry.verify(registry.resolve("town:v3"))
     assert not (folder / "deleted.json").exists()
+
+
+def test_gc_keeps_the_record_of_a_deletion_that_was_finished_meanwhile(registry: Registry) -> None:
+    version, settings = registry.resolve("town:v3").id, load_settings()
+    cut_off(registry)
+    found = garbage(registry, settings)
+    gone(registry, "town:v3")
+    collect(found, registry, settings, by="ada", why="gc")
+    assert tombstone(version, registry.paths) is not None
+
+
+def test_gc_passes_over_what_another_deleted_meanwhile(registry: Registry) -> None:
+    for _ in range(2):
+        registry.add(Draft(name="town", kind="full", stage="sft"), registry.root / "source-3")
+    settings = load_settings()
+    found = garbage(registry, settings, 1)
+    gone(registry, "town:v4")
+    went = collect(found, registry, settings, by="ada", why="gc")
+    assert [one.version for one in went] == ["town:v3"]
 
 
 def test_another_process_sees_that_a_version_is_gone(registry: Registry) -> None:
