@@ -100,6 +100,37 @@ def test_a_hub_that_asks_to_wait_is_not_asked_before(hub: Hub, registry: Registr
     assert pause(Outbox(registry)) > 6000
 
 
+def test_a_hub_that_is_away_for_months_is_asked_every_hour(registry: Registry) -> None:
+    box = Outbox(registry)
+    one = box.put(registry.resolve("town:v1"), ID)
+    file = registry.paths.outbox / f"{one.id}.json"
+    file.write_text(one.model_copy(update={"tries": 2000}).model_dump_json())
+    with pytest.MonkeyPatch.context() as away:
+        away.setenv("HF_HUB_OFFLINE", "1")
+        box.send_due(lambda _: None)
+    assert 3500 < pause(box) <= 3600
+
+
+def test_no_hub_makes_a_push_wait_for_longer_than_a_day(hub: Hub, registry: Registry) -> None:
+    hub.fault("GET", "/refs", status=429, headers={"Retry-After": "9" * 400})
+    with pytest.raises(Failed, match="town:v1 waits in the outbox"):
+        [*push_or_keep([registry.resolve("town:v1")], ID, registry)]
+    assert 86_300 < pause(Outbox(registry)) <= 86_400
+
+
+def test_what_is_dropped_while_it_is_sent_is_gone(hub: Hub, registry: Registry) -> None:
+    box, gone = Outbox(registry), threading.Event()
+    one = box.put(registry.resolve("town:v1"), ID)
+    fault = hub.fault("GET", "/refs", status=403, until=gone)
+    sender = threading.Thread(target=box.send_due, args=(lambda _: None,))
+    sender.start()
+    assert fault.met.wait(30)
+    box.drop(one.id)
+    gone.set()
+    sender.join()
+    assert box.waiting() == []
+
+
 def test_the_same_push_waits_once_and_is_dropped_by_name(registry: Registry) -> None:
     box = Outbox(registry)
     one = box.put(registry.resolve("town:v1"), ID)

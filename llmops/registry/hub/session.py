@@ -17,6 +17,8 @@ from llmops.registry.hub.errors import HubAway, HubBusy
 
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 60.0
+LONGEST_SECONDS = 86400.0
+"""A Hub that asks for a longer pause is asked again after this."""
 PASSING = (408, 429, 500, 502, 503, 504)
 
 
@@ -31,9 +33,10 @@ class _Session(httpx2.Client):
             return answer
         answer.close()
         host = urlsplit(str(request.url)).netloc.rpartition("@")[2]
+        after = _after(answer)
         raise HubBusy(
             f"the Hub at {host} answers {answer.status_code} {answer.reason_phrase}",
-            after=_after(answer),
+            after=None if after is None else min(after, LONGEST_SECONDS),
         )
 
 
@@ -59,7 +62,7 @@ def _after(answer: httpx2.Response) -> float | None:
     if answer.status_code == 429 and limit is not None and limit.remaining == 0:
         return float(limit.reset_in_seconds)
     text = answer.headers.get("Retry-After", "").strip()
-    if text.isdigit():
+    if text.isdecimal():
         return float(text)
     try:
         return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())

@@ -101,7 +101,8 @@ class Outbox:
                 version = self._registry.resolve(one.version)
                 done = push(version, one.repository, self._registry, public=one.public, say=say)
             except LlmopsError as error:
-                self._write(_later(one, error))
+                if self._read(id) is not None:  # else it was dropped meanwhile
+                    self._write(_later(one, error))
                 raise
             (self._folder / f"{id}.json").unlink(missing_ok=True)
             return done
@@ -152,7 +153,7 @@ class Outbox:
 
 def _later(one: Waiting, error: LlmopsError) -> Waiting:
     asked = getattr(error, "after", None) or 0.0
-    pause = max(asked, min(FIRST_SECONDS * 2**one.tries, LONGEST_SECONDS))
+    pause = max(asked, min(FIRST_SECONDS * 2.0 ** min(one.tries, 9), LONGEST_SECONDS))
     due = _after(pause) if isinstance(error, HubAway) else None
     return one.model_copy(update={"tries": one.tries + 1, "due": due, "error": error.line})
 
