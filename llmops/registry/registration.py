@@ -1,6 +1,7 @@
 """How a version comes into the registry: whole or not at all, under a number of its own."""
 
-import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from llmops.registry.index import MANIFEST, directories
 from llmops.registry.intake import Progress, completed, copy_files, name_base
 from llmops.registry.integrity import seal_of
 from llmops.registry.manifest import Draft, Manifest, VersionId
+from llmops.spec.reference import parse_reference
 from llmops.spec.source import display
 from llmops.store.atomic import new_directory, sync_directory, sync_file, write_json
 from llmops.store.digest import sha256_tree
@@ -24,16 +26,9 @@ def register(
     registry: "Registry", draft: Draft, source: Path, progress: Progress | None
 ) -> Manifest:
     """As `Registry.add`."""
-    from filelock import FileLock
-
-    try:
-        if draft.kind == "adapter":
-            draft = _on_base(registry, draft)
-        draft, names = completed(draft, source)
-    except BadInput as error:
-        raise Failed(error.what, where=error.where, fix=error.fix) from error
-    # A temporary directory that another holder of the lock finds was left by a crash.
-    with FileLock(registry.paths.lock(f"model-{draft.name}")):
+    with _alone(registry, draft):
+        draft, names = completed(_on_base(registry, draft), source)
+        # A temporary directory that another holder of the lock finds was left by a crash.
         _sweep(registry.paths.model(draft.name))
         number = _next(registry, draft.name)
         with new_directory(registry.paths.version(draft.name, number)) as folder:
@@ -60,23 +55,16 @@ def register(
 
 def take_in(registry: "Registry", manifest: Manifest, folder: Path) -> None:
     """As `Registry.take_in`."""
-    from filelock import FileLock
-
-    try:
-        found, names = completed(manifest, folder)
-        if manifest.kind == "adapter":
-            _on_base(registry, manifest)
-    except BadInput as error:
-        raise Failed(error.what, where=error.where, fix=error.fix) from error
-    present = {path.name for path in folder.iterdir()}
-    if {*names, MANIFEST} != present or found.lora_rank != manifest.lora_rank:
-        raise Failed(
-            f"what lies there is not what its manifest says of {manifest.id}",
-            where=display(folder),
-            fix="see who made it; remove the directory to begin anew",
-        )
     target = registry.paths.version(manifest.name, manifest.number)
-    with FileLock(registry.paths.lock(f"model-{manifest.name}")):
+    with _alone(registry, manifest):
+        found, names = completed(_on_base(registry, manifest), folder)
+        present = {path.name for path in folder.iterdir()}
+        if {*names, MANIFEST} != present or found.lora_rank != manifest.lora_rank:
+            raise Failed(
+                f"what lies there is not what its manifest says of {manifest.id}",
+                where=display(folder),
+                fix="see who made it; remove the directory to begin anew",
+            )
         if target.exists():
             raise Failed(f"{manifest.id} has come meanwhile", fix="see `llmops models list`")
         for file in folder.iterdir():
@@ -87,11 +75,39 @@ def take_in(registry: "Registry", manifest: Manifest, folder: Path) -> None:
         sync_directory(target.parent)
 
 
+@contextmanager
+def _alone(registry: "Registry", draft: Draft) -> Iterator[None]:
+    """No version of that model comes or goes meanwhile, and none of the model of its base: what an
+    adapter stands on when it is looked at is there when it comes. BadInput within it is a failure:
+    what lies there is no model."""
+    from filelock import FileLock
+
+    base = _base_of(draft)
+    names = {draft.name, base.name if base else draft.name}
+    with ExitStack() as held:
+        for name in sorted(names):  # each in the same order: none waits for one that waits for it
+            held.enter_context(FileLock(registry.paths.lock(f"model-{name}")))
+        try:
+            yield
+        except BadInput as error:
+            raise Failed(error.what, where=error.where, fix=error.fix) from error
+
+
+def _base_of(draft: Draft) -> VersionId | None:
+    """Of an adapter; None when its base is no version."""
+    try:
+        named = parse_reference(draft.base or "")
+    except ValueError:
+        return None
+    known = draft.kind == "adapter" and named.scheme == "version"
+    return VersionId.parse(str(named)) if known else None
+
+
 def _on_base(registry: "Registry", draft: Draft) -> Draft:
     """The draft of an adapter with the digest of its base, if that is registered."""
-    if not re.fullmatch(r"[^:]+:v[0-9]+", draft.base or ""):
+    if (named := _base_of(draft)) is None:
         return draft
-    base = registry.get(VersionId.parse(draft.base or ""))
+    base = registry.get(named)
     if base.kind != "full":
         raise BadInput(
             f"{base.id} is an adapter; the base of an adapter is a full model",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from typer.testing import CliRunner, Result
 
 from llmops.cli.models import app
@@ -107,6 +107,16 @@ def test_children_keep_their_base_and_their_parent(registry: Registry) -> None:
     of = Draft(name="child", kind="full", stage="sft", lineage=Lineage(parent="town:v3"))
     registry.add(of, registry.root / "source-3")
     assert "child:v2 was trained from it" in refused(registry, "town:v3")
+
+
+def test_nothing_goes_while_an_adapter_on_it_comes(registry: Registry) -> None:
+    def refuses(*_: object) -> None:
+        with pytest.raises(Timeout):
+            FileLock(registry.paths.lock("model-town"), timeout=0).acquire()
+
+    on = Draft(name="child", kind="adapter", stage="sft", base="town:v3")
+    registry.add(on, write_adapter(registry.root / "a"), refuses)
+    assert refused(registry, "town:v3")
 
 
 def test_what_is_served_stays(registry: Registry) -> None:

@@ -134,6 +134,13 @@ def test_the_digest_of_an_adapter_does_not_depend_on_where_its_base_lay(
     assert made[0].digest == made[1].digest
 
 
+def test_a_base_in_a_directory_that_is_called_as_a_version_is_none(
+    registry: Registry, tmp_path: Path
+) -> None:
+    on = draft("adapter", base="path:v1", base_digest="a" * 64)
+    assert registry.add(on, write_adapter(tmp_path / "adapter")).base == "path:v1"
+
+
 def test_an_adapter_without_a_base_is_refused(registry: Registry, tmp_path: Path) -> None:
     with pytest.raises(Failed, match="an adapter needs a base"):
         registry.add(draft("adapter"), write_adapter(tmp_path / "adapter"))
