@@ -150,6 +150,12 @@ def test_the_token_is_never_told(hub: Hub, caplog: pytest.LogCaptureFixture) -> 
     assert TOKEN not in told + str(error) + caplog.text
 
 
+def test_what_leads_in_a_circle_is_said(hub: Hub) -> None:
+    circle = {"Location": f"{hub.url}/api/models/{ID}"}
+    hub.fault("GET", "/api/", status=302, headers=circle, times=99)
+    assert "the Hub's client refuses" in refused().what
+
+
 def test_what_is_no_hub_is_said(hub: Hub) -> None:
     hub.fault("GET", "/api/", status=200, body=b"<html>a proxy</html>")
     assert "the Hub's client refuses" in refused().what

@@ -23,7 +23,7 @@ from llmops.store.digest import Digests
 from llmops.store.paths import ProjectPaths
 from tests.conftest import Llmops
 from tests.fast.models_on_disk import write_adapter, write_full
-from tests.hub.server import Hub
+from tests.hub.server import Hub, hub_running
 
 ID = "org/small"
 
@@ -261,6 +261,38 @@ def test_what_a_hub_calls_an_id_leads_nowhere(hub: Hub, key: str) -> None:
     hub.fault("GET", "/api/datasets", status=200, body=json.dumps(info).encode())
     with pytest.raises(Failed, match="neither a commit nor a sha"):
         listing("hub:org/facts:a.jsonl")
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b"{" + b" " * 2000 + b"}"], ids=["deep", "long"])
+def test_what_is_no_small_text_is_not_read(
+    hub: Hub, weights: bytes, body: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if body.startswith(b"{"):
+        monkeypatch.setattr("llmops.registry.hub.client._TEXT_LIMIT", 1000)
+    hub.fault("GET", "config.json", status=200, body=body)
+    with pytest.raises(Failed, match=r"client refuses: maximum recursion|has more than . MiB"):
+        listing()
+
+
+def test_a_file_without_an_end_is_not_heard_out(hub: Hub, weights: bytes) -> None:
+    found, there = listing(), [0]
+    hub.fault("GET", "model.safetensors", status=200, body=weights + b"x" * 10_000_000)
+    with pytest.raises(Failed, match="did not come as the Hub says"):
+        fetch(found, lambda done, whole: there.append(done), wait=lambda seconds: None)
+    assert max(there) < 1_000_000
+
+
+def test_the_token_does_not_follow_to_another_host(hub: Hub, weights: bytes) -> None:
+    """As from the Hub to where it keeps large files."""
+    found = listing()
+    with hub_running() as other:
+        other.repo(ID, files={"model.safetensors": weights})
+        place = f"{other.url.replace('127.0.0.1', 'localhost')}/{ID}/resolve/main/model.safetensors"
+        hub.fault("GET", "/model.safetensors", status=302, headers={"Location": place})
+        assert bring(found)
+        assert [{*headers} & {"authorization", "Authorization"} for headers in other.headers] == [
+            set()
+        ]
 
 
 def test_an_index_does_not_lead_out_of_the_repository(hub: Hub) -> None:

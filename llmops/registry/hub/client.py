@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from llmops import __version__
@@ -28,6 +28,8 @@ PUBLIC = "https://huggingface.co"
 TRIES = 4
 LONGEST_WAIT = 60.0
 """Seconds: a Hub that asks for a longer pause is asked again by the user."""
+_TEXT_LIMIT = 64 << 20
+"""Bytes of a text that is read into memory: a manifest, a log, a configuration."""
 _TRUE = ("1", "ON", "YES", "TRUE")
 
 
@@ -61,6 +63,28 @@ def request_headers() -> dict[str, str]:
     from huggingface_hub.utils import build_hf_headers
 
     return build_hf_headers(library_name="llmops", library_version=__version__)
+
+
+def small_file(id: str, name: str, commit: str, seconds: float | None = None) -> bytes:
+    """A text of the repository ORG/NAME, not kept. seconds: to wait at most for each part of it.
+
+    Raises Failed for more than any such text has, and what the client raises.
+    """
+    from huggingface_hub import get_session, hf_hub_url
+    from huggingface_hub.utils import hf_raise_for_status
+
+    url, found = hf_hub_url(id, name, revision=commit, endpoint=hub().endpoint), bytearray()
+    wait: dict[str, Any] = {} if seconds is None else {"timeout": seconds}
+    with get_session().stream("GET", url, headers=request_headers(), **wait) as answer:
+        hf_raise_for_status(answer)
+        for part in answer.iter_bytes():
+            found += part
+            if len(found) > _TEXT_LIMIT:
+                raise Failed(
+                    f"`{name}` has more than {_TEXT_LIMIT >> 20} MiB, and is read as a text",
+                    fix="look at it there: somebody put something else in its place",
+                )
+    return bytes(found)
 
 
 @cache
@@ -136,7 +160,8 @@ def _told(error: BaseException, where: str) -> LlmopsError | None:
     cause = error.__cause__
     if isinstance(error, RuntimeError | errors.LocalEntryNotFoundError) and cause is not None:
         return _told(cause, where)  # of a thread that uploads
-    if isinstance(error, ValueError):  # the client's own checks, or an answer that is no Hub's
+    # The client's own checks, or an answer that is no Hub's: no JSON, redirected in a circle.
+    if isinstance(error, ValueError | RecursionError | httpx2.RequestError):
         return Failed(
             f"the Hub's client refuses: {_plain(str(error))}",
             where=where,

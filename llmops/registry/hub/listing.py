@@ -19,7 +19,7 @@ from llmops.registry.files import (
     WEIGHTS,
 )
 from llmops.registry.hub.cache import NotCached, cached, is_commit, not_cached, repository
-from llmops.registry.hub.client import asked, host, hub, request_headers
+from llmops.registry.hub.client import asked, host, hub, small_file
 from llmops.spec.reference import Reference, parse_reference
 
 if TYPE_CHECKING:
@@ -201,14 +201,9 @@ def _model(pinned: Reference, there: Mapping[str, HubFile]) -> tuple[list[str], 
 
 def _read(pinned: Reference, name: str) -> dict[str, Any]:
     """A small JSON file, not kept."""
-    from huggingface_hub import get_session, hf_hub_url
-    from huggingface_hub.utils import hf_raise_for_status
 
     def ask() -> dict[str, Any]:
-        url = hf_hub_url(pinned.target, name, revision=pinned.part, endpoint=hub().endpoint)
-        answer = get_session().get(url, headers=request_headers(), timeout=PLAN_SECONDS)
-        hf_raise_for_status(answer)
-        found = json.loads(answer.content)
+        found = json.loads(small_file(pinned.target, name, pinned.part, PLAN_SECONDS))
         return found if isinstance(found, dict) else {}
 
     return asked(ask, str(pinned), tries=1)

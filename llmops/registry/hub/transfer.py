@@ -200,3 +200,5 @@ class Blob:
                 kept.write(new)
                 digest.update(new)
                 told(kept.tell())
+                if kept.tell() > self.file.size:  # nothing that is still to come makes it right
+                    break

@@ -9,14 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from llmops.errors import Failed
-from llmops.registry.hub.client import asked, hub
+from llmops.registry.hub.client import asked, hub, small_file
 from llmops.registry.hub.errors import Conflict
 
 T = TypeVar("T")
 MAIN = "main"
-_TEXT_LIMIT = 64 << 20
-"""Bytes of a manifest or a log; more is none."""
 
 
 @dataclass(frozen=True)
@@ -79,23 +76,10 @@ class Repository:
 
     def small_file(self, path: str, commit: str, tree: Mapping[str, Entry]) -> str:
         """A small file of a commit, whose `tree` is known; empty when it is not there."""
-        entry = tree.get(path)
-        if entry is None:
+        if path not in tree:
             return ""
-        if entry.size > _TEXT_LIMIT:
-            raise Failed(
-                f"`{path}` is too large to be a record", where=self.where, fix="look at it"
-            )
-        return self._asked(lambda: self._text(path, commit))
-
-    def _text(self, path: str, commit: str) -> str:
-        from huggingface_hub import get_session, hf_hub_url, hf_raise_for_status
-        from huggingface_hub.utils import build_hf_headers
-
-        url = hf_hub_url(self.id, path, revision=commit, endpoint=self._api.endpoint)
-        answer = get_session().get(url, headers=build_hf_headers())
-        hf_raise_for_status(answer)
-        return str(answer.content.decode("utf-8", errors="replace"))
+        content = self._asked(lambda: small_file(self.id, path, commit))
+        return content.decode("utf-8", errors="replace")
 
     def commit(
         self,
