@@ -155,11 +155,11 @@ def test_who_names_a_version_is_no_exposure(client: openai.OpenAI, running: Gate
 
 def test_one_user_stays_with_one_variant(client: openai.OpenAI, running: GatewayProcess) -> None:
     answers = [
-        client.chat.completions.create(model="town", messages=HELLO, user="bob").model
+        client.chat.completions.create(model="town", messages=HELLO, user="bob-of-the-bakery").model
         for _ in range(5)
     ]
     assert len(set(answers)) == 1
-    assert "bob" not in json.dumps(running.records())
+    assert "bob-of-the-bakery" not in json.dumps(running.records())
 
 
 def test_where_traffic_comes_from_is_kept(running: GatewayProcess) -> None:

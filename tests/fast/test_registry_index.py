@@ -97,7 +97,8 @@ def test_two_changes_in_one_tick_of_the_clock_are_both_seen(
 ) -> None:
     dated(paths, time)
     listed(paths)
-    shutil.rmtree(paths.version("town", MANY))
+    last = paths.version("town", MANY)
+    last.rename(last.with_name("x" * len(last.name)))  # some file systems give a directory a size
     dated(paths, time)
     assert (len(listed(paths)) == MANY - 1) is seen
 
