@@ -180,6 +180,34 @@ def test_the_base_of_an_adapter_comes_first(hub: Hub, tmp_path: Path, here: Regi
     assert here.names() == ["city", "town"]
 
 
+def test_an_adapter_that_is_its_own_base_is_refused(
+    hub: Hub, pushed: Registry, here: Registry
+) -> None:
+    edit(hub, base="town:v1")
+    with pytest.raises(Failed, match="town:v1 is an adapter; the base of an adapter is"):
+        take(here, hub=HubSettings(organization="acme"))
+    assert not here.names()
+
+
+def test_what_another_process_brings_meanwhile_is_not_brought_again(
+    hub: Hub, tmp_path: Path, here: Registry
+) -> None:
+    """It comes while this one asks for the base."""
+    one = machine(tmp_path / "one")
+    base = add_base(one)
+    version = add(one, 1, str(base.id))
+    push(base, "acme/city", one)
+    push(version, ID, one)
+    settings = HubSettings(organization="acme")
+
+    def other(_: str) -> None:
+        take(here, hub=settings)
+
+    assert take(here, hub=settings, say=other) == Pulled("town:v1", False, [])
+    sha256 = version.files[WEIGHTS]
+    assert hub.sent[sha256] == len(hub.blobs[sha256])
+
+
 def test_a_base_that_does_not_come_along_is_named(hub: Hub, tmp_path: Path, here: Registry) -> None:
     one = machine(tmp_path / "one")
     said: list[str] = []

@@ -50,12 +50,13 @@ def pull(
     settings: Settings,
     *,
     aliases: bool = False,
+    as_base: bool = False,
     progress: Progress | None = None,
     say: Say = lambda _: None,
 ) -> Pulled:
     """Bring NAME (the newest), NAME:vN or NAME@alias (as it stands there) from ORG/REPO, and the
     base of an adapter where llmops.toml says from where. aliases: those that name it there name it
-    here, too; such a move is recorded as `pull ORG/REPO`.
+    here, too; such a move is recorded as `pull ORG/REPO`. as_base: an adapter is refused.
 
     Raises HubAway to be called again, when it goes on; NotFound for what is not there; Failed when
     another version has its number here, or it is no servable model.
@@ -70,11 +71,17 @@ def pull(
     commit = look.tags[tag(number)]
     files = remote.tree(commit)
     version = _manifest(VersionId(name, number), remote.small_file(MANIFEST, commit, files), remote)
+    if as_base and version.kind != "full":  # it may name itself
+        raise Failed(
+            f"{version.id} is an adapter; the base of an adapter is a full model",
+            where=remote.where,
+            fix="do not use this repository before you know who changed it",
+        )
     _check_names(version, files, remote)
     new = not _is_here(version, registry)
     if new:
         _base(version, registry, settings, progress, say)
-        _bring(version, commit, files, remote, registry, progress)
+        new = _bring(version, commit, files, remote, registry, progress)
     take_over(version.id, lambda log: remote.small_file(log, look.head, tree), registry.paths)
     named = sorted(alias for alias, of in stands.items() if of == str(version.id))
     for alias in named if aliases else ():
@@ -182,7 +189,7 @@ def _base(
             f'[hub] repositories.{base.name} = "ORG/REPO"',
         )
     say(f"its base {base} comes first, from {repository}")
-    pull(str(base), repository, registry, settings, progress=progress, say=say)
+    pull(str(base), repository, registry, settings, as_base=True, progress=progress, say=say)
 
 
 def _bring(
@@ -192,18 +199,22 @@ def _bring(
     remote: Repository,
     registry: Registry,
     progress: Progress | None,
-) -> None:
+) -> bool:
+    """Whether nobody else brought it meanwhile."""
     from filelock import FileLock, Timeout
 
     folder: Path = registry.paths.pulled(version.name, version.digest)
     lock = FileLock(registry.paths.lock(f"pull-{version.name}"))
     try:
         with lock.acquire(timeout=0):
+            if _is_here(version, registry):
+                return False
             folder.mkdir(parents=True, exist_ok=True)
             with full_disk(folder):
                 for file in _files(version, tree):
                     _download(file, Reference("hub", remote.id, commit), folder, progress)
             registry.take_in(version, folder)
+            return True
     except Timeout:
         raise Failed(
             f"{version.name} is being pulled already", fix="wait until that has ended"
