@@ -128,7 +128,7 @@ def add(
     from llmops.cli.output import note
     from llmops.registry.hub.transfer import with_downloads
     from llmops.registry.imports import add_existing, check_names, examine, training_environment
-    from llmops.registry.promotion import check_free
+    from llmops.registry.promotion import check_free, move_freely
     from llmops.spec.settings import load_settings
 
     check_names(name, alias)
@@ -157,7 +157,7 @@ def add(
     if not manifest.golden:
         note("warning: it has no golden prompts, so nothing verifies it in a server")
     if alias is not None:
-        registry.move(name, alias, manifest.number, why="added", by=name_of_person())
+        move_freely(str(manifest.id), alias, registry, why="added", by=name_of_person())
 
 
 @app.command()

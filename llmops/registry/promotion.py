@@ -74,8 +74,9 @@ def move_freely(version: str, alias: str, registry: Registry, *, why: str, by: s
     """
     check_alias(alias)
     target = registry.resolve(version)
-    check_free(target.name, alias, registry, f"llmops models promote {target.id} {alias}")
-    return registry.move(target.name, alias, target.number, why=why, by=by)
+    with registry.alias_log.held(target.name) as held:
+        check_free(target.name, alias, registry, f"llmops models promote {target.id} {alias}")
+        return held.move(alias, target.id, why=why, by=by)
 
 
 def check_free(name: str, alias: str, registry: Registry, instead: str) -> None:
@@ -171,14 +172,10 @@ def rollback(
         raise registry.no_model(name)
     stack = _stack(alias, registry.alias_log.history(name, alias))
     _can_go_back(name, alias, stack, registry)
+    _names_still(name, alias, stack[-1], leaving or stack[-1])
     target = _whole_before(name, alias, stack, registry)
     with registry.alias_log.held(name) as held:
-        now = str(held.current(alias))
-        if now != (leaving or stack[-1]):
-            raise BadInput(
-                f"{name}@{alias} names {now} by now, not {leaving or stack[-1]}; nothing was moved",
-                fix=f"see `llmops models history {name}`, and roll back again if {now} is to go",
-            )
+        _names_still(name, alias, str(held.current(alias)), stack[-1])
         reason = f"{ROLLBACK}{stack[-1]}" + (f": {why}" if why else "")
         moved = held.move(alias, target, why=reason, by=by)
     assert moved is not None
@@ -197,6 +194,14 @@ def _can_go_back(name: str, alias: str, stack: Sequence[str], registry: Registry
             f"{name}@{alias} named nothing before {stack[-1]}; there is nothing to go back to",
             fix=f"see `llmops models history {name}`, or promote another version: "
             f"`llmops models promote {name}:vN {alias}`",
+        )
+
+
+def _names_still(name: str, alias: str, now: str, seen: str) -> None:
+    if now != seen:
+        raise BadInput(
+            f"{name}@{alias} names {now} by now, not {seen}; nothing was moved",
+            fix=f"see `llmops models history {name}`, and roll back again if {now} is to go",
         )
 
 

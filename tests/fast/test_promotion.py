@@ -15,6 +15,7 @@ from llmops.cli.models import app
 from llmops.errors import BadInput, Failed, GateRefused
 from llmops.registry.evidence import NO_GATE, Evidence, EvidenceLog
 from llmops.registry.manifest import VersionId
+from llmops.registry.promotion import move_freely
 from llmops.registry.store import Registry
 from tests.conftest import Llmops
 from tests.fast.town_project import make_town, rated, write_log
@@ -333,6 +334,22 @@ def test_of_two_promotions_at_once_the_second_looks_at_what_the_first_left(
         held.move("production", VersionId("town", 3), why="first", by="")
     late.join()
     assert "production names town:v3 now" in str(results[0].exception)
+
+
+def test_an_alias_that_came_to_need_evidence_meanwhile_does_not_move_freely(
+    town: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    town.paths.aliases("town").unlink()
+
+    def held(name: str) -> Any:
+        monkeypatch.undo()
+        town.move(name, "production", 3, why="somebody was quicker")
+        return town.alias_log.held(name)
+
+    monkeypatch.setattr(town.alias_log, "held", held)
+    with pytest.raises(BadInput, match="moves on evidence"):
+        move_freely("town:v2", "production", town, why="", by="")
+    assert town.aliases("town") == {"production": 3}
 
 
 def test_a_disk_that_cannot_be_written_is_said(models: Models, town: Registry) -> None:
