@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from pydantic_core import from_json
 
+from llmops.errors import Failed
 from llmops.registry.manifest import Manifest, VersionId
 from llmops.store.files import Mark, mark_of
 from llmops.store.memory import Memory
@@ -86,12 +87,22 @@ class Index:
         there = numbers(self._paths.model(name))
         came = [n for n in there if n not in rows]
         if there != [*rows]:
-            rows = {n: rows.get(n) or self.row(self._read(VersionId(name, n))) for n in there}
+            found = ((n, rows.get(n) or self._fresh(VersionId(name, n))) for n in there)
+            rows = {n: row for n, row in found if row is not None}
         settled = time.time_ns() - mark[1] > _SETTLED
         self._known[name] = mark if settled else None, rows
         if len(came) >= _WORTH or (first and settled and len(there) >= _WORTH):
             _remember(Memory(self._paths.index(name)), name, *self._known[name])
         return rows
+
+    def _fresh(self, version: VersionId) -> Row | None:
+        """None of one that was deleted since it was listed."""
+        try:
+            return self.row(self._read(version))
+        except Failed:
+            if _is_complete(self._paths.model(version.name), version.number):
+                raise
+            return None
 
     def made_with(self, name: str, fingerprint: str) -> list[Row]:
         """The versions of a model with that fingerprint, oldest first. A plan of a thousand stages

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from llmops.errors import Failed
+from llmops.errors import Failed, NotFound
+from llmops.registry.deletion import buried
 from llmops.registry.integrity import Progress
 from llmops.registry.locate import Located
 from llmops.registry.manifest import VersionId
@@ -30,12 +31,15 @@ def checked(
     registry: Registry, text: str | None, progress: Progress | None = None
 ) -> Iterator[Checked]:
     """All versions (None), those of the model NAME, or the one that NAME:vN or NAME@ALIAS names.
+    What is deleted meanwhile is passed over: all may take hours.
 
     Raises NotFound when there is no such one.
     """
     for version in _asked(registry, text):
         try:
             manifest = registry.get(version)
+        except NotFound:
+            continue
         except Failed as error:
             yield Checked(str(version), 0, 0, [error.what], error)
             continue
@@ -43,7 +47,8 @@ def checked(
         try:
             registry.verify(manifest, progress)
         except Failed as error:
-            yield Checked(str(version), files, size, [error.what], error)
+            if buried(str(version), registry.paths) is None:
+                yield Checked(str(version), files, size, [error.what], error)
         else:
             yield Checked(str(version), files, size)
 

@@ -13,9 +13,10 @@ from typer.testing import CliRunner, Result
 from llmops.cli.models import app
 from llmops.errors import BadInput, NotFound
 from llmops.registry.deletion import bury, tombstone
-from llmops.registry.manifest import Draft, Golden, Lineage, VersionId
+from llmops.registry.manifest import Draft, Golden, Lineage, Manifest, VersionId
 from llmops.registry.remote.outbox import Outbox
 from llmops.registry.store import Registry
+from llmops.registry.verification import checked
 from llmops.runner.run_log import RunLog
 from llmops.serving.state import BackendState
 from llmops.serving.wanted import ask
@@ -217,6 +218,31 @@ def test_another_process_sees_that_a_version_is_gone(registry: Registry) -> None
     gone(registry, "town:v3")
     assert [one.number for one in other.versions("town")] == [1, 2]
     assert other.last_of("town", "", "") is None
+
+
+def test_a_version_that_goes_while_it_is_listed_is_not(registry: Registry) -> None:
+    class Slow(Registry):
+        def _read(self, version: VersionId) -> Manifest:
+            if version.number == 3:
+                gone(registry, "town:v3")
+            return super()._read(version)
+
+    assert [row.number for row in Slow(registry.paths).rows("town")] == [1, 2]
+
+
+@pytest.mark.parametrize("when", [1, 5])
+def test_verifying_all_passes_over_what_goes_meanwhile(registry: Registry, when: int) -> None:
+    """While the first file of town:v1 is read, or the second of its own."""
+    read: list[str] = []
+    registry.move("town", "candidate", 1, why="")
+
+    def progress(name: str, done: int, size: int) -> None:
+        read.append(name)
+        if len(read) == when:
+            gone(registry, "town:v2", way_back=False)
+
+    told = [(one.version, one.damage) for one in checked(registry, None, progress)]
+    assert told == [("town:v1", []), ("town:v3", [])]
 
 
 def test_the_newest_are_kept_and_what_they_need(registry: Registry, models: Models) -> None:
