@@ -15,7 +15,7 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from llmops.errors import BadInput
+from llmops.errors import BadInput, Failed
 from llmops.publish.factors import A, B, Factors, read_product
 from llmops.publish.tensors import as_floats, rounded, write
 from llmops.registry.adapters import PREFIX
@@ -71,6 +71,12 @@ def compress(adapter: Path, rank: int, target: Path) -> Compressed:
         # What is stored, with its rounding.
         held = {part: tensors[PREFIX + module + part] for part in (A, B)}
         kept = Factors(*(as_floats(held[part], product.dtype) for part in (A, B)))
+        if not (np.isfinite(kept.a).all() and np.isfinite(kept.b).all()):
+            raise Failed(
+                f"`{module}` leaves the range of {product.dtype} at rank {rank}",
+                where=display(adapter),
+                fix="save the adapter as bfloat16 or float32, add it, and compress that",
+            )
         lost[module] = _norm(_difference(factors, kept))
     write(target / ADAPTER_WEIGHTS, tensors, product.dtype)
     write_json(target / ADAPTER_CONFIG, _config(product.config, rank))

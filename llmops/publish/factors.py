@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from llmops.engines.llamafactory.worker.concatenate import scale
 from llmops.errors import BadInput
-from llmops.publish.tensors import Floats, Stored
+from llmops.publish.tensors import NUMPY, Floats, Stored
 from llmops.registry.adapters import PREFIX, read_adapter
 from llmops.registry.files import ADAPTER_CONFIG, ADAPTER_WEIGHTS, read_json
 from llmops.spec.source import display
@@ -44,7 +46,7 @@ def read_product(directory: Path) -> Product:
     config = read_json(directory / ADAPTER_CONFIG)
     stored = Stored(directory / ADAPTER_WEIGHTS)
     factors = {}
-    for name in stored.tensors:
+    for name, tensor in stored.tensors.items():
         if not name.endswith((A, B)):
             raise BadInput(
                 f"`{name}` is on token embeddings, which is no sum of matrices that can be merged "
@@ -52,9 +54,21 @@ def read_product(directory: Path) -> Product:
                 where=display(directory),
                 fix="train again without the embeddings among `lora_target`",
             )
+        if tensor.dtype not in NUMPY:
+            raise _odd(name, f"is {tensor.dtype}", directory)
+        if not np.isfinite(stored.floats(name)).all():
+            raise _odd(name, "holds what is no number", directory)
         if name.endswith(A):
             stem = name.removesuffix(A)
             a, b = stored.floats(name), stored.floats(stem + B)
             module = stem.removeprefix(PREFIX)
             factors[module] = Factors(a, b * scale(config, module, a.shape[0]))
     return Product(config, factors, next(iter(stored.tensors.values())).dtype)
+
+
+def _odd(name: str, what: str, directory: Path) -> BadInput:
+    return BadInput(
+        f"the adapter's `{name}` {what}",
+        where=display(directory),
+        fix="save it as float32, float16 or bfloat16; if its training went wrong, train it again",
+    )

@@ -17,7 +17,7 @@ from llmops.errors import BadInput
 from llmops.publish.factors import read_product
 from llmops.publish.tensors import NUMPY, Stored
 from llmops.publish.vocabulary import add_vocabulary
-from llmops.registry.files import model_files, read_json
+from llmops.registry.files import headers, model_files, read_json
 from llmops.spec.source import display
 
 TYPES = {"f32": "F32", "f16": "F16", "bf16": "BF16", "q8_0": "Q8_0"}
@@ -71,6 +71,7 @@ def write_adapter(files: ModelFiles, target: Path, name: str) -> None:
     gguf = _library()
     config = _config(files.directory)
     product = read_product(files.adapter)
+    held = headers(files.directory, model_files(files.directory, "full"))
     rank = max(one.rank for one in product.factors.values())
     writer = gguf.GGUFWriter(None, config["model_type"])
     writer.add_type(gguf.GGUFType.ADAPTER)
@@ -79,6 +80,12 @@ def write_adapter(files: ModelFiles, target: Path, name: str) -> None:
     writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, float(rank))
     tensors: dict[str, NDArray[np.float32]] = {}
     for module, one in product.factors.items():
+        if f"{module}.weight" not in held:  # llama.cpp would refuse the file
+            raise BadInput(
+                f"the adapter is on `{module}`, and the base has none",
+                where=display(files.directory),
+                fix="train again without it among `lora_target` (tied weights are in no file)",
+            )
         known = _name(gguf, config, f"{module}.weight", files.adapter)
         # llama.cpp multiplies by alpha over the rank of each; the scale is in b already.
         b = _permuted(one.b * (one.rank / rank), f"{module}.weight", config)

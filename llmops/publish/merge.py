@@ -7,7 +7,7 @@ byte, tokenizer and chat template included.
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,7 +51,7 @@ def merge(
     assert files.adapter is not None
     base, product = files.directory, read_product(files.adapter)
     check_fits(read_adapter(files.adapter), files.adapter, base)
-    _check_plain(base)
+    _check_plain(base, product.factors)
     names = model_files(base, "full")
     holders = _holders(base, names, list(product.factors))
     transposed = bool(product.config.get("fan_in_fan_out"))
@@ -73,14 +73,22 @@ def merge(
     return Merged(len(product.factors), (left / total) ** 0.5)
 
 
-def _check_plain(base: Path) -> None:
-    """Raises BadInput when the weights in `base` are quantized."""
-    if read_json(base / "config.json").get("quantization_config"):
+def _check_plain(base: Path, modules: Collection[str]) -> None:
+    """Raises BadInput when the weights in `base` are quantized, or what is added to would not be
+    read: a head that is tied may lie in the files, too."""
+    config = read_json(base / "config.json")
+    if config.get("quantization_config"):
         raise BadInput(
             "the base is quantized: nothing can be added to its weights",
             where=display(base),
             fix="add the adapter on the model that the base was quantized from "
             "(`llmops models add NAME ADAPTER --base FULL`), and merge that version",
+        )
+    if config.get("tie_word_embeddings") and "lm_head" in modules:
+        raise BadInput(
+            "the adapter is on `lm_head`, and the base ties it to its embeddings",
+            where=display(base),
+            fix="train again without it among `lora_target`",
         )
 
 
@@ -95,7 +103,7 @@ def _holders(base: Path, names: list[str], modules: list[str]) -> dict[str, list
     }
     for module in modules:
         name, stored = held.get(f"{module}.weight", ("", None))
-        if stored is None or stored.dtype not in NUMPY:
+        if stored is None or stored.dtype not in NUMPY or len(stored.shape) != 2:
             what = "has none" if stored is None else f"stores it as {stored.dtype}"
             raise BadInput(
                 f"the adapter is on `{module}`, and the base {what}",
@@ -112,7 +120,11 @@ def _add(stored: Stored, module: str, factors: Factors, transposed: bool) -> tup
     took from it."""
     name = f"{module}.weight"
     weight, dtype = stored.raw(name), stored.tensors[name].dtype
-    left, right = (factors.a.T, factors.b.T) if transposed else (factors.b, factors.a)
+    left, right = factors.b, factors.a
+    sides = (left.shape[0], right.shape[1])
+    # Of a model with both kinds of layers the flag tells of the last one only; the shape of each.
+    if weight.shape != sides or (transposed and weight.shape == sides[::-1]):
+        left, right = factors.a.T, factors.b.T
     added = lost = 0.0
     for rows in _blocks(weight.shape):
         before = as_floats(weight[rows], dtype)

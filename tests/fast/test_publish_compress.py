@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from llmops.errors import BadInput
+from llmops.errors import BadInput, Failed
 from llmops.publish.compress import compress
 from llmops.publish.factors import read_product
 from tests.fast.lora_on_disk import MODULE, OTHER, random, some_factors, write_lora
@@ -67,6 +67,21 @@ def test_modules_of_a_smaller_rank_stay_as_they_are(tmp_path: Path, target: Path
     made = compress(adapter, 2, target)
     assert made.modules[OTHER] < 1e-6 < made.modules[MODULE]
     assert made.worst == MODULE
+
+
+def test_factors_out_of_the_range_of_float16_are_refused(tmp_path: Path, target: Path) -> None:
+    factors = {MODULE: (np.full((4, 4), 6e4, np.float32), np.full((6, 4), 6e4, np.float32))}
+    adapter = write_lora(tmp_path / "a", factors, "F16", lora_alpha=4000)
+    with pytest.raises(Failed, match="leaves the range of F16 at rank 2"):
+        compress(adapter, 2, target)
+
+
+def test_a_dtype_that_cannot_be_computed_with_is_named(tmp_path: Path, target: Path) -> None:
+    adapter = write_lora(tmp_path / "a", some_factors(4), "F16")
+    weights = adapter / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes().replace(b'"F16"', b'"I16"'))
+    with pytest.raises(BadInput, match=r"lora_A.weight` is I16"):
+        compress(adapter, 2, target)
 
 
 @pytest.mark.parametrize("rank", [0, 2, 3])

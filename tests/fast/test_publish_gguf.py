@@ -134,6 +134,14 @@ def test_an_adapter_adds_what_it_added(
     assert value(tmp_path / "a.gguf", "general.type") == "adapter"
 
 
+def test_an_adapter_on_a_head_that_is_in_no_file_is_refused(tmp_path: Path) -> None:
+    """It is tied to the embeddings: llama.cpp refuses an adapter on what its model lacks."""
+    adapter = write_lora(tmp_path / "a", {"lm_head": (random(1, 2, HIDDEN), random(2, 264, 2))})
+    files = ModelFiles(write_chat_model(tmp_path / "base"), adapter)
+    with pytest.raises(BadInput, match="the adapter is on `lm_head`, and the base has none"):
+        write_adapter(files, tmp_path / "a.gguf", "town:v2")
+
+
 def test_modules_of_several_ranks_share_one_alpha(tmp_path: Path) -> None:
     factors = {
         f"{LAYER}self_attn.q_proj": (random(1, 4, HIDDEN), random(2, HIDDEN, 4)),

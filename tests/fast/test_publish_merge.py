@@ -13,7 +13,7 @@ from llmops.publish.merge import Merged
 from llmops.publish.tensors import NUMPY, Stored, as_floats, rounded, write
 from llmops.registry.files import INDEX
 from llmops.store.digest import sha256_file, sha256_tree
-from tests.fast.lora_on_disk import MODULE, OTHER, some_factors, write_base, write_lora
+from tests.fast.lora_on_disk import MODULE, OTHER, random, some_factors, write_base, write_lora
 
 WEIGHTS = "model.safetensors"
 
@@ -105,6 +105,42 @@ def test_a_base_without_plain_weights_is_refused(
     factors = {"lm_head": some_factors()[MODULE]}  # tied to the embeddings: not in the files
     files = ModelFiles(write_base(tmp_path / "base", **config), write_lora(tmp_path / "a", factors))
     with pytest.raises(BadInput, match=told):
+        merge(files, target)
+
+
+@pytest.mark.parametrize("flag", [True, False])
+def test_the_weight_itself_tells_how_it_lies(tmp_path: Path, target: Path, flag: bool) -> None:
+    """Conv1D keeps it transposed; the flag is one for all modules."""
+    (a, b), (turned, other) = (some_factors()[name] for name in (MODULE, OTHER))
+    factors = {MODULE: (a, b), OTHER: (other.T, turned.T)}
+    adapter = write_lora(tmp_path / "a", factors, fan_in_fan_out=flag)
+    files = ModelFiles(write_base(tmp_path / "base"), adapter)
+    merge(files, target)
+    before, after = Stored(files.directory / WEIGHTS), Stored(target / WEIGHTS)
+    for place, added in ((MODULE, b @ a), (OTHER, other @ turned)):
+        name = f"{place}.weight"
+        assert np.allclose(after.raw(name) - before.raw(name), 2 * added, atol=1e-5)
+
+
+def test_a_head_that_is_tied_is_not_added_to(tmp_path: Path, target: Path) -> None:
+    """Its file may hold it, but whoever loads the model takes the embeddings."""
+    base = write_base(tmp_path / "base", tie_word_embeddings=True)
+    stored = Stored(base / WEIGHTS)
+    weights = {name: np.array(stored.raw(name)) for name in stored.tensors}
+    weights["lm_head.weight"] = weights["model.embed_tokens.weight"]
+    (base / WEIGHTS).unlink()
+    write(base / WEIGHTS, weights, "F32")
+    adapter = write_lora(tmp_path / "a", {"lm_head": (random(1, 2, 4), random(2, 8, 2))})
+    with pytest.raises(BadInput, match="ties it to its embeddings"):
+        merge(ModelFiles(base, adapter), target)
+
+
+@pytest.mark.parametrize("figure", [np.nan, np.inf])
+def test_an_adapter_of_no_numbers_is_refused(tmp_path: Path, target: Path, figure: float) -> None:
+    factors = some_factors()
+    factors[OTHER][1][0, 0] = figure
+    files = ModelFiles(write_base(tmp_path / "base"), write_lora(tmp_path / "a", factors))
+    with pytest.raises(BadInput, match="holds what is no number"):
         merge(files, target)
 
 
