@@ -104,6 +104,7 @@ def _written(
 @contextmanager
 def _replaced(target: Path, force: bool) -> Iterator[Path]:
     """A directory that becomes `target` when the block succeeds."""
+    target = target.resolve()  # of a link what it leads to is replaced
     there = target.exists()
     if there and not (force and (target / RECORD).is_file()):
         raise BadInput(
@@ -111,10 +112,12 @@ def _replaced(target: Path, force: bool) -> Iterator[Path]:
             where=display(target),
             fix="name another directory" + ("" if force else ", or `--force` to replace an export"),
         )
-    fresh = target.with_name(f".{target.name}.new")
+    fresh, old = (target.with_name(f".{target.name}.{part}") for part in ("new", "old"))
     shutil.rmtree(fresh, ignore_errors=True)
     with new_directory(fresh if there else target) as folder:
         yield folder
+    shutil.rmtree(old, ignore_errors=True)
     if there:
-        shutil.rmtree(target)
+        target.rename(old)  # first: half of an export would be neither that nor replaced again
         fresh.rename(target)
+        shutil.rmtree(old)

@@ -1,6 +1,7 @@
 """Exports: whole or absent, and with a record of what they were made of."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,38 @@ def test_an_earlier_export_is_replaced_when_asked(registry: Registry, tmp_path: 
     export("town-base:v1", "gguf", target, registry, force=True)
     assert {path.name for path in tmp_path.iterdir()} == {"out", "project"}
     assert {path.name for path in target.iterdir()} == {"model.gguf", "llmops-export.json"}
+
+
+@pytest.mark.parametrize("named", [".", "../link"])
+def test_an_export_is_replaced_by_whatever_name(
+    registry: Registry, tmp_path: Path, named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "out"
+    export("town:v1", "safetensors", target, registry)
+    (tmp_path / "link").symlink_to(target)
+    monkeypatch.chdir(target)
+    export("town-base:v1", "gguf", Path(named), registry, force=True)
+    assert {path.name for path in target.iterdir()} == {"model.gguf", "llmops-export.json"}
+
+
+def test_an_export_that_is_killed_while_the_old_one_goes_is_whole(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, remove = tmp_path / "out", shutil.rmtree
+    export("town:v1", "safetensors", target, registry)
+
+    def killed(path: Path, **options: bool) -> None:
+        if Path(path, "llmops-export.json").exists():
+            Path(path, "llmops-export.json").unlink()
+            raise KeyboardInterrupt
+        remove(path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            export("town-base:v1", "gguf", target, registry, force=True)
+    export("town-base:v1", "gguf", target, registry, force=True)
+    assert {path.name for path in tmp_path.iterdir()} == {"out", "project"}
 
 
 def test_what_fails_leaves_nothing(registry: Registry, tmp_path: Path) -> None:
