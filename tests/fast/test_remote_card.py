@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from huggingface_hub import ModelCard
 
 from llmops.registry.evidence import Evidence, EvidenceLog
@@ -83,10 +84,31 @@ def test_its_metadata_is_the_hubs_own(tmp_path: Path) -> None:
     assert results == {"correct": 0.9, "perplexity": 1.0}
 
 
+@pytest.mark.parametrize(
+    ("said", "known", "name"),
+    [
+        ("MIT", "mit", None),
+        ("tongyi-qianwen", "other", "tongyi-qianwen"),
+        ("GPL-3.0-only and My Own, Ltd.", "other", "gpl-3.0-only-and-my-own-ltd."),
+    ],
+)
+def test_a_licence_that_the_hub_does_not_know_is_named_beside(
+    tmp_path: Path, said: str, known: str, name: str | None
+) -> None:
+    """It refuses a card with any other id."""
+    version = made(machine(tmp_path)).model_copy(update={"licences": Licences(own=said)})
+    data = ModelCard(card(version, About("acme/town"))).data
+    assert (data.license, data.get("license_name")) == (known, name)
+    assert f"| licence | {said} |" in card(version, About("acme/town"))
+
+
 def test_it_tells_where_the_version_comes_from(tmp_path: Path) -> None:
     version = made(machine(tmp_path))
     text = card(version, About("acme/town"))
     assert "| trained from | town:v1 |" in text
+    elsewhere = version.lineage.model_copy(update={"parent": "path:/home/anna/small"})
+    moved = version.model_copy(update={"lineage": elsewhere})
+    assert "| trained from | small |" in card(moved, About("acme/town"))
     assert f"| rows.jsonl | 1,200 | `{'f' * 64}` | cc-by-4.0 |" in text
     assert f"| preferences:town@3 | 31 | `{'e' * 64}` | unknown |" in text
     assert "| train_loss | 0.25 |" in text

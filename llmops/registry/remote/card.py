@@ -6,7 +6,6 @@ reports of evaluations, which its caller reads.
 """
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
@@ -15,6 +14,7 @@ from typing import Any
 from llmops.registry.evidence import Evidence
 from llmops.registry.manifest import DataUsed, Manifest
 from llmops.registry.remote.layout import tag
+from llmops.registry.remote.licences import hub_licence
 
 _BEGIN, _END = "<!-- aliases -->", "<!-- /aliases -->"
 TASK = "text-generation"
@@ -58,24 +58,19 @@ def _metadata(manifest: Manifest, about: About) -> str:
     from huggingface_hub import ModelCardData
 
     adapter, results = manifest.kind == "adapter", _results(about)
+    licence, licence_name = hub_licence(manifest.licences.own or manifest.licences.base)
     known = ModelCardData(
         base_model=about.base,
         base_model_relation=("adapter" if adapter else "finetune") if about.base else None,
         library_name="peft" if adapter else "transformers",
-        license=_license(manifest.licences.own or manifest.licences.base),
+        license=licence,
+        license_name=licence_name,
         pipeline_tag=TASK,
         tags=["llmops", manifest.stage, *(["lora"] if adapter else [])],
         model_name=str(manifest.id) if results else None,
         eval_results=results or None,
     )
     return str(known.to_yaml()).strip()
-
-
-def _license(said: str | None) -> str | None:
-    """As the Hub writes an SPDX id; what is more than one id is `other`, and said in the text."""
-    if said is None:
-        return None
-    return said.lower() if re.fullmatch(r"[A-Za-z0-9.-]+", said) else "other"
 
 
 def _results(about: About) -> list[Any]:
@@ -120,12 +115,15 @@ def _what(manifest: Manifest, about: About) -> str:
 
 
 def _base(manifest: Manifest, about: About) -> str:
-    """By the Hub's name and the registry's; never the path of a directory."""
-    named = manifest.base or ""
-    named = PurePath(named.removeprefix("path:")).name if named.startswith("path:") else named
-    names = dict.fromkeys(filter(None, (about.base, named)))
+    """By the Hub's name and the registry's."""
+    names = dict.fromkeys(filter(None, (about.base, _without_place(manifest.base or ""))))
     digest = f" (digest `{manifest.base_digest}`)" if manifest.base_digest else ""
     return ", ".join(f"`{name}`" for name in names) + digest if names else ""
+
+
+def _without_place(named: str) -> str:
+    """Of a directory its name, never its path."""
+    return PurePath(named.removeprefix("path:")).name if named.startswith("path:") else named
 
 
 def _aliases(aliases: Mapping[str, str]) -> str:
@@ -155,7 +153,7 @@ def _origin(manifest: Manifest) -> str:
     lineage = manifest.lineage
     engine = " ".join(filter(None, (lineage.engine, lineage.engine_version)))
     rows = [
-        ("trained from", lineage.parent or ""),
+        ("trained from", _without_place(lineage.parent or "")),
         ("recipe", PurePath(lineage.recipe or "").name),
         ("run", " ".join(filter(None, (lineage.run, lineage.stage)))),
         ("engine", engine),
