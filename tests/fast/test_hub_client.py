@@ -121,6 +121,15 @@ def test_nobody_there_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "secret" not in str(error)
 
 
+@pytest.mark.parametrize("text", ["hub.example.org:8080", "http://[::1", "https://", "ftp://hub"])
+def test_what_is_no_address_is_said_before_anything_is_asked(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", text)
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    assert refused().what == "HF_ENDPOINT is no address of a Hub"
+
+
 def test_offline_asks_nobody(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert "offline mode is set" in refused().what

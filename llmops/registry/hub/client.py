@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from llmops import __version__
-from llmops.errors import Failed, LlmopsError, NotFound
+from llmops.errors import BadInput, Failed, LlmopsError, NotFound
 from llmops.registry.hub.errors import Conflict, HubAway, HubBusy
 
 if TYPE_CHECKING:
@@ -43,8 +43,17 @@ def host() -> str:
     return urlsplit(endpoint()).netloc.rpartition("@")[2] or endpoint()
 
 
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and text.isprintable()
+    except ValueError:
+        return False
+
+
 def hub() -> "HfApi":
-    """The client, as this user. Raises HubAway where the user has set it offline."""
+    """The client, as this user. Raises HubAway where the user has set it offline, BadInput where
+    HF_ENDPOINT is no address."""
     if any(
         os.environ.get(name, "").upper() in _TRUE
         for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
@@ -52,6 +61,8 @@ def hub() -> "HfApi":
         raise HubAway(
             "the Hub is not asked: offline mode is set", fix="unset HF_HUB_OFFLINE and try again"
         )
+    if not _is_address(endpoint()):  # which may hold a password
+        raise BadInput("HF_ENDPOINT is no address of a Hub", fix="such as https://hub.example.org")
     from huggingface_hub import HfApi
 
     _set_up()
