@@ -7,6 +7,9 @@ READY := $(VENV)/.ready
 # Containers often set it: then each of the hundreds of processes here would compile llmops anew.
 export PYTHONDONTWRITEBYTECODE :=
 
+# For `make test-fast`: its tests write tens of thousands of files through to the disk.
+ROOM = $$(test "$$(df -Pk /dev/shm 2>/dev/null | awk 'END {print $$4}')" -gt 2000000 2>/dev/null && echo /dev/shm)
+
 .PHONY: demo test test-fast lint setup system engines bench clean
 
 demo: engines  ## the loop, turning twice on the real engines
@@ -16,7 +19,8 @@ test: system engines lint  ## every test, those on the real engines included
 	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 test-fast: setup  ## the tests that start no engine, in under a minute
-	$(BIN)/python -m pytest tests/fast -m "not slow" -q -n auto
+	PYTEST_DEBUG_TEMPROOT=$(ROOM) $(BIN)/python -m pytest tests/fast -m "not slow" -q -n auto \
+	  -o tmp_path_retention_policy=failed
 
 lint: setup
 	$(BIN)/ruff check .

@@ -246,6 +246,12 @@ def test_what_cannot_be_written_ends_nothing(town: Path) -> None:
         assert running.part("serve").state == "ready"
 
 
+def ready(paths: ProjectPaths) -> UpRecord | None:
+    """Once all of its parts are: one that is just starting may take its grace to end."""
+    found = read_up(paths)
+    return found if found and all(one.state == "ready" for one in found.parts) else None
+
+
 def test_a_terminal_that_is_closed_ends_everything_in_order(town: Path) -> None:
     promote(town)
     ours, theirs = os.openpty()
@@ -255,7 +261,7 @@ def test_a_terminal_that_is_closed_ends_everything_in_order(town: Path) -> None:
             [*argv, "--without", "tensorboard"], cwd=town, stderr=terminal, start_new_session=True
         )
     try:
-        read = until(lambda: read_up(ProjectPaths(town)), SECONDS, process)
+        read = until(lambda: ready(ProjectPaths(town)), SECONDS, process)
         os.close(ours)
         process.send_signal(signal.SIGHUP)
         assert process.wait(SECONDS) == 0
