@@ -151,6 +151,20 @@ def test_a_manifest_that_does_not_fit_is_refused(
         take(here)
 
 
+def test_what_does_not_fit_on_the_disk_is_said_before_anything_comes(
+    hub: Hub, pushed: Registry, here: Registry
+) -> None:
+    entry = {"type": "file", "path": WEIGHTS, "oid": "a" * 40, "size": 10**18}
+    others = [
+        {**entry, "path": name, "size": 9} for name in ("manifest.json", "adapter_config.json")
+    ]
+    body = json.dumps([entry, *others]).encode()
+    hub.fault("GET", f"/tree/{hub.repo(ID).tags['v1']}", status=200, body=body, times=9)
+    with pytest.raises(Failed, match=r"town:v1 needs .* of disk, .* are free"):
+        take(here)
+    assert not any(one.startswith("GET") and WEIGHTS in one for one in hub.asked)
+
+
 def test_what_no_version_may_hold_is_refused(hub: Hub, pushed: Registry, here: Registry) -> None:
     """By the rules of a registration: a file more than the model has, and weights that are none."""
     repo = hub.repo(ID)

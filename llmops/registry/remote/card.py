@@ -193,7 +193,7 @@ def _evaluation(about: About) -> str:
         other = f"{_value(one, baseline['estimate']):.4g}" if baseline else ""
         estimate = f"{_value(one, figures['estimate']):.4g}"
         rows.append((f"{one['suite']}.{one['metric']}", estimate, interval, other))
-    against = evidence.against or "baseline"
+    against = _without_place(evidence.against or "baseline")
     gate = "the gate passed" if evidence.passed else "no gate, or not passed"
     said = f"Measured {evidence.time[:10]}, evidence `{evidence.id}`: {gate}.\n"
     table = _table(("metric", "value", confidence, against), rows)

@@ -4,12 +4,14 @@ on demand, as moves of this project's own."""
 
 import json
 import re
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from llmops.environments.machine import size_text
 from llmops.errors import BadInput, Failed, NotFound
 from llmops.registry.hub.listing import HubFile
 from llmops.registry.hub.transfer import Blob
@@ -24,6 +26,7 @@ from llmops.registry.remote.seen import Seen, remember
 from llmops.registry.store import Registry
 from llmops.spec.reference import NAME, Reference
 from llmops.spec.settings import Settings
+from llmops.spec.source import display
 from llmops.spec.suggest import did_you_mean
 from llmops.store.atomic import full_disk
 from llmops.store.digest import sha256_tree
@@ -210,6 +213,7 @@ def _bring(
             if _is_here(version, registry):
                 return False
             folder.mkdir(parents=True, exist_ok=True)
+            _refuse_small_disk(version, tree, folder)
             with full_disk(folder):
                 for file in _files(version, tree):
                     _download(file, Reference("hub", remote.id, commit), folder, progress)
@@ -219,6 +223,19 @@ def _bring(
         raise Failed(
             f"{version.name} is being pulled already", fix="wait until that has ended"
         ) from None
+
+
+def _refuse_small_disk(version: Manifest, tree: Mapping[str, Entry], folder: Path) -> None:
+    """Before a disk is full that others write to."""
+    there = sum(file.stat().st_size for file in folder.iterdir())
+    need = sum(file.size for file in _files(version, tree)) - there
+    free = shutil.disk_usage(folder).free
+    if need > free:
+        raise Failed(
+            f"{version.id} needs {size_text(need)} of disk, {size_text(free)} are free",
+            where=display(folder.parent),
+            fix="free some space (`llmops models gc`, `llmops cache gc`) and pull again",
+        )
 
 
 def _files(version: Manifest, tree: Mapping[str, Entry]) -> list[HubFile]:
