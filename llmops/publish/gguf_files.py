@@ -24,6 +24,10 @@ TYPES = {"f32": "F32", "f16": "F16", "bf16": "BF16", "q8_0": "Q8_0"}
 """What a weight can be written as, by the names that GGUF has."""
 _STORED = {"F32": "F32", "F64": "F32", "F16": "F16", "BF16": "BF16"}
 _ARCHITECTURES = ("llama", "qwen2", "qwen3")
+_NEEDED = (
+    *("num_hidden_layers", "num_attention_heads", "hidden_size", "intermediate_size"),
+    *("max_position_embeddings", "vocab_size", "rms_norm_eps"),
+)
 _ELSE = (
     "llama.cpp's `convert_hf_to_gguf.py` and `convert_lora_to_gguf.py` know more; give them what "
     "`--format safetensors` writes"
@@ -121,12 +125,14 @@ def _config(directory: Path) -> dict[str, Any]:
     kind = config.get("model_type")
     rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
     rope_type = rope.get("rope_type", rope.get("type", "default"))
+    lacks = [key for key in _NEEDED if not isinstance(config.get(key), int | float)]
     found = [
         f"it is of the architecture `{kind}`" if kind not in _ARCHITECTURES else "",
         "its weights are quantized" if config.get("quantization_config") else "",
         f"its positions are scaled by `{rope_type}`"
         if rope_type not in ("default", "llama3")
         else "",
+        f"its config has no figure for {', '.join(lacks)}" if lacks else "",
     ]
     if reasons := "; ".join(filter(None, found)):
         raise BadInput(

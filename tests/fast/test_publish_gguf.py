@@ -175,6 +175,7 @@ def test_llama3_divides_its_low_frequencies(tmp_path: Path) -> None:
         ("gemma2", {}, "architecture `gemma2`"),
         ("llama", {"rope_scaling": {"type": "yarn"}, "rope_parameters": None}, "scaled by `yarn`"),
         ("llama", {"quantization_config": {"bits": 4}}, "quantized"),
+        ("llama", {"rms_norm_eps": None}, "no figure for rms_norm_eps"),
         ("llama", {"vocab_size": 200}, "more tokens than the model"),
     ],
 )
