@@ -148,6 +148,25 @@ def test_an_answer_that_was_lost_makes_no_second_commit(hub: Hub, tmp_path: Path
     assert hub.repo(ID).messages.count("town:v1") == 1
 
 
+def test_no_branch_of_an_older_version_stays(hub: Hub, tmp_path: Path) -> None:
+    here = machine(tmp_path)
+    old, new = add(here), add(here, 2)
+    push(new, ID, here)
+    hub.fault("DELETE", "/branch/", status=403)
+    with pytest.raises(Failed, match="does not allow it"):
+        push(old, ID, here)
+    assert not push(old, ID, here).new
+    assert [*hub.repo(ID).branches] == ["main"]
+
+
+def test_a_branch_that_went_without_an_answer_is_gone(hub: Hub, tmp_path: Path) -> None:
+    here = machine(tmp_path)
+    old, new = add(here), add(here, 2)
+    push(new, ID, here)
+    hub.fault("DELETE", "/branch/", cut=0, after=True)
+    assert push(old, ID, here).new
+
+
 def test_what_arrived_otherwise_is_not_tagged(hub: Hub, tmp_path: Path) -> None:
     registry = machine(tmp_path)
     version = add(registry)

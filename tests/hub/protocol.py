@@ -153,7 +153,8 @@ def _tag(hub: "Hub", asked: Asked, named: dict[str, str]) -> Any:
 def _branch(hub: "Hub", asked: Asked, named: dict[str, str]) -> Any:
     repo = _repo(hub, asked, named, write=True)
     if asked.method == "DELETE":
-        del repo.branches[named["revision"]]
+        if repo.branches.pop(named["revision"], None) is None:
+            raise Refused(404, "RevisionNotFound", "Invalid rev id")
         return {}
     if named["revision"] in repo.branches:
         raise Refused(409, "", "Reference already exists")

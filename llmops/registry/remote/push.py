@@ -100,6 +100,8 @@ def _version(version: Manifest, remote: Repository, registry: Registry) -> bool:
         if own in look.tags:
             if _differing(version, folder, remote.tree(look.tags[own])):
                 raise _taken(version, remote)
+            if _branch(version) in look.branches:  # of a push that was cut off after the tag
+                remote.drop_branch(_branch(version))
             return False
         if there is not None and there.id == version.id and there.digest != version.digest:
             raise _taken(version, remote)  # its tag is yet to come
@@ -153,7 +155,11 @@ def _place(version: Manifest, look: Look, there: Manifest | None) -> str:
     """main, unless that holds a newer version: then a branch that lives until the tag does."""
     newest = max(there.number if there else 0, *(number_of(one) or 0 for one in look.tags), 0)
     older = version.number < newest
-    return f"llmops-{tag(version.number)}-{version.digest[:8]}" if older else MAIN
+    return _branch(version) if older else MAIN
+
+
+def _branch(version: Manifest) -> str:
+    return f"llmops-{tag(version.number)}-{version.digest[:8]}"
 
 
 def _changed(

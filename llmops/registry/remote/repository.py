@@ -4,11 +4,12 @@ else's. Each call is tried again while the Hub is busy (hub/client.py)."""
 import hashlib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from llmops.errors import NotFound
 from llmops.registry.hub.client import asked, hub, small_file
 from llmops.registry.hub.errors import Conflict
 
@@ -33,10 +34,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class Look:
-    """How a repository stands. head: the commit of main; tags: commits by name."""
+    """How a repository stands. head: the commit of main; tags, branches: commits by name."""
 
     head: str
     tags: Mapping[str, str]
+    branches: Mapping[str, str]
     private: bool
 
 
@@ -55,7 +57,7 @@ class Repository:
         info = self._asked(lambda: self._api.repo_info(self.id, revision=MAIN))
         heads = {one.name: one.target_commit for one in refs.branches}
         tags = {one.name: one.target_commit for one in refs.tags}
-        return Look(heads.get(MAIN) or str(info.sha), tags, bool(info.private))
+        return Look(heads.get(MAIN) or str(info.sha), tags, heads, bool(info.private))
 
     def create(self, *, private: bool) -> None:
         """Unless it is there."""
@@ -127,7 +129,9 @@ class Repository:
             create()
 
     def drop_branch(self, name: str) -> None:
-        self._asked(lambda: self._api.delete_branch(self.id, branch=name))
+        """Also when it is gone: of the call before only the answer was lost."""
+        with suppress(NotFound):
+            self._asked(lambda: self._api.delete_branch(self.id, branch=name))
 
     def _asked(self, call: Callable[[], T]) -> T:
         return asked(call, self.where, say=self.say)
