@@ -86,6 +86,11 @@ class HubSettings(Spec):
     organization: str | None = Field(None, pattern=rf"^{_PART}$")
     repositories: dict[Name, Repository] = Field(default_factory=dict)
 
+    def repository(self, name: str) -> str | None:
+        """Of a model; None where nothing is declared."""
+        named = self.organization and f"{self.organization}/{name}"
+        return self.repositories.get(name, named)
+
 
 class Settings(Spec):
     """root: the project's directory, which holds llmops.toml; cache: shared between projects;

@@ -33,6 +33,8 @@ def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlProcess]
     """One that asks for keys."""
     root = tmp_path_factory.mktemp("control") / "town"
     make_project(root)
+    with (root / "llmops.toml").open("a") as file:
+        file.write('[hub]\nrepositories.town = "acme/town"\n')
     for name, scopes in KEYS.items():
         SHOWN[name] = create_key(ProjectPaths(root), name, scopes)
     with control(root, "--no-scheduler", "--no-ingest", "--require-keys") as process:
@@ -75,7 +77,9 @@ def test_a_key_that_is_unknown_is_refused(locked: ControlProcess) -> None:
         ("POST", "/models/town/rollback", {}, {"keeper", "own", "chief", "all"}),
         ("POST", "/models/town/promote", FORCED, {"chief", "all"}),
         ("POST", "/models/town/push", {"version": "v9"}, {"own", "all"}),
+        ("POST", "/models/town/pull", {}, {"own", "all"}),
         ("POST", "/models/town/pull", {"aliases": True}, {"all"}),
+        ("POST", "/models/town/pull", {"repository": "mallory/town"}, {"all"}),
         ("POST", "/models/town/versions/9/delete", {}, {"cleaner", "all"}),
         ("POST", "/storage/gc", {}, {"cleaner", "all"}),
         ("POST", "/runs/x/approve", {}, {"keeper", "chief", "all"}),

@@ -26,7 +26,8 @@ class PushAsked(Ask):
 
 
 class PullAsked(Ask):
-    """aliases: those that name it there name it here, too; needs the scope `override` as well."""
+    """aliases: those that name it there name it here, too. That needs the scope `override` as well,
+    as does a repository that llmops.toml does not name: evidence comes from there."""
 
     version: Version = ""
     repository: Repository = None
@@ -80,7 +81,8 @@ def pull(name: Model, asked: PullAsked, project: ProjectHeld, caller: Pusher) ->
     from llmops.registry.remote.place import repository_of
     from llmops.registry.remote.pull import pull
 
-    if asked.aliases:
+    named = project.settings.hub.repository(name)
+    if asked.aliases or named is None or asked.repository not in (None, named):
         caller.must("override", name)
     repository = repository_of(name, project.settings, asked.repository)
     text, registry = _text(name, asked.version), project.registry

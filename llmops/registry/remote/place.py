@@ -31,10 +31,8 @@ def repository_of(name: str, settings: Settings, given: str | None = None) -> st
 
 def declared(name: str, settings: Settings) -> str | None:
     """None where neither llmops.toml nor an earlier push or pull tells."""
-    if name in settings.hub.repositories:
-        return settings.hub.repositories[name]
-    if settings.hub.organization is not None:
-        return f"{settings.hub.organization}/{name}"
+    if (found := settings.hub.repository(name)) is not None:
+        return found
     known = seen(name, ProjectPaths(settings.root))
     return known.repository if known else None
 
