@@ -20,7 +20,6 @@ from llmops.engines.contract import Command, Environment, ModelFiles, TrainJob
 from llmops.engines.llamafactory.engine import LlamaFactory
 from llmops.stages.engine_run import write_files
 from llmops.store.digest import sha256_file
-from llmops.store.run_paths import AttemptPaths
 from tests.training_jobs import GOOD, LAYOUT_ROWS, SYSTEM, USER, train_job, train_recipe, write_rows
 
 pytestmark = pytest.mark.engine
@@ -190,36 +189,3 @@ def test_two_processes_and_validation(
     assert "world size: 2" in log
     assert result.kind == "full"
     assert result.metrics["eval_loss"] > 0
-
-
-def test_preference_training_on_an_adapter(
-    tmp_path: Path, tiny_base: Path, llamafactory: Environment
-) -> None:
-    """The first loss is ln 2 only when the reference model is the base with its adapter."""
-    engine = LlamaFactory()
-    first = _trained(tmp_path / "one", "sft", ModelFiles(tiny_base), engine, llamafactory)
-    base = ModelFiles(tiny_base, adapter=first / "result")
-    second = _trained(tmp_path / "two", "dpo", base, engine, llamafactory)
-
-    readings = engine.follow(_attempt(second)).poll()
-    losses = [reading.loss for reading in readings if reading.loss is not None]
-    assert losses[0] == pytest.approx(0.6931, abs=1e-3)
-    assert engine.finished(_attempt(second)).lora_rank == 8
-
-
-def _attempt(folder: Path) -> AttemptPaths:
-    return AttemptPaths(folder)
-
-
-def _trained(
-    folder: Path, stage: str, base: ModelFiles, engine: LlamaFactory, environment: Environment
-) -> Path:
-    """The attempt's directory after training on one layout of `stage`."""
-    folder.mkdir()
-    name = {"sft": "messages", "dpo": "preference-messages"}[stage]
-    data = write_rows(folder / "a.jsonl", LAYOUT_ROWS[name][2])
-    args = {**QUICK, "learning_rate": 1e-2}
-    recipe = train_recipe(folder, stage, args, data=data)
-    job = train_job(recipe, base, folder / "attempt")
-    run(engine.compile_train(job, environment), folder / "attempt")
-    return folder / "attempt"

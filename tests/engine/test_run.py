@@ -30,11 +30,11 @@ def registry(project: Path) -> Registry:
     return Registry(ProjectPaths(project))
 
 
-@pytest.fixture
-def quick(starter: Path, tiny_base: Path, tmp_path: Path) -> Path:
-    """A project of its own with the base model and recipes of a few steps."""
-    project = tmp_path / "quick"
-    assert run_llmops("init", project, cwd=tmp_path).returncode == 0
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project of its own with recipes of a few steps."""
+    project = tmp_path_factory.mktemp("quick") / "town"
+    assert run_llmops("init", project, cwd=project.parent).returncode == 0
     for name in ("cpt", "sft", "dpo"):
         file = project / "recipes" / f"{name}.yaml"
         lines = file.read_text(encoding="utf-8").splitlines()
@@ -45,10 +45,16 @@ def quick(starter: Path, tiny_base: Path, tmp_path: Path) -> Path:
     return project
 
 
-def test_sft_alone_brings_its_base_and_cpt(quick: Path) -> None:
-    done = run_llmops("run", "recipes/sft.yaml", cwd=quick)
-    assert done.returncode == 0, done.stderr
-    assert [line.split("\t")[:2] for line in done.stdout.splitlines()] == [
+@pytest.fixture(scope="module")
+def brought(quick: Path) -> "subprocess.CompletedProcess[str]":
+    return run_llmops("run", "recipes/sft.yaml", cwd=quick)
+
+
+def test_sft_alone_brings_its_base_and_cpt(
+    quick: Path, brought: "subprocess.CompletedProcess[str]"
+) -> None:
+    assert brought.returncode == 0, brought.stderr
+    assert [line.split("\t")[:2] for line in brought.stdout.splitlines()] == [
         ["base", "done"],
         ["cpt", "done"],
         ["sft", "done"],
@@ -57,8 +63,8 @@ def test_sft_alone_brings_its_base_and_cpt(quick: Path) -> None:
     assert [line.split("\t")[1] for line in again.stdout.splitlines()] == ["reused"] * 3
 
 
+@pytest.mark.usefixtures("brought")
 def test_a_version_knows_where_it_comes_from(quick: Path) -> None:
-    assert run_llmops("run", "recipes/cpt.yaml", cwd=quick).returncode == 0
     manifest = registry(quick).get(VersionId("town-base", 2))
     assert manifest.lineage.parent == "town-base:v1"
     assert manifest.lineage.recipe == "recipes/cpt.yaml"
@@ -76,7 +82,8 @@ def test_a_template_that_the_server_does_not_use_is_warned_of(
 ) -> None:
     sft = ("run", "recipes/sft.yaml", "base=town-base:v1", "output.model=template", *FEW_STEPS)
     sft = (*sft, "args.finetuning_type=lora")
-    told = run_llmops(*sft, "template=alpaca", cwd=starter)
+    insisting = ("template=alpaca", "insist_on_template=true")
+    told = run_llmops(*sft, *insisting, cwd=starter)
     assert told.returncode == 0, told.stderr
     assert "warning: `template: alpaca` trains on other tokens" in told.stderr
     quiet = run_llmops(*sft, cwd=starter)

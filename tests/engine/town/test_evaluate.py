@@ -9,6 +9,7 @@ import pytest
 
 from llmops.evaluation.report import read, read_items
 from llmops.registry.evidence import Evidence, EvidenceLog
+from llmops.registry.store import Registry
 from llmops.serving.supervisor import Supervisor
 from llmops.store.paths import ProjectPaths
 from tests.conftest import run_llmops
@@ -79,6 +80,7 @@ def test_a_version_trained_to_pieces_is_refused(served: Path) -> None:
     done = run_llmops("run", "broken.yaml", cwd=served)
     assert done.returncode == 3
     assert "broken:v1 does not become candidate: town.correct is to be worse by less" in done.stderr
+    assert Registry(ProjectPaths(served)).aliases("broken") == {}
     report = read(served / str(newest(served, "broken").file))
     correct, terse = report["metrics"]
     assert not report["gate"][0]["passed"]

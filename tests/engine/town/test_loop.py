@@ -15,7 +15,6 @@ from llmops.feedback.ingest import ingest
 from llmops.registry.evidence import EvidenceLog
 from llmops.registry.store import Registry
 from llmops.runner.stage import Context
-from llmops.serving.supervisor import Supervisor
 from llmops.simulation.record import SimulationRecord, simulations
 from llmops.spec.load import load_recipe
 from llmops.spec.settings import load_settings
@@ -29,20 +28,6 @@ pytestmark = pytest.mark.engine
 PIPELINE = Path("pipelines/town.yaml")
 MARGIN = 0.1
 """Of the gate: recipes/eval.yaml."""
-RUINED = """\
-name: ruined
-stages:
-  dpo:
-    recipe: recipes/round.yaml
-    base: "town:v1"
-    set:
-      output.model: ruined
-      args.learning_rate: 3.0e-2
-      args.max_steps: 60
-      args.pref_ftx: 0.0
-  check: {recipe: recipes/eval.yaml, model: "stage:dpo", baseline: "town:v1"}
-  offer: {promote: "stage:dpo", to: candidate, when: "stage:check"}
-"""
 
 
 @pytest.fixture(scope="module")
@@ -147,15 +132,3 @@ def test_the_lineage_of_an_answer_leads_to_the_votes(
     about = said.filter(pl.col("id").is_in(votes))
     assert about.height == len(votes)
     assert set(about["inference"]) <= set(answers["id"])
-
-
-def test_a_candidate_that_was_trained_to_pieces_is_refused(
-    town_project: Path, town_server: Supervisor
-) -> None:
-    (town_project / "pipelines" / "ruined.yaml").write_text(RUINED)
-    done = run_llmops("run", "pipelines/ruined.yaml", cwd=town_project)
-    assert done.returncode == 3, done.stderr
-    assert "town.correct" in done.stderr
-    paths = ProjectPaths(town_project)
-    assert [one.passed for one in EvidenceLog(paths).of("ruined")] == [False]
-    assert Registry(paths).aliases("ruined") == {}

@@ -1,7 +1,9 @@
 """Traffic follows the aliases without a loss, on the real vLLM and the session's one server."""
 
+import json
 import os
 import signal
+import struct
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -126,6 +128,39 @@ def test_a_version_with_the_wrong_golden_prompts_is_never_routed(
     assert "does not match golden prompt" in until(lambda: state(paths).problems.get("candidate"))
     assert routed(paths) == "town:v2"
     assert str(version.id) not in listed(town_server)
+
+
+def without_effect(source: Path, target: Path) -> Path:
+    """A copy of an adapter whose B matrices are zero."""
+    target.mkdir()
+    (target / "adapter_config.json").write_bytes((source / "adapter_config.json").read_bytes())
+    data = bytearray((source / "adapter_model.safetensors").read_bytes())
+    (length,) = struct.unpack("<Q", data[:8])
+    for name, tensor in json.loads(data[8 : 8 + length]).items():
+        if "lora_B" in name:
+            start, end = (8 + length + offset for offset in tensor["data_offsets"])
+            data[start:end] = bytes(end - start)
+    (target / "adapter_model.safetensors").write_bytes(data)
+    return target
+
+
+def test_an_adapter_without_effect_is_never_routed(
+    town_server: Supervisor,
+    paths: ProjectPaths,
+    registry: Registry,
+    move: Callable[[str], None],
+    tmp_path: Path,
+) -> None:
+    """The manifest of a trained adapter over zeroed weights: it loads, answers, and is wrong."""
+    trained = registry.get(VersionId("town", 2))
+    fields = {name: getattr(trained, name) for name in Draft.model_fields}
+    source = without_effect(paths.version("town", 2), tmp_path / "zeroed")
+    version = registry.add(Draft(**fields), source)
+    move(str(version.id))
+    named = f"{version.id} on town:v1"
+    told = until(lambda: named in (said := state(paths).problems.get("candidate", "")) and said)
+    assert "the adapter has no effect" in told
+    assert routed(paths) == "town:v2"
 
 
 def test_versions_that_a_run_wants_are_loaded_beside_the_traffic(
