@@ -36,7 +36,9 @@ def modelfile(base: Path, source: str, adapter: str | None) -> tuple[str, str]:
             lines.append(f'TEMPLATE """{_start(turns, tokenizer)}{turns.go()}"""')
             lines += [f'SYSTEM """{turns.system}"""'] if turns.system else []
         stops = [turns.closing.strip() if turns else "", tokenizer.special.get("eos_token", "")]
-        lines += [f'PARAMETER stop "{stop}"' for stop in dict.fromkeys(filter(None, stops))]
+        # What would end the quotes is left out: a tokenizer may say anything.
+        kept = [one for one in dict.fromkeys(stops) if one and not {*one} & {'"', "\n", "\r"}]
+        lines += [f'PARAMETER stop "{stop}"' for stop in kept]
     lines += [f"PARAMETER {name} {value}" for name, value in _parameters(base)]
     return "\n".join(lines) + "\n", UNKNOWN_TEMPLATE if template and turns is None else ""
 

@@ -53,8 +53,14 @@ def turns_of(tokenizer: ChatTokenizer) -> Turns | None:
         )
     except (TemplateError, LookupError, TypeError, ValueError):
         return None
-    said = "".join([found.start, *found.opening.values(), found.closing, found.system])
-    return found if same and not any(mark in said for mark in ("{{", "}}", '"""')) else None
+    pieces = [found.start, *found.opening.values(), found.closing, found.system]
+    return found if same and not any(map(_is_syntax, pieces)) else None
+
+
+def _is_syntax(piece: str) -> bool:
+    """Whether Ollama would read more than a text in it; a quote at its end would be the first of
+    those that close it."""
+    return piece.endswith('"') or any(mark in piece for mark in ("{{", "}}", '"""'))
 
 
 def _conversation() -> list[dict[str, str]]:

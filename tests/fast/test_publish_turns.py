@@ -1,5 +1,6 @@
 """Chat templates in Ollama's language, where it can say them."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,18 @@ def test_a_start_that_the_tokenizer_does_not_add_stays_in_the_template(base: Pat
     assert found is not None
     assert found.start == "<|endoftext|>"
     assert 'TEMPLATE """<|endoftext|>{{- range' in modelfile(base, ".", None)[0]
+
+
+def test_a_stop_that_would_end_its_line_is_left_out(base: Path) -> None:
+    (base / "tokenizer_config.json").write_text(json.dumps({"eos_token": '"\nADAPTER /etc/x'}))
+    said = modelfile(base, ".", None)[0]
+    assert "ADAPTER" not in said
+    assert said.count("PARAMETER stop") == 1
+
+
+def test_a_text_that_ends_with_a_quote_is_left_to_ollama(base: Path) -> None:
+    (base / "chat_template.jinja").write_text(DEFAULT.replace("Be kind.", 'Be "kind"'))
+    assert "SYSTEM" not in modelfile(base, ".", None)[0]
 
 
 @pytest.mark.parametrize("template", [MISTRAL, DATED, "{{ raise_exception('no') }}"])
