@@ -25,7 +25,8 @@ def chat_template(directory: Path) -> str | None:
         if (file := directory / name).is_file():
             found: Any = read_json(file).get("chat_template")
             if isinstance(found, list):  # several, by name
-                found = {one["name"]: one["template"] for one in found}.get("default")
+                named = (one for one in found if isinstance(one, dict))
+                found = {one.get("name"): one.get("template") for one in named}.get("default")
             if found:
                 return str(found)
     return None

@@ -55,16 +55,17 @@ def tuning(directory: Path, name: str = "") -> str:
 
 
 def _ends_answers(directory: Path) -> bool:
+    """No, where its files are not as transformers writes them: this is told, and decides nothing."""
     from jinja2 import TemplateError
 
     from llmops.data.tokens import ChatTokenizer  # which brings the grammars of all declarations
 
-    tokenizer = ChatTokenizer(directory)
     try:
+        tokenizer = ChatTokenizer(directory)
         after = tokenizer.rendered(_PROBE, answering=False).partition("Good day.")[2].strip()
-    except (TemplateError, LookupError, ValueError):
+        return after.startswith(tuple(_ends(directory, tokenizer.special.get("eos_token", ""))))
+    except (TemplateError, LookupError, ValueError, TypeError, AttributeError):
         return False
-    return after.startswith(tuple(_ends(directory, tokenizer.special.get("eos_token", ""))))
 
 
 def _ends(directory: Path, own: str) -> list[str]:

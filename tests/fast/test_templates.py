@@ -147,3 +147,13 @@ def test_base_and_instruct_are_told_apart(
     write_json(base / "tokenizer_config.json", {**settings, "added_tokens_decoder": tokens})
     write_json(base / "generation_config.json", {"eos_token_id": [7]})
     assert tuning(base, name) == kind
+
+
+@pytest.mark.parametrize("added", [None, ["</s>"], {"7": "</s>"}, {"7": {}}])
+def test_tokens_that_are_written_as_nobody_writes_them_end_nothing(
+    base: Path, added: object
+) -> None:
+    tokens = {"eos_token": "</s>", "chat_template": MARKED, "added_tokens_decoder": added}
+    write_json(base / "tokenizer_config.json", tokens)
+    write_json(base / "generation_config.json", {"eos_token_id": [7]})
+    assert tuning(base) == "base with a chat template"
