@@ -55,7 +55,7 @@ def tuning(directory: Path, name: str = "") -> str:
 
 
 def _ends_answers(directory: Path) -> bool:
-    """No, where its files are not as transformers writes them: this is told, and decides nothing."""
+    """No, where its files are not as transformers writes them: it is told, and decides nothing."""
     from jinja2 import TemplateError
 
     from llmops.data.tokens import ChatTokenizer  # which brings the grammars of all declarations
