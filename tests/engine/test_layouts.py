@@ -7,7 +7,7 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -36,8 +36,77 @@ TURNS = [USER, GOOD, AGAIN, {"role": "assistant", "content": "8, as anybody can 
 LONG = {"prompt": "What would you say is the sum of 2 and 2, all things considered?"}
 
 
+FORKS = """
+import json, os, runpy, sys, traceback
+sys.path.insert(0, sys.argv[1])
+import launcher
+launcher.stand_in_for_torchaudio()
+import llamafactory.train.tuner
+for line in sys.stdin:
+    argv, folder, env = json.loads(line)
+    child = os.fork()
+    if not child:
+        os.environ |= env
+        os.chdir(folder)
+        os.dup2(os.open("log.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 1)
+        os.dup2(1, 2)
+        code, sys.argv = 1, argv
+        try:
+            runpy.run_path(argv[0], run_name="__main__")
+            code = 0
+        except SystemExit as ended:
+            code = ended.code if isinstance(ended.code, int) else 1 if ended.code else 0
+        except BaseException:
+            traceback.print_exc()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    print("ended", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+"""Runs the launcher in a fork of a process that has imported the engine, which takes most of the
+time of a training of two steps."""
+WORKER = Path(llamafactory_engine.__file__).parent / "worker"
+
+
+class Engine:
+    """That process. One job after the other."""
+
+    def __init__(self, environment: Environment) -> None:
+        self.environment = environment
+        self._process = subprocess.Popen(
+            [environment.python, "-c", FORKS, WORKER],
+            env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, command: Command, folder: Path) -> str:
+        """Write a compiled job and run it; its output."""
+        write_files(command, folder)
+        launcher = command.argv[command.argv.index(str(WORKER / "launcher.py")) :]
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps([launcher, str(folder), dict(command.env)]) + "\n")
+        self._process.stdin.flush()
+        ended = next(line for line in self._process.stdout if line.startswith("ended "))
+        text = (folder / "log.txt").read_text()
+        assert ended == "ended 0\n", text[-3000:]
+        return text
+
+    def close(self) -> None:
+        self._process.communicate()
+
+
+@pytest.fixture(scope="module")
+def forking(llamafactory: Environment) -> Iterator[Engine]:
+    engine = Engine(llamafactory)
+    yield engine
+    engine.close()
+
+
 def run(command: Command, folder: Path) -> str:
-    """Write a compiled job and run it; its output."""
+    """The same in a process of its own."""
     write_files(command, folder)
     with (folder / "log.txt").open("w") as log:
         done = subprocess.run(
@@ -73,7 +142,7 @@ Trained = tuple[TrainJob, str]
 
 @pytest.fixture(scope="module")
 def trained(
-    tmp_path_factory: pytest.TempPathFactory, tiny_base: Path, llamafactory: Environment
+    tmp_path_factory: pytest.TempPathFactory, tiny_base: Path, forking: Engine
 ) -> Callable[[str], Trained]:
     """The job and the log of a case, which is trained once."""
 
@@ -83,9 +152,10 @@ def trained(
         folder = tmp_path_factory.mktemp(name)
         data = write_rows(folder / file, rows)
         recipe = train_recipe(folder, stage, QUICK | options, data=data)
-        ENGINE.check(recipe, llamafactory)
+        ENGINE.check(recipe, forking.environment)
         job = train_job(recipe, ModelFiles(tiny_base), folder / "attempt")
-        return job, run(ENGINE.compile_train(job, llamafactory), folder / "attempt")
+        compiled = ENGINE.compile_train(job, forking.environment)
+        return job, forking.run(compiled, folder / "attempt")
 
     return once
 
@@ -120,7 +190,7 @@ def test_samples_are_shown_as_training_saw_them(
 ) -> None:
     jobs = {name: trained(name) for name in CASES}
     folders = [job.attempt.root for job, _ in jobs.values()]
-    argv = [llamafactory.python, "-c", SHOW, Path(llamafactory_engine.__file__).parent / "worker"]
+    argv = [llamafactory.python, "-c", SHOW, WORKER]
     env = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     done = subprocess.run([*argv, *folders], env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
