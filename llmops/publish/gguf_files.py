@@ -132,7 +132,9 @@ def _config(directory: Path) -> dict[str, Any]:
         f"its positions are scaled by `{rope_type}`"
         if rope_type not in ("default", "llama3")
         else "",
-        f"its config has no figure for {', '.join(lacks)}" if lacks else "",
+        f"its config has no figure for {', '.join(lacks)}"
+        if lacks and kind in _ARCHITECTURES
+        else "",
     ]
     if reasons := "; ".join(filter(None, found)):
         raise BadInput(

@@ -172,7 +172,7 @@ def test_llama3_divides_its_low_frequencies(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("architecture", "config", "told"),
     [
-        ("gemma2", {}, "architecture `gemma2`"),
+        ("gemma2", {"rms_norm_eps": None}, "architecture `gemma2`\n"),
         ("llama", {"rope_scaling": {"type": "yarn"}, "rope_parameters": None}, "scaled by `yarn`"),
         ("llama", {"quantization_config": {"bits": 4}}, "quantized"),
         ("llama", {"rms_norm_eps": None}, "no figure for rms_norm_eps"),
