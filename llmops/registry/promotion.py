@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from llmops.errors import BadInput, Failed, GateRefused, LlmopsError
+from llmops.errors import BadInput, Failed, GateRefused, LlmopsError, NotFound
 from llmops.registry.aliases import OVERRIDE, ROLLBACK, Move, check_alias
 from llmops.registry.evidence import Evidence, EvidenceLog
 from llmops.registry.integrity import sealed
@@ -185,7 +185,7 @@ def rollback(
 def _can_go_back(name: str, alias: str, stack: Sequence[str], registry: Registry) -> None:
     if not stack:
         known = ", ".join(f"`{one}`" for one in sorted(registry.aliases(name)))
-        raise BadInput(
+        raise NotFound(
             f"model `{name}` has no alias `{alias}`",
             fix=f"it has {known}" if known else "nothing was ever promoted",
         )

@@ -109,7 +109,7 @@ def test_a_rollback_that_is_sent_twice_is_one(running: ControlProcess) -> None:
     for _ in range(2):
         moved = running.post("/models/town/rollback", {"alias": "steady"}, headers=key)
         assert moved.json()["move"]["version"] == "town:v1"
-    assert running.post("/models/town/rollback", {"alias": "steady"}).status_code == 400
+    assert running.post("/models/town/rollback", {"alias": "steady"}).status_code == 409
 
 
 def test_a_refused_request_may_be_sent_again_under_its_key(running: ControlProcess) -> None:

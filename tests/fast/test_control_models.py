@@ -30,6 +30,21 @@ def test_tags_are_set_and_removed(running: ControlProcess) -> None:
     assert running.post(at, {"set": {"a=b": "c"}}).status_code == 400
 
 
+def test_a_rollback_says_whether_it_is_not_there_or_not_in_this_state(
+    running: ControlProcess,
+) -> None:
+    registry = Registry(running.paths)
+    for number in (1, 2):
+        registry.move("town", "canary", number, why="a test")
+    for asked, status in (
+        ({"alias": "nobody"}, 404),
+        ({"alias": "canary", "leaving": "town:v1"}, 409),
+        ({"alias": "canary", "leaving": "town:v2"}, 200),
+        ({"alias": "canary"}, 409),
+    ):
+        assert running.post("/models/town/rollback", asked).status_code == status
+
+
 def test_a_note_that_is_sent_twice_is_one(running: ControlProcess) -> None:
     for _ in range(2):
         key = {"idempotency-key": "noted"}

@@ -8,6 +8,7 @@ from pydantic import Field
 from llmops.control.access import Promoter, may
 from llmops.control.idempotency import Keep, Once
 from llmops.control.pages import PlaceAsked, numbered
+from llmops.control.problems import of_its_state
 from llmops.control.project import ProjectHeld
 from llmops.control.shape import Answer, Ask, Items, Page
 from llmops.errors import BadInput
@@ -115,7 +116,7 @@ def model(name: Model, project: ProjectHeld) -> dict[str, Any]:
     registry = project.registry
     versions = listed_of(name, registry)
     if not versions:
-        registry.resolve(f"{name}:v1")  # tells which models there are
+        raise registry.no_model(name)
     aliases = {alias: f"{name}:v{n}" for alias, n in registry.aliases(name).items()}
     history = registry.history(name)
     rollbacks = {alias: back(alias, history) for alias in aliases}
@@ -227,12 +228,13 @@ def roll_back(
     name: Model, asked: RollbackAsked, project: ProjectHeld, caller: Promoter, once: Once
 ) -> Any:
     """To the version that it named before; again, without an idempotency key or with a new one: to
-    the one before that."""
+    the one before that. 409 when it names another than `leaving`, or named nothing before."""
     from llmops.registry.promotion import rollback
 
     def move(_keep: Keep) -> dict[str, Any]:
         why, by, leaving = asked.why, caller.by, asked.leaving
-        made = rollback(name, asked.alias, project.registry, why=why, by=by, leaving=leaving)
+        with of_its_state():
+            made = rollback(name, asked.alias, project.registry, why=why, by=by, leaving=leaving)
         return {"moved": True, "move": made.model_dump()}
 
     return once.answer(200, move)
