@@ -291,7 +291,7 @@ def test_promotion_asks_for_evidence_and_keeps_an_override(running: ControlProce
     overridden = 'llmops_control_alias_overridden{model="town",alias="production"}'
     assert f"{overridden} 1" in running.get("/metrics").text
     late = running.post("/models/town/rollback", {"leaving": "town:v1"})
-    assert (late.status_code, Registry(running.paths).aliases("town")["production"]) == (400, 2)
+    assert (late.status_code, Registry(running.paths).aliases("town")["production"]) == (409, 2)
     back = running.post("/models/town/rollback", {"why": "worse", "leaving": "town:v2"}).json()
     assert back["move"]["version"] == "town:v1"
     assert f"{overridden} 0" in running.get("/metrics").text
