@@ -61,7 +61,7 @@ class Outbox:
         error: LlmopsError | None = None,
     ) -> Waiting:
         """The same push waits once. error: what a try of it has met already."""
-        id = f"{version.name}-v{version.number}-{sha256_text(repository)[:8]}"
+        id = _id(version, repository)
         known = self._read(id)
         one = Waiting(
             id=id,
@@ -89,6 +89,10 @@ class Outbox:
         """Raises NotFound when no such push waits."""
         self.get(id)
         (self._folder / f"{id}.json").unlink(missing_ok=True)
+
+    def done(self, version: Manifest, repository: str) -> None:
+        """It was pushed otherwise: it waits no more, if it did."""
+        (self._folder / f"{_id(version, repository)}.json").unlink(missing_ok=True)
 
     def send(self, id: str, say: Say = lambda _: None) -> Pushed | None:
         """Push it now; None when another process does, or did. Raises as `push`, and it waits on:
@@ -151,6 +155,10 @@ class Outbox:
         write_json(self._folder / f"{one.id}.json", one.model_dump(mode="json"))
 
 
+def _id(version: Manifest, repository: str) -> str:
+    return f"{version.name}-v{version.number}-{sha256_text(repository)[:8]}"
+
+
 def _later(one: Waiting, error: LlmopsError) -> Waiting:
     asked = getattr(error, "after", None) or 0.0
     pause = max(asked, min(FIRST_SECONDS * 2.0 ** min(one.tries, 9), LONGEST_SECONDS))
@@ -203,7 +211,5 @@ def push_or_keep(
                 where=error.where,
                 fix="`llmops models outbox send`; a control process sends what waits, too",
             ) from error
-        for one in box.waiting():
-            if (one.version, one.repository) == (str(version.id), repository):
-                box.drop(one.id)
+        box.done(version, repository)
         yield done
