@@ -4,7 +4,6 @@ The model is checked as far as its files tell, and, where the training environme
 run once for golden prompts. Does not download.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from llmops.registry.manifest import Draft, Golden, Lineage, Manifest
 from llmops.registry.store import Registry
 from llmops.registry.template import template_of
 from llmops.registry.weights import dtype_of
-from llmops.spec.reference import NAME
+from llmops.spec.reference import names_model
 from llmops.spec.settings import Settings
 from llmops.spec.source import display
 from llmops.store.cache_paths import CachePaths
@@ -137,10 +136,11 @@ def stored_dtype(directory: Path) -> str:
 
 def check_names(name: str, alias: str | None) -> None:
     """Raises BadInput for a model name or an alias that cannot be one."""
-    if not re.fullmatch(NAME, name):
+    if not names_model(name):
         raise BadInput(
             f"`{name}` cannot be the name of a model",
-            fix="a name is of lower-case letters, digits, `.`, `_` and `-`, at most 64",
+            fix="a name is of lower-case letters, digits, `.`, `_` and `-`, at most 64, and none "
+            "with which references begin (`path`, `hub`, `recipe`, `stage`, `preferences`)",
         )
     if alias is not None:
         check_alias(alias)

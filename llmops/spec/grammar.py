@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from llmops.errors import BadInput
-from llmops.spec.reference import NAME, parse_reference
+from llmops.spec.reference import NAME, names_model, parse_reference
 
 
 class Spec(BaseModel):
@@ -56,8 +56,15 @@ def _alias(text: str) -> str:
     return text
 
 
+def _model_name(text: str) -> str:
+    if not names_model(text):
+        raise ValueError(f"`{text}` cannot be the name of a model: `{text}:` begins references")
+    return text
+
+
 Name = Annotated[str, Field(pattern=rf"^{NAME}$", description="lower-case letters, digits, . _ -")]
 Alias = Annotated[Name, AfterValidator(_alias)]
+ModelName = Annotated[Name, AfterValidator(_model_name)]
 ModelRef = Annotated[
     str,
     AfterValidator(_model_reference),

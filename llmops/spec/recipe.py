@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, TypeAdapter, field_validator, model_validator
 
 from llmops.spec.evaluation import EvaluateRecipe
-from llmops.spec.grammar import ModelRef, Name, Options, Size, Spec
+from llmops.spec.grammar import ModelName, ModelRef, Options, Size, Spec
 from llmops.spec.preferences import PreferencesRecipe
 from llmops.spec.reference import parse_reference
 from llmops.spec.simulation import SimulateRecipe
@@ -152,7 +152,7 @@ class Watched(Spec):
 class Output(Spec):
     """Where the result goes: the next version of `model`."""
 
-    model: Name
+    model: ModelName
 
 
 class TrainRecipe(Spec):

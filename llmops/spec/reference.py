@@ -53,6 +53,11 @@ class Reference:
                 return f"{self.scheme}:{self.target}"
 
 
+def names_model(text: str) -> bool:
+    """Whether a model can be called so: `path:v1` names a directory, and no version."""
+    return re.fullmatch(NAME, text) is not None and text not in _SCHEMES
+
+
 def parse_reference(text: str) -> Reference:
     """Parse one reference. Raises ValueError, saying what is expected, when it is none."""
     scheme, colon, rest = text.partition(":")

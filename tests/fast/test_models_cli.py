@@ -169,6 +169,7 @@ def test_add_refuses_an_adapter_of_another_base(models: Models, full: Path) -> N
     "args",
     [
         ("Town", "full"),
+        ("path", "full"),
         ("town", "absent"),
         ("town", "full", "--base", "x"),
         ("town", "full", "--alias", "v1"),
