@@ -178,14 +178,18 @@ def test_what_arrived_otherwise_is_not_tagged(hub: Hub, tmp_path: Path) -> None:
 
 
 def test_a_damaged_version_is_not_sent(hub: Hub, tmp_path: Path) -> None:
+    """Its files are read once the Hub is known to be there: a push that waits is tried for days."""
     registry = machine(tmp_path)
     version = add(registry)
     file = registry.directory(version) / "adapter_model.safetensors"
     file.chmod(0o644)
     file.write_bytes(file.read_bytes()[:-1] + b"x")
+    hub.fault("GET", "/refs", status=429, headers={"Retry-After": "7000"})
+    with pytest.raises(HubAway, match="answers 429"):
+        push(version, ID, registry)
     with pytest.raises(Failed, match="has changed"):
         push(version, ID, registry)
-    assert not hub.asked
+    assert not hub.repos
 
 
 def test_another_models_repository_is_refused(hub: Hub, tmp_path: Path) -> None:

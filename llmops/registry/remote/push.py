@@ -66,27 +66,29 @@ def push(
     Raises HubAway when it may work later; Failed when the version is damaged here, another one has
     its number there, or the Hub refuses; BadInput when ORG/REPO is public and `public` is not said.
     """
-    registry.verify(version)
     remote = Repository(repository, say)
-    _open(remote, public)
+    there = _is_there(remote, public)
+    registry.verify(version)  # gigabytes, which are not read while the Hub is away
+    if not there:
+        remote.create(private=not public)
     new = _version(version, remote, registry)
     log, look = _records(version.name, remote, registry)
     remember(Seen.of(repository, look, log), version.name, registry.paths)
     return Pushed(str(version.id), repository, new, standing(log))
 
 
-def _open(remote: Repository, public: bool) -> None:
+def _is_there(remote: Repository, public: bool) -> bool:
     try:
         look = remote.look()
     except NotFound:
-        remote.create(private=not public)
-        return
+        return False
     if not look.private and not public:
         raise BadInput(
             f"{remote.id} is public: everyone reads what is pushed there",
             where=remote.where,
             fix="make it private on the Hub, or say that this is meant: --public",
         )
+    return True
 
 
 def _version(version: Manifest, remote: Repository, registry: Registry) -> bool:
