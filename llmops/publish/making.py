@@ -172,7 +172,7 @@ def _draft(
 def _making(registry: Registry) -> Iterator[Path]:
     models = registry.paths.models
     models.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=models, prefix=".making.") as folder:
+    with tempfile.TemporaryDirectory(dir=models, prefix=".making-") as folder:
         yield Path(folder)
 
 

@@ -33,6 +33,7 @@ DAY = 86_400.0
 _CRASH = "left by a write that was cut off"
 _DELETED = "left by a deletion that was cut off"
 _PULL = "left by a pull that nobody went on with for a day"
+_MADE = "left by a merge or a compression that was cut off a day ago"
 _COPY = "copy for serving that no backend loads"
 
 
@@ -43,6 +44,8 @@ def garbage(registry: Registry, settings: Settings, keep: int | None = None) -> 
     found = [(_CRASH, path) for path in leftovers(paths.models)]
     found += [(_DELETED, path) for path in unfinished(paths)]
     found += [(_PULL, path) for path in paths.models.glob("*/.pull-*") if is_old(path, DAY)]
+    # An engine may compare what was made for hours, in which nothing is written there.
+    found += [(_MADE, path) for path in paths.models.glob(".making-*") if is_old(path, DAY)]
     found += [(_COPY, path) for path in unloaded(paths)]
     told = [Garbage(what, path, size_of([path])) for what, path in found]
     return told + ([] if keep is None else [*_old(registry, settings, keep)])

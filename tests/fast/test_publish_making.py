@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from llmops.publish.making import check_disk, compress_version, merge_version
 from llmops.registry.evidence import Evidence, EvidenceLog
 from llmops.registry.manifest import Draft
 from llmops.registry.store import Registry
+from llmops.spec.settings import load_settings
+from llmops.storage.garbage import DAY, garbage
 from llmops.store.paths import ProjectPaths
 from tests.fast.lora_on_disk import some_factors, write_base, write_lora
 
@@ -85,6 +88,11 @@ def test_killed_in_the_middle_nothing_is_registered(registry: Registry, project:
     argv = [sys.executable, "-c", code, "models", "merge", "town:v1", "--no-engine-check"]
     done = subprocess.run(argv, cwd=project, env=os.environ, capture_output=True, text=True)
     assert done.returncode == -signal.SIGKILL, done.stderr
-    assert [path.name[:8] for path in (project / ".llmops/models").glob(".*")] == [".making."]
+    (left,) = (project / ".llmops/models").glob(".*")
+    assert left.name.startswith(".making-")
+    for age, gone in ((7200, False), (2 * DAY, True)):  # another may be compared for hours
+        for path in (*left.iterdir(), left):
+            os.utime(path, (time.time() - age,) * 2)
+        assert [one.path for one in garbage(registry, load_settings())] == [left] * gone
     assert [one.number for one in registry.versions("town")] == [1]
     assert str(merge_version("town:v1", registry, environment=None).manifest.id) == "town:v2"
