@@ -28,6 +28,9 @@ from llmops.store.paths import ProjectPaths
 
 __all__ = ["MANIFEST", "Draft", "Registry"]
 
+_KEPT = 200
+"""Manifests that are remembered, of some tens of kilobytes each: all may be ten thousand."""
+
 
 class Registry:
     """The models of a project. Reading changes nothing on disk but what the index remembers."""
@@ -235,6 +238,8 @@ class Registry:
             known = self._manifests.get(version)
             if known is None or known[0] != mark:
                 known = mark, Manifest.model_validate_json(path.read_bytes())
+                if len(self._manifests) >= _KEPT:
+                    self._manifests.clear()
                 self._manifests[version] = known
             return known[1]
         except (OSError, ValidationError) as error:
