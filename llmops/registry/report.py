@@ -10,6 +10,7 @@ from typing import Any
 
 from llmops.environments.machine import size_text
 from llmops.registry.aliases import latest
+from llmops.registry.deletion import buried
 from llmops.registry.evidence import Evidence, EvidenceLog
 from llmops.registry.index import Row
 from llmops.registry.manifest import Manifest, VersionId
@@ -90,11 +91,12 @@ def table(registry: Registry, asked: Asked = ALL) -> list[tuple[str, ...]]:
 
 
 def evidence_of(text: str, registry: Registry) -> list[Evidence]:
-    """The evidence about a model (NAME) or one of its versions (NAME:vN, NAME@ALIAS), oldest
-    first. Raises NotFound when there is no such one."""
+    """The evidence about a model (NAME) or one of its versions (NAME:vN, also of one that was
+    deleted, or NAME@ALIAS), oldest first. Raises NotFound when there is no such one."""
     log = EvidenceLog(registry.paths)
     if ":" in text or "@" in text:
-        version = registry.resolve(text).id
+        left = buried(text, registry.paths)
+        version = (left.manifest if left else registry.resolve(text)).id
         return log.of(version.name, str(version))
     registry.history(text)  # refuses a model that is not there
     return log.of(text)

@@ -81,6 +81,15 @@ def test_who_asks_for_a_deleted_version_is_told(registry: Registry) -> None:
         gone(registry, "town:v3")
 
 
+def test_the_evidence_about_a_deleted_version_is_still_told(
+    registry: Registry, models: Models
+) -> None:
+    models("promote", "town:v3", "candidate", "--override", "hurry")
+    registry.move("town", "candidate", 2, why="back")
+    gone(registry, "town:v3", way_back=False)
+    assert "to candidate: hurry" in models("evidence", "town:v3", "--json").stdout
+
+
 def test_what_a_deleted_version_shows_of_texts_goes_too(registry: Registry) -> None:
     golden = Golden(text="a secret", prompt_ids=[1], completion_ids=[2], logprobs=[-1.0])
     draft = Draft(name="town", kind="full", stage="sft", golden=[golden])
