@@ -93,7 +93,11 @@ def _since(erased: dict[str, Any], touched: Touched) -> list[str]:
     """Versions that trained on the rows and were registered only after they had gone."""
     try:
         snapshot = find_snapshot(erased["id"].removeprefix("preferences:"), touched.project.paths)
-    except LlmopsError:
+    except NotFound:
+        return []
+    except LlmopsError as error:
+        notes = touched.graph.notes
+        notes += [error.line] if error.line not in notes else []
         return []
     held = []
     for gone in snapshot.manifest.tombstones:

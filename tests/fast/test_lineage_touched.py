@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from sqlalchemy import delete
 
 from llmops.errors import BadInput, NotFound
 from llmops.feedback.erase import forget
@@ -17,7 +18,9 @@ from llmops.registry.deletion import bury
 from llmops.registry.manifest import DataUsed, Draft, Lineage, VersionId
 from llmops.registry.remote.seen import Seen, remember
 from llmops.spec.settings import load_settings
+from llmops.store.database import writing
 from llmops.store.digest import sha256_file
+from llmops.store.tables import feedback, inferences
 from tests.conftest import Llmops
 from tests.fast.logged import IDENTITY
 from tests.fast.served_state import serve
@@ -171,6 +174,19 @@ def test_who_was_forgotten_while_a_training_ran_touched_what_it_made(past: Trace
     made = Draft(name="late", kind="full", stage="dpo", lineage=Lineage(data=[before]))
     past.registry.add(made, past.root / ".made" / "0")
     assert touched(user("bob"))["late:v1"] == "directly"
+
+
+def test_a_snapshot_that_cannot_be_read_is_told_when_the_log_has_nothing_left(
+    past: Traced,
+) -> None:
+    with opened() as project:
+        assert project.database is not None
+        forget("bob", past.paths, project.database, IDENTITY, SnapshotEraser(past.paths))
+        with writing(project.database) as connection:
+            connection.execute(delete(feedback))
+            connection.execute(delete(inferences))
+    (past.paths.snapshots("town") / "1" / "snapshot.json").write_text("{")
+    assert any("the snapshot is damaged" in note for note in user("bob").notes)
 
 
 def test_where_touched_versions_stand_is_told(past: Traced) -> None:
