@@ -274,7 +274,20 @@ def test_what_was_measured_comes_along_once(pushed: Registry, here: Registry) ->
     assert [one.id for one in EvidenceLog(here.paths).of("town")] == ["e1", "e3"]
 
 
-def piece(id: str, version: str, time: str) -> Evidence:
+@pytest.mark.parametrize(
+    "time", ["soon", "2026-01-01", "2026-01-01T00:00Z", "2026-02-31T00:00+00:00"]
+)
+def test_evidence_of_no_time_stays_there(pushed: Registry, here: Registry, time: str) -> None:
+    """A promotion asks how old it is; it is read for ever once it is here."""
+    forged = piece("e1", "town:v1", "2026-01-01").model_copy(update={"time": time})
+    EvidenceLog(pushed.paths).add(forged)
+    push(pushed.resolve("town:v1"), ID, pushed)
+    take(here)
+    assert EvidenceLog(here.paths).of("town") == []
+
+
+def piece(id: str, version: str, day: str) -> Evidence:
+    time = f"{day}T00:00:00+00:00"
     return Evidence(
         id=id, version=version, time=time, kind="evaluation", passed=True, summary="", digest="0"
     )

@@ -1,6 +1,7 @@
 """What other machines measured and said of a version, taken over into this project's logs."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -33,5 +34,15 @@ def _append(log: Records[R], kind: type[R], text: str, version: VersionId) -> No
                 record = kind.model_validate_json(line)
             except ValidationError:
                 continue
+            if not _is_moment(record.time):
+                continue  # a promotion asks how old it is
             if record.version == str(version) and record.model_dump_json() not in known:
                 log.append(record)
+
+
+def _is_moment(time: str) -> bool:
+    """As the logs here have it: the text itself is compared, too."""
+    try:
+        return bool(datetime.fromisoformat(time)) and time.endswith("+00:00")
+    except ValueError:
+        return False
