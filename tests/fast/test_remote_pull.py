@@ -15,12 +15,14 @@ from huggingface_hub import close_session
 from llmops.errors import BadInput, Failed, NotFound
 from llmops.registry.evidence import Evidence, EvidenceLog
 from llmops.registry.integrity import seal_of
+from llmops.registry.manifest import Draft
 from llmops.registry.remote.pull import Pulled, pull
 from llmops.registry.remote.push import push
 from llmops.registry.store import Registry
 from llmops.spec.settings import HubSettings, Settings
 from llmops.store.digest import sha256_tree
 from tests.conftest import ROOT
+from tests.fast.models_on_disk import write_full
 from tests.fast.remote_machines import ID, add, add_base, machine
 from tests.hub.server import Hub
 
@@ -228,6 +230,19 @@ def test_a_base_that_does_not_come_along_is_named(hub: Hub, tmp_path: Path, here
     push(add(one, 1, "path:/models/small"), ID, one, say=said.append)
     take(here, say=said.append)
     assert ["path:/models/small" in text for text in said] == [True, False, True]
+
+
+def test_a_model_that_names_code_of_its_own_is_told(
+    hub: Hub, tmp_path: Path, here: Registry
+) -> None:
+    one = machine(tmp_path / "one")
+    config = write_full(one.root / "base") / "config.json"
+    config.write_text('{"auto_map": {"AutoModel": "evil/repo--code.Model"}}')
+    draft = Draft(name="city", kind="full", stage="base")
+    push(one.add(draft, config.parent), "acme/city", one)
+    said: list[str] = []
+    take(here, "city", repository="acme/city", say=said.append)
+    assert "code of its own" in said[0]
 
 
 def test_aliases_move_here_only_on_demand(hub: Hub, pushed: Registry, here: Registry) -> None:

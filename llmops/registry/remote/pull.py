@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from llmops.environments.machine import size_text
 from llmops.errors import BadInput, Failed, NotFound
+from llmops.registry.files import check_code
 from llmops.registry.hub.listing import HubFile
 from llmops.registry.hub.transfer import Blob
 from llmops.registry.index import MANIFEST
@@ -85,6 +86,7 @@ def pull(
     if new:
         _base(version, registry, settings, progress, say)
         new = _bring(version, commit, files, remote, registry, progress)
+        _tell_code(version, registry, say)
     take_over(version.id, lambda log: remote.small_file(log, look.head, tree), registry.paths)
     named = sorted(alias for alias, of in stands.items() if of == str(version.id))
     for alias in named if aliases else ():
@@ -223,6 +225,14 @@ def _bring(
         raise Failed(
             f"{version.name} is being pulled already", fix="wait until that has ended"
         ) from None
+
+
+def _tell_code(version: Manifest, registry: Registry, say: Say) -> None:
+    """Who added it may have known it; who pulls it is to."""
+    try:
+        check_code(registry.directory(version))
+    except BadInput as error:
+        say(f"warning: {error.what}; it is fetched and run where `trust_remote_code` is set")
 
 
 def _refuse_small_disk(version: Manifest, tree: Mapping[str, Entry], folder: Path) -> None:
