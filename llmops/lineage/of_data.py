@@ -40,11 +40,15 @@ def of_data(text: str, project: Project) -> Graph:
             source = _as_used(use.used.path or path, use.used.sha256, node, digest, touched)
             touched.use(source, use.version, use.used.role, samples=use.used.samples or None)
     if digest is None and not list(graph.out(node)):
-        raise NotFound(
-            f"there is no file `{text}`, and nothing was ever trained on one",
-            fix=did_you_mean(path, project.versions.data_paths),
-        )
+        raise _no_file(text, path, project)
     return touched.finished()
+
+
+def _no_file(text: str, path: str, project: Project) -> NotFound:
+    return NotFound(
+        f"there is no file `{text}`, and nothing was ever trained on one",
+        fix=did_you_mean(path, project.versions.data_paths),
+    )
 
 
 def _placed(text: str, project: Project) -> tuple[str, Path]:
@@ -55,6 +59,8 @@ def _placed(text: str, project: Project) -> tuple[str, Path]:
     file = Path(text).expanduser().absolute()
     if not file.exists() and (root / text).exists():
         file = (root / text).absolute()
+    if not project.tells_of(file):
+        raise _no_file(text, str(file), project)
     if file.is_dir():
         raise BadInput(f"`{text}` is a directory", fix="name a file of it")
     for one in (file, file.resolve()):

@@ -23,13 +23,18 @@ if TYPE_CHECKING:
 class Project:
     """Use it as a context: what was opened here is closed, what was found out of files is kept.
 
-    database: gives the one that is open already, which the caller closes.
+    database: gives the one that is open already, which the caller closes. closed: who asks may not
+    read this machine's files, so nothing is told of those that are not the project's.
     """
 
     def __init__(
-        self, settings: Settings, database: "Callable[[], sa.Engine] | None" = None
+        self,
+        settings: Settings,
+        database: "Callable[[], sa.Engine] | None" = None,
+        *,
+        closed: bool = False,
     ) -> None:
-        self.settings = settings
+        self.settings, self.closed = settings, closed
         self.paths = ProjectPaths(settings.root)
         self.digests = Digests(self.paths)
         self.registry = Registry(self.paths, self.digests)
@@ -98,6 +103,11 @@ class Project:
             except OSError:
                 self._files[file] = None
         return self._files[file]
+
+    def tells_of(self, file: Path) -> bool:
+        """Whether who asks may know of a file: whether it is there, and its digest."""
+        inside = file.resolve().is_relative_to(self.paths.root.resolve())
+        return not self.closed or inside or str(file) in self.versions.data_paths
 
     def state_of_file(self, path: str, sha256: str) -> tuple[str, str | None]:
         """How a data file is now, and its sha256 if it changed. path: as manifests have it."""

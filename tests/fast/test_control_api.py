@@ -314,6 +314,8 @@ def test_a_lineage_leads_from_the_base_to_the_version(running: ControlProcess) -
 def test_what_was_trained_on_a_file_is_told(running: ControlProcess) -> None:
     graph = running.get("/lineage", params={"data": "recipes/data/town_sft.jsonl"}).json()
     assert [one["kind"] for one in graph["nodes"]] == ["data"]
+    for elsewhere in ("/etc/passwd", "/etc", "../../../../../../../etc/passwd"):
+        assert running.get("/lineage", params={"data": elsewhere}).status_code == 404
     assert running.get("/lineage").status_code == 400
     assert running.get("/lineage", params={"inference": "v" * 40}).status_code == 404
 

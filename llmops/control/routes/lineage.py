@@ -61,7 +61,8 @@ def of_anything(
     project: ProjectHeld, data: _Asked = None, inference: _Asked = None, user: _Asked = None
 ) -> dict[str, Any]:
     """One of `data` (a file, relative to the project), `inference` and `user`; as `llmops lineage
-    --data FILE --json` and its like."""
+    --data FILE --json` and its like, but for files that neither lie in the project nor were trained
+    on: 404."""
     from llmops.lineage.of_data import of_data
     from llmops.lineage.of_log import of_inference, of_user
 
@@ -80,4 +81,4 @@ def of_anything(
 def _opened(project: Project) -> Any:
     from llmops.lineage.project import Project as Opened
 
-    return Opened(project.settings, lambda: project.database)
+    return Opened(project.settings, lambda: project.database, closed=True)
