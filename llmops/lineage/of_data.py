@@ -1,5 +1,6 @@
 """`llmops lineage --data FILE`: the versions that a file went into, by its content and its path."""
 
+import os
 from pathlib import Path
 
 from llmops.errors import BadInput, NotFound
@@ -56,12 +57,13 @@ def _placed(text: str, project: Project) -> tuple[str, Path]:
     root = project.paths.root
     if text.startswith("hub:"):
         return text, root / text
-    file = Path(text).expanduser().absolute()
-    if not file.exists() and (root / text).exists():
+    # os.path has no error for what can be no name of a file.
+    file = Path(os.path.expanduser(text)).absolute()
+    if not os.path.exists(file) and os.path.exists(root / text):
         file = (root / text).absolute()
-    if not project.tells_of(file):
+    if "\0" in text or not project.tells_of(file):
         raise _no_file(text, str(file), project)
-    if file.is_dir():
+    if os.path.isdir(file):
         raise BadInput(f"`{text}` is a directory", fix="name a file of it")
     for one in (file, file.resolve()):
         if one.is_relative_to(root):

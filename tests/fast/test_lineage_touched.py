@@ -153,6 +153,12 @@ def test_a_user_leads_to_the_versions_and_is_not_told(past: Traced, llmops: Llmo
     assert IDENTITY.user("bob") not in told
 
 
+@pytest.mark.parametrize("name", ["a\0b", "a" * 300, "~nobody-of-that-name/a"])
+def test_what_can_be_no_file_is_not_there(past: Traced, name: str) -> None:
+    with pytest.raises(NotFound, match="there is no file"):
+        data(name)
+
+
 def test_a_user_who_was_forgotten_still_leads_to_the_versions(past: Traced) -> None:
     with opened() as project:
         database = project.database
