@@ -5,8 +5,11 @@ Versions only when asked for by number. What is kept to save time is `llmops cac
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from llmops.errors import NotFound
 from llmops.registry.deletion import finish, unfinished
@@ -17,6 +20,7 @@ from llmops.storage.deletion import Needed, delete
 from llmops.storage.needs import Needs
 from llmops.storage.sizes import size_of
 from llmops.store.leftovers import is_old, leftovers, remove
+from llmops.store.paths import ProjectPaths
 
 
 @dataclass(frozen=True)
@@ -63,13 +67,23 @@ def collect(
                 delete(one.version, registry, settings, why=why, by=by)
             elif one.what == _DELETED:
                 finish(one.path, registry.paths)
+            elif one.what == _PULL:
+                _drop(one.path, registry.paths)
             elif one.what != _COPY:
                 remove(one.path)
         except (Needed, NotFound):
             continue
         gone.append(one)
     discard(registry.paths)
-    return [one for one in gone if one.what != _COPY or not one.path.exists()]
+    return [one for one in gone if one.what not in (_COPY, _PULL) or not one.path.exists()]
+
+
+def _drop(pulled: Path, paths: ProjectPaths) -> None:
+    """Unless somebody goes on with it now."""
+    lock = FileLock(paths.lock(f"pull-{pulled.parent.name}"), timeout=0)
+    with suppress(Timeout), lock:
+        if is_old(pulled, DAY):
+            remove(pulled)
 
 
 def _old(registry: Registry, settings: Settings, keep: int) -> Iterator[Garbage]:

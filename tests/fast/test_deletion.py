@@ -299,6 +299,8 @@ def test_a_pull_that_nobody_goes_on_with_goes(registry: Registry, models: Models
     assert json.loads(models("gc", "--json").stdout)["items"] == []
     for path in (part, part.parent):
         os.utime(path, (1e9, 1e9))
+    with FileLock(registry.paths.lock("pull-town")):  # somebody goes on with it
+        assert json.loads(models("gc", "--json").stdout)["items"] == []
     assert json.loads(models("gc", "--json").stdout)["bytes"] == 4
     assert not part.parent.exists()
 
