@@ -165,3 +165,14 @@ def test_control_sends_what_is_due(hub: Hub, registry: Registry) -> None:
     settings = Settings(root=registry.root, cache=registry.root)
     send_outbox(settings, stop, tell)
     assert said == [f"town:v1 was pushed to {ID}"]
+
+
+def test_one_that_cannot_be_read_keeps_no_other_from_being_sent(
+    hub: Hub, registry: Registry
+) -> None:
+    box = Outbox(registry)
+    box.put(registry.resolve("town:v1"), ID)
+    (registry.paths.outbox / "town-v0-torn.json").write_text("{")
+    with pytest.raises(Failed, match="a push that waits cannot be read"):
+        box.send_due(lambda _: None)
+    assert "v1" in hub.repo(ID).tags

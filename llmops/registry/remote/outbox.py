@@ -49,8 +49,10 @@ class Outbox:
 
     def waiting(self) -> list[Waiting]:
         """The oldest first. Raises Failed for one that cannot be read."""
-        found = [self._read(file.stem) for file in self._folder.glob("*.json")]
-        return sorted((one for one in found if one), key=lambda one: (one.time, one.id))
+        found, damaged = self._all()
+        if damaged is not None:
+            raise damaged
+        return found
 
     def put(
         self,
@@ -112,8 +114,10 @@ class Outbox:
             return done
 
     def send_due(self, tell: Say) -> None:
-        """What is due, telling what came of each; of the Hub's being away once."""
-        for one in self.waiting():
+        """What is due, telling what came of each; of the Hub's being away once. Raises Failed for
+        one that cannot be read, when the others were sent."""
+        found, damaged = self._all()
+        for one in found:
             if one.due is None or one.due > _after(0):
                 continue
             try:
@@ -122,6 +126,8 @@ class Outbox:
             except LlmopsError as error:
                 if one.error != error.line:
                     tell(f"{one.version} waits in the outbox: {error.line}")
+        if damaged is not None:
+            raise damaged
 
     @contextmanager
     def _held(self, id: str) -> Iterator[bool]:
@@ -137,6 +143,18 @@ class Outbox:
             yield True
         finally:
             lock.release()
+
+    def _all(self) -> tuple[list[Waiting], Failed | None]:
+        """Those that can be read, the oldest first, and the error of one that cannot."""
+        found, damaged = [], None
+        for file in self._folder.glob("*.json"):
+            try:
+                one = self._read(file.stem)
+            except Failed as error:
+                damaged = error
+            else:
+                found += [one] if one else []  # else it went meanwhile
+        return sorted(found, key=lambda one: (one.time, one.id)), damaged
 
     def _read(self, id: str) -> Waiting | None:
         file = self._folder / f"{id}.json"
