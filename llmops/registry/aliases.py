@@ -19,7 +19,7 @@ from llmops.store.paths import ProjectPaths
 from llmops.store.records import Records
 
 _VERSION = rf"^{NAME}:v[1-9][0-9]*$"
-_TIME = r"^\d{4}-(0\d|1[0-2])-([0-2]\d|3[01])T([01]\d|2[0-3])(:[0-5]\d){2}(\.\d+)?\+00:00$"
+TIME = r"^\d{4}-(0\d|1[0-2])-([0-2]\d|3[01])T([01]\d|2[0-3])(:[0-5]\d){2}(\.\d+)?\+00:00$"
 OVERRIDE = "override-"
 """With which the id of an override begins."""
 ROLLBACK = "rollback from "
@@ -30,7 +30,7 @@ class Move(Spec):
     """One move of an alias. version, before: NAME:vN (before: None for a new alias);
     by: the person or the run that moved it; evidence: the ids of what it stands on."""
 
-    time: str = Field(description="ISO 8601, UTC", pattern=_TIME)
+    time: str = Field(description="ISO 8601, UTC", pattern=TIME)
     alias: str
     version: str = Field(pattern=_VERSION)
     before: str | None = Field(None, pattern=_VERSION)

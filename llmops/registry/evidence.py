@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from llmops.registry.aliases import TIME
 from llmops.registry.manifest import VersionId
 from llmops.spec.grammar import Spec
 from llmops.store.paths import ProjectPaths
@@ -26,7 +27,7 @@ class Evidence(Spec):
     """
 
     id: str
-    time: str = Field(description="ISO 8601, UTC")
+    time: str = Field(description="ISO 8601, UTC", pattern=TIME)
     kind: Literal["evaluation", "experiment", "override"]
     version: str
     version_digest: str | None = None

@@ -107,7 +107,8 @@ def test_aliases_now_and_before_and_children_are_told(past: Traced) -> None:
 
 
 def test_evidence_whose_report_is_gone_is_told(past: Traced) -> None:
-    piece = Evidence(id="evidence:town:v3/x", time="2026-01-01", kind="evaluation", digest="d",
+    when = "2026-01-01T00:00:00+00:00"
+    piece = Evidence(id="evidence:town:v3/x", time=when, kind="evaluation", digest="d",
                      version="town:v3", passed=True, summary="good", file="x.json")  # fmt: skip
     EvidenceLog(past.paths).add(piece)
     assert asked()["evidence:town:v3/x"].state == "missing"

@@ -314,6 +314,15 @@ def test_a_rollback_from_what_was_seen_leaves_what_came_since(
     assert models("rollback", "town", "--from", "town:v3").exit_code == 0
 
 
+def test_evidence_of_no_time_is_damage(models: Models, town: Registry) -> None:
+    tried(town)
+    file = town.paths.evidence("town")
+    file.write_text(file.read_text().replace("+00:00", ""))
+    refused = models("promote", "town:v2", "production").exception
+    assert isinstance(refused, Failed)
+    assert "the record of the evidence is damaged" in str(refused)
+
+
 def test_an_override_whose_move_never_came_changes_nothing(models: Models, town: Registry) -> None:
     """Killed between the two writes."""
     tried(town, id="override-1", kind="override", summary="to production: hurry")

@@ -8,10 +8,12 @@ from llmops.errors import Failed
 from llmops.registry.evidence import Evidence, EvidenceLog
 from llmops.store.paths import ProjectPaths
 
+NOON = "2026-01-01T12:00:00+00:00"
+
 
 def piece(name: str) -> Evidence:
     return Evidence(
-        id=name, time="t", kind="override", version="town:v1", passed=True, summary="", digest="d"
+        id=name, time=NOON, kind="override", version="town:v1", passed=True, summary="", digest="d"
     )
 
 

@@ -96,7 +96,7 @@ def test_what_is_recorded_beside_versions_is_compared_too(registry: Registry) ->
     model = write_full(registry.root / "m")
     one, other = made(registry, model), made(registry, model)
     Notes(registry.paths).tag(other.id, {"reviewed": ""}, by="ann")
-    told = {"id": "1", "time": "", "kind": "evaluation", "digest": ""}
+    told = {"id": "1", "time": "2026-01-01T00:00:00+00:00", "kind": "evaluation", "digest": ""}
     for passed in (False, True):
         piece = Evidence(**told, version="town:v2", passed=passed, summary="12 of 20")
         EvidenceLog(registry.paths).add(piece)

@@ -57,7 +57,7 @@ def evaluated(version: Manifest, registry: Registry) -> None:
     file.write_text(json.dumps({"confidence": 0.9, "metrics": metrics}))
     piece = Evidence(
         id="e1",
-        time="2026-01-02",
+        time="2026-01-02T00:00:00+00:00",
         kind="evaluation",
         version=str(version.id),
         passed=True,
