@@ -15,6 +15,7 @@ from llmops.store.paths import ProjectPaths
 from tests.fast.backend_server import BackendServer
 from tests.fast.gateway_process import GatewayProcess, gateway, routes
 from tests.fast.job_queue import Queue
+from tests.fast.models_command import Models, call
 from tests.fast.scheduled import Scheduled
 from tests.hub.server import Hub, hub_running
 from tests.postgres import Postgres, why_not
@@ -136,3 +137,10 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         from huggingface_hub import close_session
 
         close_session()
+
+
+@pytest.fixture
+def models(project: Path, monkeypatch: pytest.MonkeyPatch) -> Models:
+    """`llmops models ...` in an empty project, without an engine."""
+    monkeypatch.setenv("LLMOPS_CACHE", str(project.parent / "cache"))
+    return call

@@ -3,14 +3,11 @@
 import json
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from filelock import FileLock, Timeout
-from typer.testing import CliRunner, Result
 
-from llmops.cli.models import app
 from llmops.errors import BadInput, NotFound
 from llmops.registry.deletion import bury, tombstone
 from llmops.registry.manifest import Draft, Golden, Lineage, Manifest, VersionId
@@ -26,21 +23,10 @@ from llmops.storage.garbage import collect, garbage
 from llmops.store.atomic import write_json
 from llmops.store.paths import ProjectPaths
 from tests.fast.job_queue import Queue
+from tests.fast.models_command import Models
 from tests.fast.models_on_disk import write_adapter, write_full
 from tests.fast.served_state import serve
 from tests.fast.town_project import make_town
-
-Models = Callable[..., Result]
-
-
-@pytest.fixture
-def models(project: Path, monkeypatch: pytest.MonkeyPatch) -> Models:
-    monkeypatch.setenv("LLMOPS_CACHE", str(project.parent / "cache"))
-
-    def call(*args: object) -> Result:
-        return CliRunner().invoke(app, [str(arg) for arg in args])
-
-    return call
 
 
 @pytest.fixture

@@ -1,30 +1,15 @@
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from llmops.cli.models import app
 from llmops.errors import BadInput, Failed
 from llmops.registry.manifest import Draft, Lineage
 from llmops.registry.store import Registry
 from llmops.store.paths import ProjectPaths
+from tests.fast.models_command import Models
 from tests.fast.models_on_disk import write_adapter, write_full, write_safetensors
-
-Models = Callable[..., Result]
-
-
-@pytest.fixture
-def models(project: Path, monkeypatch: pytest.MonkeyPatch) -> Models:
-    """`llmops models ...` in an empty project, without an engine."""
-    monkeypatch.setenv("LLMOPS_CACHE", str(project.parent / "cache"))
-
-    def call(*args: object) -> Result:
-        return CliRunner().invoke(app, [str(arg) for arg in args])
-
-    return call
 
 
 @pytest.fixture
