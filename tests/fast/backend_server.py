@@ -157,9 +157,11 @@ class BackendServer:
         self.stuck = threading.Event()
         self.url = ""
         self.loop = asyncio.new_event_loop()
+        self._writers: list[asyncio.StreamWriter] = []
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         number, end = 0, _end(reader)
+        self._writers.append(writer)
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 first, *lines = head.decode().split("\r\n")
@@ -184,10 +186,12 @@ class BackendServer:
         watching = asyncio.ensure_future(end.wait())
         await asyncio.wait({answering, watching}, return_when=asyncio.FIRST_COMPLETED)
         watching.cancel()
-        if answering.done():
+        if not end.is_set():
             answering.result()
             return True
+        # An answer that waits for the end has it at the same moment when a connection is reset.
         self.dropped.set()
+        answering.add_done_callback(lambda task: task.cancelled() or task.exception())
         answering.cancel()
         return False
 
@@ -211,6 +215,9 @@ class BackendServer:
             task.cancel()
         if tasks:
             self.loop.run_until_complete(asyncio.wait(tasks))
+        for writer in self._writers:
+            writer.transport.abort()  # what is left of an answer would be sent before it is closed
+        self.loop.run_until_complete(asyncio.sleep(0))
         self.loop.close()
 
 
