@@ -16,6 +16,7 @@ from llmops.registry.index import Row
 from llmops.registry.manifest import VersionId
 from llmops.registry.promotion import back
 from llmops.registry.remote.outbox import Outbox
+from llmops.registry.standing import needs, policy_of
 from llmops.registry.store import Registry
 from llmops.runner.graph import build_graph
 from llmops.runner.record import list_runs
@@ -71,7 +72,9 @@ class Needs:
                 self._children[str(parent)].append(row)
         history = self._registry.alias_log.history(name)
         for alias, version in named(history).items():
-            fix = f"`llmops models promote {name}:vN {alias}` lets it name another"
+            asked = needs(policy_of(name, alias, self._registry), version)
+            how = "promote" if asked else "alias"
+            fix = f"`llmops models {how} {name}:vN {alias}` lets it name another"
             self._found[str(version)].append(Need(f"{name}@{alias} names it", fix))
             before = back(alias, history)
             if before is not None:
