@@ -1,9 +1,15 @@
 """`llmops lineage`: what a version was made of, and which versions anything went into."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from llmops.lineage.graph import Graph
+    from llmops.lineage.project import Project
 
 
 def command(
@@ -36,30 +42,41 @@ def command(
 
     Example: llmops lineage town@production
     """
-    import sys
-
-    from llmops.cli.output import print_json
-    from llmops.errors import BadInput
     from llmops.lineage.of_data import of_data
     from llmops.lineage.of_log import of_inference, of_user
     from llmops.lineage.of_version import of_version
+
+    asked: dict[Callable[[str, Project], Graph], str | None] = {
+        partial(of_version, full=full): version,
+        of_data: data,
+        of_inference: inference,
+        of_user: user,
+    }
+    graph = _one([(ask, text) for ask, text in asked.items() if text is not None])
+    _show(graph, json, html)
+
+
+def _one(given: "list[tuple[Callable[[str, Project], Graph], str]]") -> "Graph":
+    from llmops.errors import BadInput
     from llmops.lineage.project import Project
-    from llmops.lineage.text import lines
     from llmops.spec.settings import load_settings
 
-    asked = {of_data: data, of_inference: inference, of_user: user}
-    given = [(ask, text) for ask, text in asked.items() if text is not None]
-    if len(given) + (version is not None) != 1:
+    if len(given) != 1:
         raise BadInput(
             "of what is the lineage to be shown? One thing at a time",
             fix="name a version, or one of --data FILE, --inference ID, --user ID",
         )
+    ((ask, text),) = given
     with Project(load_settings()) as project:
-        if version is not None:
-            graph = of_version(version, project, full=full)
-        else:
-            ((ask, text),) = given
-            graph = ask(text, project)
+        return ask(text, project)
+
+
+def _show(graph: "Graph", json: bool, html: Path | None) -> None:
+    import sys
+
+    from llmops.cli.output import print_json
+    from llmops.lineage.text import lines
+
     if html is not None:
         from llmops.report.lineage import lineage_page
         from llmops.store.atomic import write_text
