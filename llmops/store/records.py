@@ -85,10 +85,12 @@ class Records(Generic[R]):
     def _cut_torn_line(self) -> None:
         try:
             with self._path.open("r+b") as file:
-                text = file.read()
-                end = text.rfind(b"\n") + 1
-                if end != len(text):
-                    file.truncate(end)
-                    os.fsync(file.fileno())
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(size - 1, 0))
+                if file.read() in (b"\n", b""):
+                    return
+                file.seek(0)
+                file.truncate(file.read().rfind(b"\n") + 1)
+                os.fsync(file.fileno())
         except FileNotFoundError:
             return
