@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from llmops.registry.manifest import Draft, Lineage
 from llmops.registry.store import Registry
@@ -98,3 +99,12 @@ def control(root: Path, *args: object, **env: str) -> Iterator[ControlProcess]:
                     process.wait(30)
             finally:
                 process.kill()
+
+
+@contextmanager
+def controlled(factory: pytest.TempPathFactory, *args: object) -> Iterator[ControlProcess]:
+    """`control` of a project that was just made (`make_project`)."""
+    root = factory.mktemp("control") / "town"
+    make_project(root)
+    with control(root, *args) as process:
+        yield process

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from llmops.registry.store import Registry
-from tests.fast.control_process import SECRET, ControlProcess, control, make_project
+from tests.fast.control_process import SECRET, ControlProcess, controlled
 
 RECIPE = "recipes/base.yaml"
 
@@ -17,9 +17,7 @@ RECIPE = "recipes/base.yaml"
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlProcess]:
     """Nothing that is queued here starts."""
-    root = tmp_path_factory.mktemp("control") / "town"
-    make_project(root)
-    with control(root, "--no-scheduler") as process:
+    with controlled(tmp_path_factory, "--no-scheduler") as process:
         yield process
 
 

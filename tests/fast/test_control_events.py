@@ -10,15 +10,13 @@ import pytest
 
 from llmops.runner.record import StageRecord
 from llmops.runner.run_log import RunLog
-from tests.fast.control_process import ControlProcess, control, make_project
+from tests.fast.control_process import ControlProcess, control, controlled, make_project
 from tests.waiting import until
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlProcess]:
-    root = tmp_path_factory.mktemp("control") / "town"
-    make_project(root)
-    with control(root, "--no-scheduler", "--no-ingest") as process:
+    with controlled(tmp_path_factory, "--no-scheduler", "--no-ingest") as process:
         yield process
 
 

@@ -8,16 +8,14 @@ from filelock import FileLock
 from llmops.registry.manifest import Draft
 from llmops.registry.store import Registry
 from llmops.store.digest import sha256_text
-from tests.fast.control_process import ControlProcess, control, make_project
+from tests.fast.control_process import ControlProcess, controlled
 
 TOWN = "/models/town/versions"
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlProcess]:
-    root = tmp_path_factory.mktemp("control") / "town"
-    make_project(root)
-    with control(root, "--no-scheduler", "--no-ingest") as process:
+    with controlled(tmp_path_factory, "--no-scheduler", "--no-ingest") as process:
         yield process
 
 

@@ -16,14 +16,12 @@ from llmops.feedback.keys import create_key
 from llmops.spec.settings import Settings
 from llmops.store.listening import bound
 from llmops.store.paths import ProjectPaths
-from tests.fast.control_process import ControlProcess, control, make_project
+from tests.fast.control_process import ControlProcess, control, controlled, make_project
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlProcess]:
-    root = tmp_path_factory.mktemp("control") / "town"
-    make_project(root)
-    with control(root) as process:
+    with controlled(tmp_path_factory) as process:
         yield process
 
 
