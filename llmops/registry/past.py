@@ -15,6 +15,7 @@ from llmops.registry.deletion import tombstone
 from llmops.registry.evidence import Evidence, EvidenceLog
 from llmops.registry.manifest import Manifest, VersionId
 from llmops.registry.remote.seen import moves_there
+from llmops.registry.report import evidence_text
 from llmops.registry.store import Registry
 
 COLUMNS = ("time", "alias", "from", "to", "why", "evidence", "by")
@@ -191,9 +192,7 @@ def _told(move: Move, pieces: dict[str, Evidence]) -> dict[str, Any]:
 def _piece(piece: dict[str, Any]) -> str:
     if "kind" not in piece:
         return f"{piece['id']}, which is not in the log of evidence"
-    word = "" if piece["kind"] == "override" else " passed" if piece["passed"] else " failed"
-    file = f"  {piece['file']}" if piece["file"] else ""
-    return f"{piece['kind']}{word}: {piece['summary']}{file}"
+    return evidence_text(piece)
 
 
 def _made_of(version: str, registry: Registry) -> dict[str, Any] | None:

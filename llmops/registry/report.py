@@ -117,6 +117,13 @@ def evidence_row(piece: Evidence) -> tuple[str, ...]:
     )
 
 
+def evidence_text(piece: Mapping[str, Any]) -> str:
+    """A piece of evidence, as a record, in a line."""
+    word = "" if piece["kind"] == "override" else " passed" if piece["passed"] else " failed"
+    file = f"  {piece['file']}" if piece["file"] else ""
+    return f"{piece['kind']}{word}: {piece['summary']}{file}"
+
+
 def aliases_text(aliases: Iterable[str], overridden: Sequence[str]) -> str:
     """For a cell: what stands on an override is marked."""
     return ", ".join(f"{one} (override)" if one in overridden else one for one in aliases)

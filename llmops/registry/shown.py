@@ -6,7 +6,7 @@ from llmops.environments.machine import size_text
 from llmops.registry.manifest import Golden, Manifest
 from llmops.registry.notes import Notes, tags_text
 from llmops.registry.remote.seen import copy_of
-from llmops.registry.report import aliases_text, entry_of, evidence_of
+from llmops.registry.report import aliases_text, entry_of, evidence_of, evidence_text
 from llmops.registry.store import Registry
 from llmops.registry.tuning import tuning_of
 
@@ -47,7 +47,9 @@ def lines(found: Found) -> list[str]:
     out += _section("packages", [f"{name} {version}" for name, version in packages.items()])
     out += _section("metrics", [f"{key:32} {value:g}" for key, value in found["metrics"].items()])
     out += _section("files", [f"{digest[:12]}  {name}" for name, digest in found["files"].items()])
-    out += _section("evidence", [_evidence(piece) for piece in found["evidence"]])
+    out += _section(
+        "evidence", [f"{piece['time']}  {evidence_text(piece)}" for piece in found["evidence"]]
+    )
     out += _section("notes", [_note(note) for note in found["notes"]])
     return out + _section("alias moves", [_move(move) for move in found["history"]])
 
@@ -116,12 +118,6 @@ def _section(title: str, items: list[str]) -> list[str]:
 
 def _data(item: Found) -> str:
     return f"{item['sha256'][:12]}  {item['path']}  {item['samples']} samples"
-
-
-def _evidence(piece: Found) -> str:
-    word = "" if piece["kind"] == "override" else " passed" if piece["passed"] else " failed"
-    file = f"  {piece['file']}" if piece["file"] else ""
-    return f"{piece['time']}  {piece['kind']}{word}: {piece['summary']}{file}"
 
 
 def _note(note: Found) -> str:
