@@ -18,6 +18,9 @@ WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
+CARD = "README.md"
+LICENCES = ("LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE")
+PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 VALUE_HEAD = "value_head.safetensors"
 """What a reward model has beside its weights."""
 FULL = (
@@ -188,7 +191,7 @@ def _no_weights(source: Path, wanted: str) -> BadInput:
     pickles = sorted(
         path.name
         for path in source.iterdir()
-        if path.suffix in (".bin", ".pt", ".pth", ".ckpt") and path.name != "training_args.bin"
+        if path.suffix in PICKLES and path.name != "training_args.bin"
     )
     if pickles:
         return BadInput(

@@ -7,12 +7,10 @@ from typing import Any
 
 from llmops.engines.contract import DataSet
 from llmops.errors import BadInput
+from llmops.registry.files import CARD, LICENCES
 from llmops.registry.locate import Located
 from llmops.registry.manifest import Licences
 from llmops.spec.source import parse_source
-
-CARD = "README.md"
-_TEXTS = ("LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE")
 
 
 def licence_of(directory: Path) -> str | None:
@@ -57,7 +55,7 @@ def _card_of(data: Path) -> Path:
 
 
 def _files(directory: Path) -> list[Path]:
-    return [directory / name for name in _TEXTS]
+    return [directory / name for name in LICENCES]
 
 
 def _title(file: Path) -> str | None:

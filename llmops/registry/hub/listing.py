@@ -13,8 +13,11 @@ from llmops.errors import BadInput, Failed, LlmopsError
 from llmops.registry.files import (
     ADAPTER_CONFIG,
     ADAPTER_WEIGHTS,
+    CARD,
     FULL,
     INDEX,
+    LICENCES,
+    PICKLES,
     VALUE_HEAD,
     WEIGHTS,
 )
@@ -26,9 +29,6 @@ if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoSibling
 
 PLAN_SECONDS = 5.0
-_PICKLES = (".bin", ".pt", ".pth", ".ckpt")
-CARD = ("README.md", "LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE")
-"""Where its licence stands."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def list_files(reference: Reference, *, tries: int = 1) -> Listing:
         texts: dict[str, Any] = {}
     else:
         names, texts = _model(pinned, there)
-    names += [name for name in CARD if name in there]
+    names += [name for name in (CARD, *LICENCES) if name in there]
     files = tuple(there[name] for name in names)
     for file in files:
         if not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", file.digest):
@@ -189,7 +189,7 @@ def _model(pinned: Reference, there: Mapping[str, HubFile]) -> tuple[list[str], 
         weights = sorted({str(shard) for shard in shards.values()})
     absent = [name for name in weights if name not in there or Path(name).name != name]
     if absent:
-        pickle = any(name.endswith(_PICKLES) for name in there)
+        pickle = any(name.endswith(PICKLES) for name in there)
         why = "; its weights are a pickle, and only safetensors are loaded" if pickle else ""
         raise BadInput(
             f"{host()} has no `{absent[0]}` in it{why}",

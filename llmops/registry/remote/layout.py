@@ -18,7 +18,6 @@ from typing import Any
 from llmops.errors import Failed
 from llmops.store.paths import ProjectPaths
 
-CARD = "README.md"
 FOLDER = "registry"
 ALIASES = f"{FOLDER}/aliases.jsonl"
 PULLED = "pull "

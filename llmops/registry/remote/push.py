@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from llmops.environments.machine import size_text
 from llmops.errors import BadInput, Failed, NotFound
+from llmops.registry.files import CARD
 from llmops.registry.hub.errors import Conflict
 from llmops.registry.index import MANIFEST
 from llmops.registry.manifest import Manifest
@@ -21,7 +22,6 @@ from llmops.registry.remote.about import about
 from llmops.registry.remote.card import card, with_aliases
 from llmops.registry.remote.layout import (
     ALIASES,
-    CARD,
     lines,
     lines_of,
     merged,
